@@ -1,0 +1,152 @@
+//! Serializer V2, text frames: `[join_ref, ref, topic, event, payload]`. Called by [`crate::Serializer`] only.
+//!
+//! Source: `Phoenix.Socket.V2.JSONSerializer`. Elements after the fifth are ignored, as there.
+
+use crate::reference::Value;
+use crate::{DecodeError, EncodeError, FrameKind, Inbound, Name, Outbound, Payload, Ref};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+pub(crate) fn decode(text: &str) -> Result<Inbound<'_>, DecodeError> {
+    let fail = |error: serde_json::Error| DecodeError::Json { version: "V2", reason: error.to_string() };
+    let Elements([join_ref, reference, topic, event, payload]) = serde_json::from_str(text).map_err(fail)?;
+    Ok(Inbound {
+        join_ref: read_ref(join_ref).map_err(fail)?,
+        reference: read_ref(reference).map_err(fail)?,
+        topic: read_name(topic).map_err(fail)?,
+        event: read_name(event).map_err(fail)?,
+        payload: Payload::from_raw(payload),
+    })
+}
+
+/// The five elements as they stand in the text: each is scanned once and copied only where it has to be.
+struct Elements<'a>([&'a RawValue; 5]);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FiveOrMore;
+        impl<'de> Visitor<'de> for FiveOrMore {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array [join_ref, ref, topic, event, payload]")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+                let mut next = |len| array.next_element()?.ok_or_else(|| A::Error::invalid_length(len, &self));
+                let elements = Elements([next(0)?, next(1)?, next(2)?, next(3)?, next(4)?]);
+                while array.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(elements)
+            }
+        }
+        deserializer.deserialize_seq(FiveOrMore)
+    }
+}
+
+/// A JSON string without escapes is borrowed; one with escapes is decoded, which also refuses a lone surrogate.
+fn read_text(raw: &RawValue) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
+    let json = raw.get();
+    let Some(inner) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Ok(None) };
+    if inner.contains('\\') {
+        serde_json::from_str(json).map(|text| Some(Cow::Owned(text)))
+    } else {
+        Ok(Some(Cow::Borrowed(inner)))
+    }
+}
+
+pub(crate) fn read_ref(raw: &RawValue) -> Result<Ref, serde_json::Error> {
+    Ok(match read_text(raw)? {
+        Some(text) => Ref::text(&*text),
+        None => Ref::json(raw.get()),
+    })
+}
+
+pub(crate) fn read_name(raw: &RawValue) -> Result<Name<'_>, serde_json::Error> {
+    Ok(match read_text(raw)? {
+        Some(text) => Name::Text(text),
+        None => Name::Json(Cow::Borrowed(raw.get())),
+    })
+}
+
+pub(crate) fn encode(message: &Outbound<'_>, frame: &mut Vec<u8>) -> Result<FrameKind, EncodeError> {
+    match *message {
+        Outbound::Reply { join_ref, reference, topic, status, payload } => {
+            let response = payload.json_bytes()?;
+            head(frame, join_ref, reference)?;
+            write_name(frame, topic);
+            frame.extend_from_slice(b",\"phx_reply\",{\"status\":");
+            write_text(frame, status.as_str());
+            frame.extend_from_slice(b",\"response\":");
+            frame.extend_from_slice(response);
+            frame.extend_from_slice(b"}]");
+        }
+        Outbound::Push { join_ref, topic, event, payload } => {
+            event_message(frame, join_ref, &Ref::NULL, topic, event, payload)?;
+        }
+        Outbound::Broadcast { topic, event, payload } => {
+            event_message(frame, &Ref::NULL, &Ref::NULL, topic, event, payload)?;
+        }
+        Outbound::End { join_ref, topic, event, payload } => {
+            event_message(frame, join_ref, join_ref, topic, event, payload)?;
+        }
+    }
+    Ok(FrameKind::Text)
+}
+
+fn event_message(
+    frame: &mut Vec<u8>,
+    join_ref: &Ref,
+    reference: &Ref,
+    topic: &str,
+    event: &str,
+    payload: &Payload,
+) -> Result<(), EncodeError> {
+    let payload = payload.json_bytes()?;
+    head(frame, join_ref, reference)?;
+    write_text(frame, topic);
+    frame.push(b',');
+    write_text(frame, event);
+    frame.push(b',');
+    frame.extend_from_slice(payload);
+    frame.push(b']');
+    Ok(())
+}
+
+fn head(frame: &mut Vec<u8>, join_ref: &Ref, reference: &Ref) -> Result<(), EncodeError> {
+    frame.push(b'[');
+    write_ref(frame, join_ref)?;
+    frame.push(b',');
+    write_ref(frame, reference)?;
+    frame.push(b',');
+    Ok(())
+}
+
+pub(crate) fn write_ref(frame: &mut Vec<u8>, reference: &Ref) -> Result<(), EncodeError> {
+    match &reference.0 {
+        Value::Null => frame.extend_from_slice(b"null"),
+        Value::Text(text) => write_text(frame, text),
+        Value::Json(json) => frame.extend_from_slice(json.as_bytes()),
+        Value::Bytes(bytes) => return Err(EncodeError::RefNotUtf8 { len: bytes.len() }),
+    }
+    Ok(())
+}
+
+pub(crate) fn write_name(frame: &mut Vec<u8>, name: &Name<'_>) {
+    match name {
+        Name::Text(text) => write_text(frame, text),
+        Name::Json(json) => frame.extend_from_slice(json.as_bytes()),
+    }
+}
+
+/// A JSON string. Topics, events and refs rarely need escapes, and then this is one copy.
+pub(crate) fn write_text(frame: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        frame.push(b'"');
+        frame.extend_from_slice(text.as_bytes());
+        frame.push(b'"');
+    } else {
+        serde_json::to_writer(frame, text).expect("a string is always JSON and a Vec never fails to grow");
+    }
+}

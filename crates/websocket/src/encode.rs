@@ -1,0 +1,178 @@
+//! Frames as bytes (RFC 6455 §5.2), for the way out.
+//!
+//! A server does not mask, so a frame is the same for every receiver: header and payload lie in one
+//! shared [`Bytes`], and a broadcast is encoded once. Every frame here carries FIN; a server that has its
+//! message whole has no reason to fragment it.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::header::MAX_CONTROL_PAYLOAD;
+use crate::{CloseCode, Mask, Opcode};
+
+/// The longest header of a server frame, in bytes: two, and eight of length.
+pub const MAX_HEADER_LEN: usize = 10;
+
+const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
+const MASKED: u8 = 0x80;
+
+/// An unmasked frame with FIN: header and payload in one buffer of exactly their size.
+///
+/// A control frame's payload must not be over 125 bytes (RFC 6455 §5.5); [`close_frame`] and [`pong`]
+/// see to that themselves.
+///
+/// ```
+/// use bennu_websocket::{Opcode, encode};
+///
+/// assert_eq!(&encode::frame(Opcode::Text, b"Hello")[..], b"\x81\x05Hello"); // RFC 6455 §5.7
+/// ```
+pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
+    frame_with_rsv1(opcode, false, payload)
+}
+
+/// A frame as [`frame`] gives it, with RSV1 as said: `deflate` marks compressed messages so.
+pub(crate) fn frame_with_rsv1(opcode: Opcode, rsv1: bool, payload: &[u8]) -> Bytes {
+    let (header, header_len) = header(opcode, rsv1, payload.len());
+    let mut frame = BytesMut::with_capacity(header_len + payload.len());
+    frame.put_slice(&header[..header_len]);
+    frame.put_slice(payload);
+    frame.freeze()
+}
+
+/// A close frame (RFC 6455 §5.5.1), with an empty payload when there is no code.
+///
+/// The reason is cut at the last character that fits into 123 bytes; without a code there is no place
+/// for one.
+///
+/// ```
+/// use bennu_websocket::{CloseCode, encode};
+///
+/// assert_eq!(&encode::close_frame(CloseCode::NORMAL, "bye")[..], b"\x88\x05\x03\xE8bye");
+/// assert_eq!(&encode::close_frame(None, "")[..], b"\x88\x00");
+/// ```
+pub fn close_frame(code: impl Into<Option<CloseCode>>, reason: &str) -> Bytes {
+    let Some(CloseCode(code)) = code.into() else {
+        return frame(Opcode::Close, b"");
+    };
+    let code = code.to_be_bytes();
+    let reason = prefix(reason, MAX_CONTROL_PAYLOAD - code.len());
+    let mut payload = Vec::with_capacity(code.len() + reason.len());
+    payload.extend_from_slice(&code);
+    payload.extend_from_slice(reason.as_bytes());
+    frame(Opcode::Close, &payload)
+}
+
+/// The longest start of a text that has at most `max_len` bytes.
+fn prefix(text: &str, max_len: usize) -> &str {
+    let mut end = text.len().min(max_len);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// The pong that answers a ping with this payload (RFC 6455 §5.5.3); bytes past 125 are cut off.
+pub fn pong(payload: &[u8]) -> Bytes {
+    let len = payload.len().min(MAX_CONTROL_PAYLOAD);
+    frame(Opcode::Pong, &payload[..len])
+}
+
+/// The header of an unmasked frame with FIN, for a writer that keeps header and payload apart: the
+/// header is the array's first `usize` bytes.
+///
+/// `rsv1` marks the payload as compressed ([`deflate`](crate::deflate)).
+pub fn header(opcode: Opcode, rsv1: bool, payload_len: usize) -> ([u8; MAX_HEADER_LEN], usize) {
+    let mut header = [0; MAX_HEADER_LEN];
+    header[0] = FIN | if rsv1 { RSV1 } else { 0 } | opcode.bits();
+    // The shortest form that holds the length, as RFC 6455 §5.2 demands.
+    let len = match payload_len {
+        0..=125 => {
+            header[1] = payload_len as u8;
+            2
+        }
+        126..=0xFFFF => {
+            header[1] = 126;
+            header[2..4].copy_from_slice(&(payload_len as u16).to_be_bytes());
+            4
+        }
+        _ => {
+            header[1] = 127;
+            header[2..10].copy_from_slice(&(payload_len as u64).to_be_bytes());
+            10
+        }
+    };
+    (header, len)
+}
+
+/// A masked frame with FIN, as a client sends it.
+///
+/// RFC 6455 §5.3 wants a key that nobody can predict for every frame, so that a page cannot choose the
+/// bytes that a proxy sees; where the key comes from is the caller's business.
+///
+/// ```
+/// use bennu_websocket::{Opcode, encode};
+///
+/// let frame = encode::masked_frame(Opcode::Text, b"Hello", [0x37, 0xfa, 0x21, 0x3d]);
+/// assert_eq!(frame, *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"); // RFC 6455 §5.7
+/// ```
+pub fn masked_frame(opcode: Opcode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
+    let (mut header, header_len) = header(opcode, false, payload.len());
+    header[1] |= MASKED;
+    let payload_at = header_len + key.len();
+    let mut frame = Vec::with_capacity(payload_at + payload.len());
+    frame.extend_from_slice(&header[..header_len]);
+    frame.extend_from_slice(&key);
+    frame.extend_from_slice(payload);
+    Mask::new(key).apply(&mut frame[payload_at..]);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unmasked_examples_of_rfc_6455_section_5_7_are_written() {
+        assert_eq!(&frame(Opcode::Text, b"Hello")[..], b"\x81\x05Hello");
+        assert_eq!(&frame(Opcode::Ping, b"Hello")[..], b"\x89\x05Hello");
+        assert_eq!(&frame(Opcode::Binary, &[7; 256])[..4], b"\x82\x7E\x01\x00");
+        assert_eq!(&frame(Opcode::Binary, &[7; 65536])[..10], b"\x82\x7F\x00\x00\x00\x00\x00\x01\x00\x00");
+    }
+
+    #[test]
+    fn the_masked_examples_of_rfc_6455_section_5_7_are_written() {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        assert_eq!(masked_frame(Opcode::Pong, b"Hello", key), b"\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+    }
+
+    #[test]
+    fn a_length_takes_the_shortest_form_that_holds_it() {
+        let lens = [0, 125, 126, 65535, 65536].map(|len| header(Opcode::Binary, false, len).1);
+        assert_eq!(lens, [2, 2, 4, 4, 10]);
+    }
+
+    #[test]
+    fn rsv1_is_set_when_asked_for() {
+        assert_eq!(header(Opcode::Text, true, 0).0[0], 0xC1);
+    }
+
+    #[test]
+    fn a_frame_wastes_no_byte() {
+        let frame = frame(Opcode::Text, b"Hello");
+        let buffer = frame.try_into_mut().expect("the only handle");
+        assert_eq!(buffer.capacity(), buffer.len());
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let frame = close_frame(CloseCode::INTERNAL, &"é".repeat(100));
+        assert_eq!(frame.len(), 2 + 2 + 122);
+        assert_eq!(&frame[..4], b"\x88\x7C\x03\xF3");
+        assert_eq!(&frame[4..], "é".repeat(61).as_bytes());
+    }
+
+    #[test]
+    fn a_pong_never_is_over_the_limit_of_a_control_frame() {
+        assert_eq!(pong(&[1; 300]).len(), 2 + 125);
+    }
+}

@@ -1,0 +1,185 @@
+//! Laws of the codec over arbitrary messages, cuts and bytes. Those of one file (masking, UTF-8, deflating)
+//! are in its unit tests.
+
+use bennu_websocket::deflate::{deflated_frame, negotiate};
+use bennu_websocket::{Decoder, Event, Limits, Negotiated, Opcode, ProtocolError};
+use proptest::prelude::*;
+
+/// What a client says, apart from how it is cut.
+#[derive(Clone, Debug)]
+struct Said {
+    text: bool,
+    payload: Vec<u8>,
+    deflated: bool,
+    /// Where the message is cut into fragments, each as a share of 256.
+    fragments: Vec<u8>,
+    /// A ping before each fragment but the first.
+    pings: bool,
+}
+
+impl Said {
+    fn events(&self) -> Vec<Event<'static>> {
+        let ping = Event::Ping(b"still there?".as_slice().into());
+        let pings = if self.pings { self.fragments.len() } else { 0 };
+        let message = if self.text {
+            Event::Text(String::from_utf8(self.payload.clone()).expect("generated as text").into())
+        } else {
+            Event::Binary(self.payload.clone().into())
+        };
+        std::iter::repeat_n(ping, pings).chain([message]).collect()
+    }
+
+    fn wire(&self) -> Vec<u8> {
+        let opcode = if self.text { Opcode::Text } else { Opcode::Binary };
+        let payload = if self.deflated {
+            let frame = deflated_frame(opcode, &self.payload, 15);
+            unmasked_payload(&frame).to_vec()
+        } else {
+            self.payload.clone()
+        };
+        let mut cuts: Vec<usize> =
+            self.fragments.iter().map(|share| payload.len() * usize::from(*share) / 256).collect();
+        cuts.sort_unstable();
+        cuts.push(payload.len());
+
+        let mut wire = Vec::new();
+        let mut from = 0;
+        for (index, to) in cuts.iter().copied().enumerate() {
+            let first = index == 0;
+            if self.pings && !first {
+                wire.extend(client_frame(0x89, b"still there?"));
+            }
+            let fin = if index + 1 == cuts.len() { 0x80 } else { 0 };
+            let rsv1 = if first && self.deflated { 0x40 } else { 0 };
+            let opcode = if first { opcode.bits() } else { 0 };
+            wire.extend(client_frame(fin | rsv1 | opcode, &payload[from..to]));
+            from = to;
+        }
+        wire
+    }
+}
+
+fn client_frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = bennu_websocket::encode::masked_frame(Opcode::Text, payload, [9, 8, 7, 6]);
+    frame[0] = first_byte;
+    frame
+}
+
+fn unmasked_payload(frame: &[u8]) -> &[u8] {
+    match frame[1] {
+        126 => &frame[4..],
+        127 => &frame[10..],
+        _ => &frame[2..],
+    }
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let text = any::<String>().prop_map(|text| (true, text.into_bytes()));
+    let binary = proptest::collection::vec(any::<u8>(), 0..300).prop_map(|bytes| (false, bytes));
+    (prop_oneof![text, binary], 1usize..300, any::<bool>(), proptest::collection::vec(any::<u8>(), 0..5), any::<bool>())
+        .prop_map(|((text, payload), repeat, deflated, fragments, pings)| Said {
+            text,
+            payload: payload.repeat(if repeat > 250 { repeat } else { 1 }),
+            deflated,
+            fragments,
+            pings,
+        })
+}
+
+/// Feeds the wire in reads of the given sizes, over and over.
+fn decode_cut(decoder: &mut Decoder, wire: &[u8], reads: &[usize]) -> Result<Vec<Event<'static>>, ProtocolError> {
+    let mut wire = wire.to_vec();
+    let mut rest = wire.as_mut_slice();
+    let mut events = Vec::new();
+    for read in reads.iter().cycle() {
+        let (mut input, later) = rest.split_at_mut((*read).min(rest.len()));
+        while let (Some(event), left) = decoder.decode(input)? {
+            events.push(event.into_owned());
+            input = left;
+        }
+        rest = later;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    Ok(events)
+}
+
+fn agreed(offer: &str) -> Negotiated {
+    negotiate([offer].into_iter()).expect("a valid offer")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn messages_decode_the_same_whatever_the_fragments_and_the_reads(
+        conversation in proptest::collection::vec(said(), 1..4),
+        reads in prop_oneof![
+            Just(vec![1]),
+            Just(vec![usize::MAX]),
+            proptest::collection::vec(1usize..100, 1..10),
+        ],
+    ) {
+        let wire: Vec<u8> = conversation.iter().flat_map(Said::wire).collect();
+        let expected: Vec<Event> = conversation.iter().flat_map(Said::events).collect();
+        let mut decoder = Decoder::new(Limits::default(), Some(&agreed("permessage-deflate")));
+        prop_assert_eq!(decode_cut(&mut decoder, &wire, &reads), Ok(expected));
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic_and_keep_no_more_than_arrived(
+        reads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..40),
+        max_frame_size in 0usize..3000,
+        deflate: bool,
+    ) {
+        let extension = deflate.then(|| agreed("permessage-deflate; client_max_window_bits=9"));
+        let mut decoder = Decoder::new(Limits { max_frame_size }, extension.as_ref());
+        let mut arrived = 0;
+        for mut read in reads {
+            arrived += read.len();
+            let mut input = read.as_mut_slice();
+            while let Ok((Some(_), rest)) = decoder.decode(input) {
+                input = rest;
+            }
+            prop_assert!(decoder.retained_bytes() <= arrived + arrived / 4 + 1200);
+        }
+    }
+
+    #[test]
+    fn nearly_valid_frames_never_panic_and_never_pass_the_limit(
+        frames in proptest::collection::vec((any::<u8>(), proptest::collection::vec(any::<u8>(), 0..130)), 0..40),
+        max_frame_size in 0usize..300,
+        read in 1usize..200,
+    ) {
+        let wire: Vec<u8> = frames
+            .iter()
+            .flat_map(|(first_byte, payload)| client_frame(first_byte & 0xCF, payload))
+            .collect();
+        let extension = agreed("permessage-deflate");
+        let mut decoder = Decoder::new(Limits { max_frame_size }, Some(&extension));
+        for event in decode_cut(&mut decoder, &wire, &[read]).unwrap_or_default() {
+            let len = match event {
+                Event::Text(text) => text.len(),
+                Event::Binary(bytes) | Event::Ping(bytes) | Event::Pong(bytes) => bytes.len(),
+                Event::Close(close) => close.reason.len(),
+            };
+            prop_assert!(len <= max_frame_size);
+        }
+        prop_assert!(decoder.retained_bytes() <= 2 * max_frame_size + 1200 + 32 * 1024);
+    }
+
+    #[test]
+    fn one_flipped_bit_never_panics(
+        said in said(),
+        position: prop::sample::Index,
+        bit in 0u8..8,
+        read in 1usize..200,
+    ) {
+        let mut wire = said.wire();
+        let position = position.index(wire.len());
+        wire[position] ^= 1 << bit;
+        let mut decoder = Decoder::new(Limits::default(), Some(&agreed("permessage-deflate")));
+        let _ = decode_cut(&mut decoder, &wire, &[read]);
+    }
+}

@@ -1,0 +1,169 @@
+//! The topic table of one node: who listens to what, and the delivery to each of them.
+//!
+//! Called by [`crate::PubSub`]. Invariants: a topic without subscribers is not in the table; delivery holds only that
+//! topic's lock, so subscribing elsewhere never waits for a broadcast; a sink must not call back into the table.
+
+use crate::{Adapter, Delivery};
+use parking_lot::{Mutex, RwLock};
+use std::any::Any;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+/// Who receives: called by the publisher's task, so it may only hand the message on (to a queue), never wait, and never
+/// call back into the [`crate::PubSub`].
+pub trait Sink: Send + Sync {
+    /// Takes one message of a topic that this sink subscribed to.
+    fn deliver(&self, delivery: &Delivery);
+
+    /// What a filtered broadcast looks at, see [`crate::PubSub::local_broadcast_where`].
+    fn metadata(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
+    }
+}
+
+/// Identifies one subscription on its node, to exclude it from a broadcast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubscriberId(u64);
+
+impl SubscriberId {
+    /// No subscription: excludes nobody.
+    pub const NONE: SubscriberId = SubscriberId(0);
+}
+
+/// Locks are taken shard, then topic. 64 shards: joins on different topics rarely meet.
+const SHARDS: usize = 64;
+
+type Shard = HashMap<Arc<str>, Arc<Topic>>;
+
+pub(crate) struct Table {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    next_id: AtomicU64,
+}
+
+struct Topic {
+    name: Arc<str>,
+    subscribers: RwLock<HashMap<u64, Arc<dyn Sink>>>,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Table {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    fn shard(&self, topic: &str) -> &Mutex<Shard> {
+        &self.shards[self.hasher.hash_one(topic) as usize % SHARDS]
+    }
+
+    pub(crate) fn attach(self: &Arc<Self>, adapter: &Arc<dyn Adapter>, topic: &str, sink: Arc<dyn Sink>) -> Attachment {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut shard = self.shard(topic).lock();
+        let (entry, first) = match shard.get(topic) {
+            Some(entry) => (entry.clone(), false),
+            None => {
+                let name: Arc<str> = topic.into();
+                let entry = Arc::new(Topic { name: name.clone(), subscribers: RwLock::default() });
+                shard.insert(name, entry.clone());
+                (entry, true)
+            }
+        };
+        entry.subscribers.write().insert(id, sink);
+        if first {
+            // Under the shard's lock, so that an interest and its end reach the adapter in order.
+            adapter.interest(topic, true);
+        }
+        drop(shard);
+        Attachment { id: SubscriberId(id), topic: entry, table: Arc::downgrade(self), adapter: Arc::downgrade(adapter) }
+    }
+
+    fn detach(&self, adapter: Option<&dyn Adapter>, topic: &Topic, id: SubscriberId) {
+        let mut shard = self.shard(&topic.name).lock();
+        let mut subscribers = topic.subscribers.write();
+        let removed = subscribers.remove(&id.0);
+        if subscribers.is_empty() {
+            shard.remove(&topic.name);
+            if let Some(adapter) = adapter {
+                adapter.interest(&topic.name, false);
+            }
+        } else if subscribers.len() * 4 < subscribers.capacity() {
+            subscribers.shrink_to_fit();
+        }
+        drop(subscribers);
+        drop(shard);
+        // A sink's own drop may subscribe or publish: outside the locks.
+        drop(removed);
+    }
+
+    pub(crate) fn deliver(&self, topic: &str, except: SubscriberId, delivery: &Delivery) -> usize {
+        self.deliver_where(topic, except, delivery, |_| true)
+    }
+
+    pub(crate) fn deliver_where(
+        &self,
+        topic: &str,
+        except: SubscriberId,
+        delivery: &Delivery,
+        wanted: impl Fn(&dyn Sink) -> bool,
+    ) -> usize {
+        let Some(entry) = self.shard(topic).lock().get(topic).cloned() else { return 0 };
+        let subscribers = entry.subscribers.read();
+        let mut delivered = 0;
+        for (id, sink) in subscribers.iter() {
+            if *id != except.0 && wanted(&**sink) {
+                sink.deliver(delivery);
+                delivered += 1;
+            }
+        }
+        delivered
+    }
+
+    pub(crate) fn subscriber_count(&self, topic: &str) -> usize {
+        let entry = self.shard(topic).lock().get(topic).cloned();
+        entry.map_or(0, |entry| entry.subscribers.read().len())
+    }
+
+    pub(crate) fn topic_count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+}
+
+/// A place in the table; dropping it ends the subscription.
+#[must_use = "the subscription ends when this is dropped"]
+pub struct Attachment {
+    id: SubscriberId,
+    topic: Arc<Topic>,
+    table: Weak<Table>,
+    adapter: Weak<dyn Adapter>,
+}
+
+impl Attachment {
+    /// Identifies this subscription, to exclude it from a broadcast.
+    pub fn id(&self) -> SubscriberId {
+        self.id
+    }
+
+    /// The topic; the same allocation for all its subscribers.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic.name
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if let Some(table) = self.table.upgrade() {
+            table.detach(self.adapter.upgrade().as_deref(), &self.topic, self.id);
+        }
+    }
+}
+
+impl std::fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Attachment({:?}, {})", self.topic.name, self.id.0)
+    }
+}

@@ -1,0 +1,93 @@
+//! Enums: an atom for a variant without data, a tuple that starts with one for the others.
+//!
+//! `:closed`, `{:open, 5}`, `{:move, 1, 2}`, `{:resize, %{width: 3}}`. Made by the deserializer when a type asks for
+//! an enum.
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, SeqAccess, Unexpected, VariantAccess, Visitor,
+};
+
+use super::TermError;
+use super::deserializer::Elements;
+
+/// A variant: its name, and what comes with it.
+pub(super) enum Variant<'e, 'd, 'de> {
+    /// The name alone.
+    Unit(&'e str),
+    /// A tuple: the name first, then the data.
+    Tuple(&'e mut Elements<'d, 'de>),
+}
+
+impl<'e, 'd, 'de> Variant<'e, 'd, 'de> {
+    /// The one element that has to be there.
+    fn one<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, TermError> {
+        let elements = self.data()?;
+        elements.next_element_seed(seed)?.ok_or_else(|| TermError::invalid_length(0, &"one value with the variant"))
+    }
+
+    fn data(self) -> Result<&'e mut Elements<'d, 'de>, TermError> {
+        match self {
+            Self::Unit(_) => Err(TermError::invalid_type(Unexpected::UnitVariant, &"a variant with data")),
+            Self::Tuple(elements) => Ok(elements),
+        }
+    }
+}
+
+impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
+    type Error = TermError;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self), TermError> {
+        let name = match &mut self {
+            Self::Unit(name) => {
+                let name: StrDeserializer<'_, TermError> = (*name).into_deserializer();
+                seed.deserialize(name)?
+            }
+            Self::Tuple(elements) => elements
+                .next_element_seed(seed)?
+                .ok_or_else(|| TermError::invalid_length(0, &"the name of a variant"))?,
+        };
+        Ok((name, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_, '_, 'de> {
+    type Error = TermError;
+
+    /// In a tuple, data that is left over is noticed when the tuple ends.
+    fn unit_variant(self) -> Result<(), TermError> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, TermError> {
+        self.one(seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, TermError> {
+        let elements = self.data()?;
+        if elements.left() != length {
+            return Err(TermError::invalid_length(elements.left(), &visitor));
+        }
+        visitor.visit_seq(elements)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, TermError> {
+        self.one(Fields(visitor))
+    }
+}
+
+/// The fields of a struct variant, which are one map.
+struct Fields<V>(V);
+
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Fields<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, map: D) -> Result<V::Value, D::Error> {
+        map.deserialize_map(self.0)
+    }
+}

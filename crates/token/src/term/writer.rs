@@ -1,0 +1,173 @@
+//! Writes terms, a head at a time: the mirror of [`Reader`](super::Reader).
+//!
+//! Each method chooses the encoding that Erlang itself (OTP 26 and later) would choose, so that a term has the same
+//! bytes on both sides. Called by the serializer.
+
+use super::{TermError, tag};
+
+/// Erlang's limit on the text of an atom, in characters.
+const MAX_ATOM_LENGTH: usize = 255;
+
+/// The most elements that Erlang packs as a charlist.
+const MAX_CHARLIST: usize = u16::MAX as usize;
+
+/// The bytes of a list's head: its tag and its length.
+const LIST_HEAD: usize = 5;
+
+/// The bytes of a term in the making.
+#[derive(Debug)]
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+}
+
+/// Where a collection began whose length is known only at its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark(usize);
+
+impl Writer {
+    pub(super) fn new() -> Self {
+        Self { bytes: vec![tag::VERSION] }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    pub(super) fn unsigned(&mut self, value: u128) {
+        match i32::try_from(value) {
+            Ok(value) => self.small(value),
+            Err(_) => self.big(false, value),
+        }
+    }
+
+    pub(super) fn signed(&mut self, value: i128) {
+        match i32::try_from(value) {
+            Ok(value) => self.small(value),
+            Err(_) => self.big(value < 0, value.unsigned_abs()),
+        }
+    }
+
+    fn small(&mut self, value: i32) {
+        match u8::try_from(value) {
+            Ok(byte) => self.bytes.extend([tag::SMALL_INTEGER, byte]),
+            Err(_) => {
+                self.bytes.push(tag::INTEGER);
+                self.bytes.extend(value.to_be_bytes());
+            }
+        }
+    }
+
+    fn big(&mut self, negative: bool, magnitude: u128) {
+        let bytes = magnitude.to_le_bytes();
+        let length = bytes.len() - magnitude.leading_zeros() as usize / 8;
+        self.bytes.extend([tag::SMALL_BIG, length as u8, negative.into()]);
+        self.bytes.extend(&bytes[..length]);
+    }
+
+    pub(super) fn float(&mut self, value: f64) -> Result<(), TermError> {
+        if !value.is_finite() {
+            return Err(TermError::NotFinite);
+        }
+        self.bytes.push(tag::NEW_FLOAT);
+        self.bytes.extend(value.to_be_bytes());
+        Ok(())
+    }
+
+    pub(super) fn atom(&mut self, text: &str) -> Result<(), TermError> {
+        let length = text.chars().count();
+        if length > MAX_ATOM_LENGTH {
+            return Err(TermError::AtomTooLong { length, limit: MAX_ATOM_LENGTH });
+        }
+        match u8::try_from(text.len()) {
+            Ok(length) => self.bytes.extend([tag::SMALL_ATOM_UTF8, length]),
+            Err(_) => {
+                self.bytes.push(tag::ATOM_UTF8);
+                // 255 characters are at most 1020 bytes.
+                self.bytes.extend((text.len() as u16).to_be_bytes());
+            }
+        }
+        self.bytes.extend(text.as_bytes());
+        Ok(())
+    }
+
+    pub(super) fn binary(&mut self, bytes: &[u8]) -> Result<(), TermError> {
+        let length = counted(bytes.len())?;
+        self.bytes.push(tag::BINARY);
+        self.bytes.extend(length);
+        self.bytes.extend(bytes);
+        Ok(())
+    }
+
+    /// Opens a tuple; its elements come next.
+    pub(super) fn tuple(&mut self, arity: usize) -> Result<(), TermError> {
+        match u8::try_from(arity) {
+            Ok(arity) => self.bytes.extend([tag::SMALL_TUPLE, arity]),
+            Err(_) => {
+                let arity = counted(arity)?;
+                self.bytes.push(tag::LARGE_TUPLE);
+                self.bytes.extend(arity);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a list; its elements come next, and [`Writer::end_list`] after them.
+    pub(super) fn begin_list(&mut self) -> Mark {
+        self.begin(tag::LIST)
+    }
+
+    /// Closes a list, as Erlang would have it: the empty one has no head, and one of bytes is packed.
+    pub(super) fn end_list(&mut self, mark: Mark, length: usize) -> Result<(), TermError> {
+        let start = mark.0;
+        if length == 0 {
+            self.bytes.truncate(start);
+        } else if let Some(charlist) = packed(&self.bytes[start + LIST_HEAD..], length) {
+            self.bytes.truncate(start);
+            self.bytes.push(tag::STRING);
+            self.bytes.extend((length as u16).to_be_bytes());
+            self.bytes.extend(charlist);
+            return Ok(());
+        } else {
+            self.end(mark, length)?;
+        }
+        self.bytes.push(tag::NIL);
+        Ok(())
+    }
+
+    /// Opens a map; its keys and values come next, and [`Writer::end_map`] after them.
+    pub(super) fn begin_map(&mut self) -> Mark {
+        self.begin(tag::MAP)
+    }
+
+    /// Closes a map.
+    pub(super) fn end_map(&mut self, mark: Mark, pairs: usize) -> Result<(), TermError> {
+        self.end(mark, pairs)
+    }
+
+    fn begin(&mut self, tag: u8) -> Mark {
+        let mark = Mark(self.bytes.len());
+        self.bytes.extend([tag, 0, 0, 0, 0]);
+        mark
+    }
+
+    fn end(&mut self, mark: Mark, length: usize) -> Result<(), TermError> {
+        self.bytes[mark.0 + 1..mark.0 + LIST_HEAD].copy_from_slice(&counted(length)?);
+        Ok(())
+    }
+}
+
+/// The elements of a list as a charlist, if each is an integer from 0 to 255.
+///
+/// Such an integer has two bytes, its tag and itself. If the first two bytes are one, the next element starts at
+/// the third, and so on; so a tag at every other place, to the very end, proves it for all.
+fn packed(elements: &[u8], length: usize) -> Option<Vec<u8>> {
+    if length > MAX_CHARLIST || elements.len() != length * 2 {
+        return None;
+    }
+    let (pairs, _) = elements.as_chunks::<2>();
+    pairs.iter().map(|&[tag, byte]| (tag == tag::SMALL_INTEGER).then_some(byte)).collect()
+}
+
+fn counted(length: usize) -> Result<[u8; 4], TermError> {
+    u32::try_from(length).map(u32::to_be_bytes).map_err(|_| TermError::TooMany(length))
+}

@@ -1,0 +1,111 @@
+//! The channel as its author writes it: one joined topic of one client.
+
+use crate::context::Context;
+use crate::outcome::{Flow, Handled, JoinError, noreply, unhandled};
+use crate::socket::Socket;
+use bennu_protocol::Payload;
+use std::future::Future;
+
+/// One joined topic of one client: its own task, one message at a time, isolated from all others.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// struct PingChannel;
+///
+/// impl<S: Socket> Channel<S> for PingChannel {
+///     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+///         Ok(PingChannel)
+///     }
+///
+///     async fn handle_in(&mut self, event: &str, _payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
+///         match event {
+///             "ping" => reply_ok(json!({ "ping": "pong" })),
+///             _ => unhandled(event),
+///         }
+///     }
+/// }
+/// ```
+///
+/// A panic or an error in any callback ends this channel with `phx_error`, calls [`Channel::terminate`], and harms
+/// nothing else.
+pub trait Channel<S: Socket>: Sized + Send + 'static {
+    /// Events whose broadcasts go through [`Channel::handle_out`] instead of straight to the client.
+    ///
+    /// An intercepted broadcast costs one call and one encoding for each client; all others are encoded once.
+    const INTERCEPT: &'static [&'static str] = &[];
+
+    /// A client wants to join `topic`. Runs beside the connection: other channels go on meanwhile, and messages sent
+    /// to this topic wait in order.
+    ///
+    /// # Errors
+    /// [`crate::refuse`] refuses with a payload; any other error crashes the join.
+    fn join(
+        topic: &str,
+        params: Payload,
+        ctx: &mut Context<S, Self>,
+    ) -> impl Future<Output = Result<Self, JoinError>> + Send;
+
+    /// A message from the client.
+    ///
+    /// # Errors
+    /// Any error crashes this channel, as does an event that nobody handles.
+    fn handle_in(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        ctx: &mut Context<S, Self>,
+    ) -> impl Future<Output = Handled> + Send {
+        let _ = (payload, ctx);
+        let unknown = unhandled(event);
+        async move { unknown }
+    }
+
+    /// A broadcast of an event in [`Channel::INTERCEPT`]. Pushes it unchanged, unless implemented.
+    ///
+    /// # Errors
+    /// Any error crashes this channel.
+    fn handle_out(
+        &mut self,
+        event: &str,
+        payload: Payload,
+        ctx: &mut Context<S, Self>,
+    ) -> impl Future<Output = Flow> + Send {
+        let pushed = ctx.push(event, payload);
+        async move {
+            pushed?;
+            noreply()
+        }
+    }
+
+    /// The channel ends; its client may be gone already. Has [`crate::SHUTDOWN_TIMEOUT`] to finish.
+    fn terminate(&mut self, reason: Terminate, ctx: &mut Context<S, Self>) -> impl Future<Output = ()> + Send {
+        let _ = (reason, ctx);
+        async {}
+    }
+}
+
+/// Handles one type of message from timers, PubSub and other tasks. A channel can only be sent what it handles.
+pub trait HandleInfo<S: Socket, M>: Channel<S> {
+    /// A message of that type.
+    ///
+    /// # Errors
+    /// Any error crashes this channel.
+    fn handle_info(&mut self, message: M, ctx: &mut Context<S, Self>) -> impl Future<Output = Flow> + Send;
+}
+
+/// Why a channel ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Terminate {
+    /// The client left the topic.
+    Left,
+    /// The client joined the topic again; the new join waits for this end.
+    Replaced,
+    /// The connection closed.
+    Closed,
+    /// A handler stopped it.
+    Stopped,
+    /// It crashed; the text is what the log says.
+    Crashed(String),
+}

@@ -1,0 +1,219 @@
+//! One client's connection: the session behind a lock, the way back, and the carrying out of what the session says.
+//!
+//! A transport makes one with [`Connected::open`], feeds it with [`Connection::receive`], drains its [`Outbox`] and
+//! calls [`Connection::finish`] once. Actors report here too. Invariants: the session's actions are carried out under
+//! its lock, so that they keep its order; nothing done under it waits or runs user code.
+
+use crate::broadcast::Broadcast;
+use crate::encoding::Encoding;
+use crate::endpoint::{Endpoint, Registration};
+use crate::outbox::Outbox;
+use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session};
+use bennu_protocol::{Close, EncodeError, Frame, Outbound, Payload, Ref, event};
+use bennu_pubsub::{Attachment, Delivery, Sink};
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+
+/// A channel as its session knows it.
+pub(crate) trait ChannelHandle: Send + Sync {
+    /// Runs the join, once.
+    fn start(self: Arc<Self>, join: Join);
+    /// Queues a message behind the join and what came before.
+    fn deliver(&self, message: Incoming);
+    /// Queues the end.
+    fn end(&self, end: End);
+}
+
+/// A connected socket with its type erased: opens channels.
+pub(crate) trait Opener: Send + Sync {
+    fn open(&self, topic: &str, connection: &Arc<Connection>) -> Option<Arc<dyn ChannelHandle>>;
+}
+
+/// Bounds of one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Channels that may be joined at once. Phoenix's default: 100.
+    pub max_channels: usize,
+    /// Bytes that may wait for a client to read them, before it is closed as too slow. Default 4 MiB: a few of the
+    /// largest usual messages, and a thousand slow clients cost no more than 4 GiB.
+    pub outbox_bytes: usize,
+    /// Bytes that may wait for one channel, before it crashes. Default 1 MiB.
+    pub mailbox_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { max_channels: 100, outbox_bytes: 4 << 20, mailbox_bytes: 1 << 20 }
+    }
+}
+
+/// A client that `connect` has accepted, before its transport is up.
+pub struct Connected {
+    pub(crate) opener: Arc<dyn Opener>,
+    pub(crate) id: Option<String>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) limits: Arc<Limits>,
+}
+
+impl Connected {
+    /// The socket's id.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The connection, once the transport can carry messages. `ready` is woken when the outbox has something.
+    pub fn open(self, encoding: Encoding, ready: Waker) -> Arc<Connection> {
+        let Connected { opener, id, endpoint, limits } = self;
+        let connection = Arc::new_cyclic(|weak: &Weak<Connection>| Connection {
+            session: Mutex::new(Session::new(limits.max_channels)),
+            outbox: Outbox::new(limits.outbox_bytes, ready),
+            encoding,
+            opener,
+            limits,
+            registration: Mutex::new(Some(endpoint.register(weak.clone()))),
+            identity: Mutex::new(None),
+            endpoint,
+        });
+        if let Some(id) = id {
+            let disconnector = Arc::new(Disconnector(Arc::downgrade(&connection)));
+            *connection.identity.lock() = Some(Box::new(connection.endpoint.pubsub().attach(&id, disconnector)));
+        }
+        connection
+    }
+}
+
+/// See the module.
+pub struct Connection {
+    session: Mutex<Session<Arc<dyn ChannelHandle>>>,
+    outbox: Outbox,
+    encoding: Encoding,
+    opener: Arc<dyn Opener>,
+    limits: Arc<Limits>,
+    /// Our place among the endpoint's connections.
+    registration: Mutex<Option<Registration>>,
+    /// The subscription to the socket's id.
+    identity: Mutex<Option<Box<Attachment>>>,
+    endpoint: Endpoint,
+}
+
+impl Connection {
+    /// A frame from the client.
+    ///
+    /// # Errors
+    /// [`Close::BadMessage`] when it is no message of the negotiated version: the transport then closes.
+    pub fn receive(self: &Arc<Self>, frame: Frame<'_>) -> Result<(), Close> {
+        let message = self.encoding.serializer.decode(frame).map_err(|error| {
+            metrics::counter!("bennu.socket.bad_messages").increment(1);
+            tracing::warn!(%error, "closing a connection");
+            Close::BadMessage
+        })?;
+        self.step(|session| session.receive(message, |topic| self.opener.open(topic, self)));
+        Ok(())
+    }
+
+    /// What waits for this client.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The transport is gone: every channel ends, and nothing is sent any more.
+    pub fn finish(&self) {
+        self.outbox.finish();
+        *self.identity.lock() = None;
+        *self.registration.lock() = None;
+        self.step(Session::close);
+    }
+
+    pub(crate) fn joined(&self, id: &JoinId, reference: Ref, response: Payload) {
+        self.step(|session| session.joined(id, reference, response));
+    }
+
+    pub(crate) fn refused(&self, id: &JoinId, reference: Ref, response: Payload, waiting: Vec<Ref>) {
+        self.step(|session| session.refused(id, reference, response, waiting));
+    }
+
+    pub(crate) fn exited(&self, id: &JoinId, exit: Exit) {
+        self.step(|session| session.exited(id, exit));
+    }
+
+    pub(crate) fn send(&self, message: &Outbound<'_>) -> Result<(), EncodeError> {
+        self.outbox.push(self.encoding.encode(message)?);
+        Ok(())
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(crate) fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Feeds the session and carries out what it says, under its lock; joins start after it, since they run user code.
+    fn step(&self, event: impl FnOnce(&mut Session<Arc<dyn ChannelHandle>>) -> Actions<Arc<dyn ChannelHandle>>) {
+        let mut starting = None;
+        let mut session = self.session.lock();
+        for action in event(&mut session) {
+            match action {
+                Action::Reply { join_ref, reference, topic, status, payload } => self.send_or_close(&Outbound::Reply {
+                    join_ref: &join_ref,
+                    reference: &reference,
+                    topic: &topic,
+                    status: &status,
+                    payload: &payload,
+                }),
+                Action::End { join_ref, topic, exit } => {
+                    let (event, payload) = match exit {
+                        Exit::Done => (event::CLOSE, Payload::empty()),
+                        Exit::Crashed => (event::ERROR, crash_payload()),
+                    };
+                    let (join_ref, topic, payload) = (&join_ref, &*topic, &payload);
+                    self.send_or_close(&Outbound::End { join_ref, topic, event, payload });
+                }
+                Action::Start(handle, join) => starting = Some((handle, join)),
+                Action::Deliver(handle, message) => handle.deliver(message),
+                Action::Stop(handle, end) => handle.end(end),
+            }
+        }
+        drop(session);
+        if let Some((handle, join)) = starting {
+            handle.start(join);
+        }
+    }
+
+    /// The session's own messages cannot be given up one by one: a join reply that cannot be written would leave the
+    /// client waiting for it. As in Phoenix, that ends the connection.
+    fn send_or_close(&self, message: &Outbound<'_>) {
+        if let Err(error) = self.send(message) {
+            tracing::error!(%error, "a session's message cannot be written, closing the connection");
+            self.outbox.close(Close::BadMessage);
+        }
+    }
+}
+
+fn crash_payload() -> Payload {
+    Payload::json(&serde_json::json!({ "reason": event::CHANNEL_CRASH }))
+}
+
+/// Subscribes to the socket's id.
+struct Disconnector(Weak<Connection>);
+
+impl Sink for Disconnector {
+    fn deliver(&self, delivery: &Delivery) {
+        let is_disconnect = delivery.downcast_ref::<Broadcast>().is_some_and(|sent| sent.event() == event::DISCONNECT);
+        if is_disconnect && let Some(connection) = self.0.upgrade() {
+            connection.outbox.close(Close::Disconnected);
+        }
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connection({:?}, {})", self.encoding.serializer, self.encoding.framing.name)
+    }
+}

@@ -1,0 +1,193 @@
+//! What a channel can do while one of its callbacks runs: push, broadcast, subscribe, set timers, reply later.
+
+use crate::broadcast::{Broadcast, BroadcastError};
+use crate::channel::{Channel, HandleInfo};
+use crate::endpoint::Endpoint;
+use crate::info::{ChannelRef, InfoSink, Typed};
+use crate::reply_ref::ReplyRef;
+use crate::session::{Join, JoinId};
+use crate::slot::Slot;
+use crate::socket::Socket;
+use crate::timer::{Timer, Timers};
+use bennu_protocol::{EncodeError, Name, Outbound, Payload, Ref};
+use bennu_pubsub::{Attachment, Message, SubscriberId};
+use bennu_token::TokenError;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Handed to every callback of a channel. It is the channel's own: nothing of it is shared with other channels but
+/// [`Context::socket`].
+pub struct Context<S: Socket, C: Channel<S>> {
+    /// What `connect` returned.
+    pub socket: Arc<S>,
+    pub(crate) slot: Arc<Slot<S, C>>,
+    pub(crate) id: JoinId,
+    /// What replies and pushes carry: the client's join ref, or where it sent none the join's own ref (so does Phoenix).
+    join_ref: Ref,
+    /// The message that is being handled.
+    pub(crate) in_reply_to: Option<Ref>,
+    pub(crate) join_response: Option<Payload>,
+    /// Our place in the topic's table; `None` before the join has succeeded.
+    pub(crate) own: Option<Attachment>,
+    subscriptions: Vec<Attachment>,
+    pub(crate) timers: Option<Box<Timers<S, C>>>,
+}
+
+/// A push that cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The payload cannot be sent to this client.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The client does not know yet that it has joined; send yourself a message in `join` and push from there.
+    #[error("a channel cannot push before its join has succeeded")]
+    NotJoined,
+}
+
+impl<S: Socket, C: Channel<S>> Context<S, C> {
+    pub(crate) fn new(slot: Arc<Slot<S, C>>, join: &Join) -> Self {
+        let join_ref = if join.join_ref.is_null() { &join.reference } else { &join.join_ref };
+        Context {
+            socket: slot.socket.clone(),
+            slot,
+            id: join.id.clone(),
+            join_ref: join_ref.clone(),
+            in_reply_to: None,
+            join_response: None,
+            own: None,
+            subscriptions: Vec::new(),
+            timers: None,
+        }
+    }
+
+    /// The topic that was joined.
+    pub fn topic(&self) -> &str {
+        &self.id.topic
+    }
+
+    /// The application's endpoint.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.slot.connection.endpoint()
+    }
+
+    /// Sends an event to this channel's client.
+    ///
+    /// # Errors
+    /// [`PushError::NotJoined`] inside `join`; [`PushError::Encode`] for a payload that this client cannot receive.
+    pub fn push(&self, event: &str, payload: impl Into<Payload>) -> Result<(), PushError> {
+        if self.own.is_none() {
+            return Err(PushError::NotJoined);
+        }
+        let payload = payload.into();
+        tracing::trace!(topic = self.topic(), event, ?payload, "push");
+        let message = Outbound::Push { join_ref: &self.join_ref, topic: self.topic(), event, payload: &payload };
+        Ok(self.slot.connection.send(&message)?)
+    }
+
+    /// Broadcasts an event on this channel's topic, to this client too.
+    ///
+    /// # Errors
+    /// As [`Broadcast::new`]; [`BroadcastError::NotJoined`] inside `join`.
+    pub fn broadcast(&self, event: &str, payload: impl Into<Payload>) -> Result<(), BroadcastError> {
+        self.broadcast_except(SubscriberId::NONE, event, payload)
+    }
+
+    /// Broadcasts an event on this channel's topic, to all but this client.
+    ///
+    /// # Errors
+    /// As [`Context::broadcast`].
+    pub fn broadcast_from(&self, event: &str, payload: impl Into<Payload>) -> Result<(), BroadcastError> {
+        self.broadcast_except(self.own.as_ref().map_or(SubscriberId::NONE, Attachment::id), event, payload)
+    }
+
+    fn broadcast_except(
+        &self,
+        except: SubscriberId,
+        event: &str,
+        payload: impl Into<Payload>,
+    ) -> Result<(), BroadcastError> {
+        if self.own.is_none() {
+            return Err(BroadcastError::NotJoined);
+        }
+        let broadcast = Broadcast::new(self.topic(), event, payload)?;
+        Ok(self.endpoint().pubsub().broadcast_from(except, self.topic(), broadcast)?)
+    }
+
+    /// Sets what the reply to this join carries; `{}` otherwise. For `join`, elsewhere it does nothing.
+    pub fn join_reply(&mut self, payload: impl Into<Payload>) {
+        self.join_response = Some(payload.into());
+    }
+
+    /// The right to answer the present message later: return [`crate::noreply`] and send this on.
+    ///
+    /// `None` outside `handle_in`, where there is nothing to answer.
+    pub fn reply_ref(&self) -> Option<ReplyRef> {
+        let reference = self.in_reply_to.clone()?;
+        let connection = self.slot.connection.clone();
+        Some(ReplyRef { connection, topic: self.id.topic.clone(), join_ref: self.join_ref.clone(), reference })
+    }
+
+    /// Subscribes this channel to messages of one type on any topic of the PubSub, until it ends or unsubscribes.
+    /// Subscribing to the same topic again delivers twice, as in Phoenix.
+    pub fn subscribe<M: Message + Clone>(&mut self, topic: &str)
+    where
+        C: HandleInfo<S, M>,
+    {
+        let sink = Arc::new(InfoSink::<S, C, M>::new(&self.slot));
+        self.subscriptions.push(self.endpoint().pubsub().attach(topic, sink));
+    }
+
+    /// Ends all subscriptions of this channel to a topic but its own; says how many there were.
+    pub fn unsubscribe(&mut self, topic: &str) -> usize {
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(|attachment| &**attachment.topic() != topic);
+        before - self.subscriptions.len()
+    }
+
+    /// Sends this channel a message after a while. The timer ends with the channel.
+    pub fn send_after<M: Send + 'static>(&mut self, after: Duration, message: M) -> Timer
+    where
+        C: HandleInfo<S, M>,
+    {
+        self.timers.get_or_insert_with(|| Box::new(Timers::new())).set(after, Box::new(Typed(message)))
+    }
+
+    /// Cancels a timer; says whether it had not fired yet.
+    pub fn cancel(&mut self, timer: Timer) -> bool {
+        self.timers.as_mut().is_some_and(|timers| timers.cancel(timer))
+    }
+
+    /// Sends this channel a message, handled after what already waits. In `join`, this is "after join".
+    pub fn send_self<M: Send + 'static>(&self, message: M)
+    where
+        C: HandleInfo<S, M>,
+    {
+        self.slot.inform(Box::new(Typed(message)), size_of::<M>());
+    }
+
+    /// A reference with which any task can send to this channel.
+    pub fn channel(&self) -> ChannelRef<S, C> {
+        ChannelRef::new(&self.slot)
+    }
+
+    /// Signs a token with the endpoint's secret, see [`Endpoint::sign`].
+    ///
+    /// # Errors
+    /// [`TokenError`] when the data cannot be written as a term.
+    pub fn sign<T: Serialize + ?Sized>(&self, salt: &str, data: &T) -> Result<String, TokenError> {
+        self.endpoint().sign(salt, data)
+    }
+
+    pub(crate) fn reply(&self, reference: &Ref, reply: &crate::outcome::Reply) -> Result<(), EncodeError> {
+        self.slot.connection.send(&Outbound::Reply {
+            join_ref: &self.join_ref,
+            reference,
+            topic: &Name::Text(Cow::Borrowed(&self.id.topic)),
+            status: &reply.status,
+            payload: &reply.payload,
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! How one connection wants its messages: which serializer, and which framing its transport puts around them.
+//!
+//! A transport defines its [`Framing`]s as statics; a broadcast is encoded once for each [`Encoding`] in use and the
+//! bytes are shared by all connections that have it.
+
+use bennu_protocol::{EncodeError, FrameKind, Outbound, Serializer};
+use bytes::Bytes;
+use std::cell::RefCell;
+
+/// What a transport puts around an encoded message before it is written.
+#[derive(Debug)]
+pub struct Framing {
+    /// Tells framings apart; unique in a program.
+    pub name: &'static str,
+    /// Makes the bytes that are written.
+    pub frame: fn(FrameKind, &[u8]) -> Bytes,
+}
+
+/// A serializer and a framing.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoding {
+    /// The negotiated version.
+    pub serializer: Serializer,
+    /// The transport's framing.
+    pub framing: &'static Framing,
+}
+
+impl Encoding {
+    /// Encodes one message into the bytes that the transport writes.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when this version cannot carry it.
+    pub fn encode(&self, message: &Outbound<'_>) -> Result<Bytes, EncodeError> {
+        thread_local! {
+            /// Messages are small and many: one buffer a thread, given back to its usual size after a big one.
+            static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        const USUAL: usize = 64 * 1024;
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            let kind = self.serializer.encode(message, scratch)?;
+            let frame = (self.framing.frame)(kind, scratch);
+            scratch.clear();
+            scratch.shrink_to(USUAL);
+            Ok(frame)
+        })
+    }
+}
+
+impl PartialEq for Encoding {
+    fn eq(&self, other: &Self) -> bool {
+        self.serializer == other.serializer && self.framing.name == other.framing.name
+    }
+}

@@ -1,0 +1,222 @@
+//! The application's endpoint: its PubSub, its secret, and all connections of this node. Handed to whoever broadcasts,
+//! signs or drains, from anywhere in the application.
+
+use crate::broadcast::{Broadcast, BroadcastError};
+use crate::connection::Connection;
+use bennu_protocol::{Payload, event};
+use bennu_pubsub::PubSub;
+use bennu_token::{MaxAge, Secret, Token, TokenError};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// See the module. Cloning is cheap and shares everything.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Inner>);
+
+struct Inner {
+    pubsub: PubSub,
+    secret: Secret,
+    filter_parameters: Vec<String>,
+    connections: Mutex<HashMap<u64, Weak<Connection>>>,
+    next_connection: AtomicU64,
+    /// Channel tasks that have not finished `terminate`.
+    channels: AtomicUsize,
+    draining: AtomicBool,
+    /// A connection or a channel has ended.
+    fewer: Notify,
+}
+
+/// Builds an [`Endpoint`]; see [`Endpoint::builder`].
+pub struct EndpointBuilder {
+    secret: Secret,
+    pubsub: Option<PubSub>,
+    filter_parameters: Vec<String>,
+}
+
+impl EndpointBuilder {
+    /// The PubSub, when it is one of a cluster or used elsewhere too. Default: a local one.
+    pub fn pubsub(mut self, pubsub: PubSub) -> Self {
+        self.pubsub = Some(pubsub);
+        self
+    }
+
+    /// Parameters whose name contains one of these are not logged. Default: `password` and `token`.
+    pub fn filter_parameters<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.filter_parameters = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The endpoint.
+    pub fn build(self) -> Endpoint {
+        Endpoint(Arc::new(Inner {
+            pubsub: self.pubsub.unwrap_or_else(PubSub::local),
+            secret: self.secret,
+            filter_parameters: self.filter_parameters,
+            connections: Mutex::default(),
+            next_connection: AtomicU64::new(0),
+            channels: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            fewer: Notify::new(),
+        }))
+    }
+}
+
+impl Endpoint {
+    /// An endpoint with the defaults and this secret.
+    pub fn new(secret: Secret) -> Self {
+        Endpoint::builder(secret).build()
+    }
+
+    /// An endpoint with options.
+    pub fn builder(secret: Secret) -> EndpointBuilder {
+        EndpointBuilder { secret, pubsub: None, filter_parameters: vec!["password".to_owned(), "token".to_owned()] }
+    }
+
+    /// The PubSub that its channels subscribe to.
+    pub fn pubsub(&self) -> &PubSub {
+        &self.0.pubsub
+    }
+
+    /// The secret that its tokens are made with.
+    pub fn secret(&self) -> &Secret {
+        &self.0.secret
+    }
+
+    pub(crate) fn filter_parameters(&self) -> &[String] {
+        &self.0.filter_parameters
+    }
+
+    /// Broadcasts an event to every client that has joined a topic, on every node.
+    ///
+    /// # Errors
+    /// [`BroadcastError`]: a payload that is no object, a binary one with a topic over 255 bytes, or nodes out of reach.
+    pub fn broadcast(&self, topic: &str, event: &str, payload: impl Into<Payload>) -> Result<(), BroadcastError> {
+        Ok(self.pubsub().broadcast(topic, Broadcast::new(topic, event, payload)?)?)
+    }
+
+    /// Broadcasts an event to this node's clients only; says how many subscribers there were.
+    ///
+    /// # Errors
+    /// [`BroadcastError`] as [`Endpoint::broadcast`], but for other nodes.
+    pub fn local_broadcast(
+        &self,
+        topic: &str,
+        event: &str,
+        payload: impl Into<Payload>,
+    ) -> Result<usize, BroadcastError> {
+        Ok(self.pubsub().local_broadcast(topic, Broadcast::new(topic, event, payload)?))
+    }
+
+    /// Closes every connection whose socket has this id, on every node, with code 1001.
+    ///
+    /// # Errors
+    /// [`BroadcastError::Publish`] when other nodes are out of reach.
+    pub fn disconnect(&self, socket_id: &str) -> Result<(), BroadcastError> {
+        self.broadcast(socket_id, event::DISCONNECT, Payload::empty())
+    }
+
+    /// Signs data into a token that [`Endpoint::verify`], and Phoenix.Token with the same secret, accept.
+    ///
+    /// # Errors
+    /// [`TokenError`] when the data cannot be written as a term.
+    pub fn sign<T: Serialize + ?Sized>(&self, salt: &str, data: &T) -> Result<String, TokenError> {
+        Token::new(&self.0.secret, salt).sign(data)
+    }
+
+    /// Reads a token that is no older than `max_age`.
+    ///
+    /// # Errors
+    /// [`TokenError`]: missing, invalid, or expired.
+    pub fn verify<T: DeserializeOwned>(&self, salt: &str, token: &str, max_age: Duration) -> Result<T, TokenError> {
+        Token::new(&self.0.secret, salt).verify_within(token, MaxAge::from(max_age))
+    }
+
+    /// How many clients are connected to this node.
+    pub fn connection_count(&self) -> usize {
+        self.0.connections.lock().len()
+    }
+
+    /// How many channels run on this node, those in `join` and `terminate` included.
+    pub fn channel_count(&self) -> usize {
+        self.0.channels.load(Ordering::Relaxed)
+    }
+
+    /// Whether it drains: transports then refuse new connections.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn register(&self, connection: Weak<Connection>) -> Registration {
+        let key = self.0.next_connection.fetch_add(1, Ordering::Relaxed);
+        self.0.connections.lock().insert(key, connection);
+        metrics::gauge!("bennu.socket.connected").increment(1);
+        Registration { endpoint: Arc::downgrade(&self.0), key }
+    }
+
+    pub(crate) fn connections(&self) -> Vec<Weak<Connection>> {
+        self.0.connections.lock().values().cloned().collect()
+    }
+
+    pub(crate) fn channel_started(&self) -> ChannelAlive {
+        self.0.channels.fetch_add(1, Ordering::Relaxed);
+        ChannelAlive(self.0.clone())
+    }
+
+    /// Returns when no connection and no channel is left.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let fewer = self.0.fewer.notified();
+            if self.connection_count() == 0 && self.channel_count() == 0 {
+                return;
+            }
+            fewer.await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Endpoint({}, {} connections)", self.0.pubsub.node(), self.connection_count())
+    }
+}
+
+/// A connection's place among the endpoint's; given back when dropped.
+pub(crate) struct Registration {
+    endpoint: Weak<Inner>,
+    key: u64,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.endpoint.upgrade() {
+            let mut connections = endpoint.connections.lock();
+            connections.remove(&self.key);
+            if connections.len() * 4 < connections.capacity() {
+                connections.shrink_to_fit();
+            }
+            drop(connections);
+            metrics::gauge!("bennu.socket.connected").decrement(1);
+            endpoint.fewer.notify_waiters();
+        }
+    }
+}
+
+/// Counts a channel's task until it has finished, however that is.
+pub(crate) struct ChannelAlive(Arc<Inner>);
+
+impl Drop for ChannelAlive {
+    fn drop(&mut self) {
+        self.0.channels.fetch_sub(1, Ordering::Relaxed);
+        self.0.fewer.notify_waiters();
+    }
+}

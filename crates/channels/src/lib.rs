@@ -1,0 +1,63 @@
+//! Sockets and channels: the real-time layer, apart from HTTP.
+//!
+//! The flow: a transport asks a [`SocketMount`] to connect, opens a [`Connection`], and hands it frames. The session
+//! routes them by topic; each joined topic is an actor that runs a [`Channel`]; PubSub carries broadcasts; everything
+//! for the client goes through the connection's [`Outbox`], which the transport drains.
+//!
+//! ```text
+//! in:   transport ─► connection (session) ─► slot (mailbox) ─► actor (Channel)
+//! out:  actor, pubsub ─► slot (fastlane) ─► outbox ─► transport
+//! ```
+//!
+//! Users meet this crate through `bennu`, which adds the HTTP edge.
+
+mod actor;
+mod broadcast;
+mod channel;
+mod connect;
+mod connection;
+mod context;
+mod drain;
+mod encoding;
+mod endpoint;
+mod info;
+mod mailbox;
+mod mount;
+mod outbox;
+mod outcome;
+mod params;
+pub mod prelude;
+mod reply_ref;
+mod router;
+mod session;
+mod slot;
+mod socket;
+mod telemetry;
+mod timer;
+
+pub use actor::SHUTDOWN_TIMEOUT;
+pub use broadcast::{Broadcast, BroadcastError};
+pub use channel::{Channel, HandleInfo, Terminate};
+pub use connect::{Connect, ConnectInfo};
+pub use connection::{Connected, Connection, Limits};
+pub use context::{Context, PushError};
+pub use drain::{Drain, Drained};
+pub use encoding::{Encoding, Framing};
+pub use endpoint::{Endpoint, EndpointBuilder};
+pub use info::{ChannelGone, ChannelRef};
+pub use mount::{NotConnected, SocketMount};
+pub use outbox::Outbox;
+pub use outcome::{
+    Crash, Flow, Handled, JoinError, Outcome, Reply, Step, StopReason, noreply, refuse, reply, reply_error, reply_ok,
+    stop, stop_with, unhandled,
+};
+pub use params::{MalformedQuery, MissingParam, Params};
+pub use reply_ref::ReplyRef;
+pub use router::ChannelRouter;
+pub use socket::{Refusal, Socket};
+pub use timer::Timer;
+
+pub use bennu_protocol as protocol;
+pub use bennu_protocol::{Payload, PayloadError, Status};
+pub use bennu_pubsub as pubsub;
+pub use bennu_token as token;

@@ -1,0 +1,176 @@
+//! A channel's mailbox: a queue bounded in bytes, pushed to by anyone, taken whole by its actor.
+//!
+//! tokio's mpsc keeps a block of 32 slots for each channel (1.5 KB, measured); an idle mailbox here keeps no queue at
+//! all. Invariants: pushing never waits; past the limit the queue is dropped and the actor is told, which crashes that
+//! channel and nothing else; an end can always be pushed.
+
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+/// What a queued item costs besides its data, in bytes.
+const OVERHEAD: usize = 128;
+
+pub(crate) struct Mailbox<T>(Mutex<State<T>>);
+
+struct State<T> {
+    queue: VecDeque<T>,
+    bytes: usize,
+    reader: Reader,
+    /// An end was pushed: a handler that is busy now has a deadline.
+    ending: bool,
+    overflow: Option<Overflow>,
+    /// The actor is gone.
+    closed: bool,
+}
+
+/// What the actor waits for.
+enum Reader {
+    Busy,
+    Mail(Waker),
+    End(Waker),
+}
+
+/// More was sent to a channel than it may keep waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("mailbox full: {waiting} bytes waiting, the limit is {limit}")]
+pub(crate) struct Overflow {
+    waiting: usize,
+    limit: usize,
+}
+
+impl<T> Mailbox<T> {
+    pub(crate) fn new() -> Self {
+        Mailbox(Mutex::new(State {
+            queue: VecDeque::new(),
+            bytes: 0,
+            reader: Reader::Busy,
+            ending: false,
+            overflow: None,
+            closed: false,
+        }))
+    }
+
+    /// Queues an item of `size` bytes; says whether there still is someone to read it.
+    pub(crate) fn push(&self, item: T, size: usize, limit: usize) -> bool {
+        let mut state = self.0.lock();
+        if state.closed || state.overflow.is_some() {
+            return false;
+        }
+        let waiting = state.bytes + size + OVERHEAD;
+        if waiting > limit && !state.queue.is_empty() {
+            state.overflow = Some(Overflow { waiting, limit });
+            let dropped = std::mem::take(&mut state.queue);
+            state.wake_for_mail();
+            drop(state);
+            drop(dropped);
+            return false;
+        }
+        state.bytes = waiting;
+        state.queue.push_back(item);
+        state.wake_for_mail();
+        true
+    }
+
+    /// Queues the item that ends the channel, whatever waits.
+    pub(crate) fn push_end(&self, item: T) {
+        let mut state = self.0.lock();
+        if state.closed {
+            return;
+        }
+        state.ending = true;
+        state.queue.push_back(item);
+        if let Reader::Mail(waker) | Reader::End(waker) = std::mem::replace(&mut state.reader, Reader::Busy) {
+            drop(state);
+            waker.wake();
+        }
+    }
+
+    /// Takes everything that waits, or registers for it.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, batch: &mut VecDeque<T>) -> Poll<Result<(), Overflow>> {
+        let mut state = self.0.lock();
+        if let Some(overflow) = state.overflow {
+            return Poll::Ready(Err(overflow));
+        }
+        if state.queue.is_empty() {
+            state.reader = Reader::Mail(cx.waker().clone());
+            return Poll::Pending;
+        }
+        std::mem::swap(&mut state.queue, batch);
+        state.bytes = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether an end is queued; registers for it otherwise. For a handler that is busy.
+    pub(crate) fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock();
+        if state.ending {
+            return Poll::Ready(());
+        }
+        state.reader = Reader::End(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ends the mailbox and returns what still waited.
+    pub(crate) fn close(&self) -> VecDeque<T> {
+        let mut state = self.0.lock();
+        state.closed = true;
+        state.reader = Reader::Busy;
+        std::mem::take(&mut state.queue)
+    }
+}
+
+impl<T> State<T> {
+    fn wake_for_mail(&mut self) {
+        match std::mem::replace(&mut self.reader, Reader::Busy) {
+            Reader::Mail(waker) => waker.wake(),
+            other => self.reader = other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(mailbox: &Mailbox<u8>) -> Poll<Result<Vec<u8>, Overflow>> {
+        let mut batch = VecDeque::new();
+        mailbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut batch).map_ok(|()| batch.into())
+    }
+
+    #[test]
+    fn everything_that_waits_is_taken_in_order() {
+        let mailbox = Mailbox::new();
+        assert!(take(&mailbox).is_pending());
+        for n in 0..5 {
+            assert!(mailbox.push(n, 1, 10_000));
+        }
+        assert_eq!(take(&mailbox), Poll::Ready(Ok(vec![0, 1, 2, 3, 4])));
+        assert!(take(&mailbox).is_pending());
+    }
+
+    #[test]
+    fn past_the_limit_the_actor_is_told_how_much_waited_and_what_the_limit_is() {
+        let mailbox = Mailbox::new();
+        assert!(mailbox.push(1, 900, 1000), "a first item is taken whatever its size");
+        assert!(!mailbox.push(2, 1, 1000));
+        let Poll::Ready(Err(overflow)) = take(&mailbox) else { panic!("expected an overflow") };
+        assert_eq!(overflow.to_string(), "mailbox full: 1157 bytes waiting, the limit is 1000");
+    }
+
+    #[test]
+    fn an_end_can_be_queued_even_when_it_is_full() {
+        let mailbox = Mailbox::new();
+        mailbox.push(1, 5000, 1000);
+        mailbox.push_end(2);
+        assert_eq!(take(&mailbox), Poll::Ready(Ok(vec![1, 2])));
+    }
+
+    #[test]
+    fn a_closed_mailbox_takes_nothing_and_gives_back_what_waited() {
+        let mailbox = Mailbox::new();
+        mailbox.push(1, 1, 1000);
+        assert_eq!(mailbox.close(), [1]);
+        assert!(!mailbox.push(2, 1, 1000));
+    }
+}

@@ -1,0 +1,99 @@
+//! A socket type made ready for transports: its router is built, its `connect` can be called without knowing its type.
+
+use crate::connect::Connect;
+use crate::connection::{ChannelHandle, Connected, Connection, Limits, Opener};
+use crate::endpoint::Endpoint;
+use crate::router::ChannelRouter;
+use crate::socket::{Refusal, Socket};
+use crate::telemetry;
+use bennu_protocol::PatternError;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// A mounted socket. Cloning is cheap.
+#[derive(Clone)]
+pub struct SocketMount {
+    connector: Arc<dyn Connector>,
+    endpoint: Endpoint,
+    limits: Arc<Limits>,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum NotConnected {
+    /// The socket refused.
+    Refused(Refusal),
+    /// `connect` panicked; the log says where.
+    Crashed,
+}
+
+impl SocketMount {
+    /// Builds the router of a socket.
+    ///
+    /// # Errors
+    /// [`PatternError`] for a pattern that cannot be a route.
+    pub fn new<S: Socket>(endpoint: Endpoint, limits: Limits) -> Result<Self, PatternError> {
+        let router = Arc::new(ChannelRouter::<S>::of_socket()?);
+        Ok(SocketMount { connector: Arc::new(Typed { router }), endpoint, limits: Arc::new(limits) })
+    }
+
+    /// The endpoint it belongs to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Asks the socket.
+    ///
+    /// # Errors
+    /// [`NotConnected`] when it refuses or panics.
+    pub async fn connect(&self, request: Connect) -> Result<Connected, NotConnected> {
+        let (opener, id) = self.connector.connect(request).await?;
+        Ok(Connected { opener, id, endpoint: self.endpoint.clone(), limits: self.limits.clone() })
+    }
+}
+
+type Opened = (Arc<dyn Opener>, Option<String>);
+
+trait Connector: Send + Sync {
+    fn connect(&self, request: Connect) -> BoxFuture<'static, Result<Opened, NotConnected>>;
+}
+
+struct Typed<S: Socket> {
+    router: Arc<ChannelRouter<S>>,
+}
+
+impl<S: Socket> Connector for Typed<S> {
+    fn connect(&self, request: Connect) -> BoxFuture<'static, Result<Opened, NotConnected>> {
+        let router = self.router.clone();
+        async move {
+            let started = Instant::now();
+            let (params, endpoint) = (request.params.clone(), request.endpoint.clone());
+            let connecting = async { S::connect(request).await.map(|socket| (socket.id(), socket)) };
+            let connected = AssertUnwindSafe(connecting).catch_unwind().await.map_err(|_| {
+                telemetry::connect_crashed::<S>("see the panic's own message above");
+                NotConnected::Crashed
+            })?;
+            let result = connected.as_ref().map(|_| ());
+            telemetry::connected::<S>(&params, endpoint.filter_parameters(), started.elapsed(), result);
+            let (id, socket) = connected.map_err(NotConnected::Refused)?;
+            let opener: Arc<dyn Opener> = Arc::new(Live { socket: Arc::new(socket), router });
+            Ok((opener, id))
+        }
+        .boxed()
+    }
+}
+
+/// One connected client's socket and its routes.
+struct Live<S: Socket> {
+    socket: Arc<S>,
+    router: Arc<ChannelRouter<S>>,
+}
+
+impl<S: Socket> Opener for Live<S> {
+    fn open(&self, topic: &str, connection: &Arc<Connection>) -> Option<Arc<dyn ChannelHandle>> {
+        self.router.open(topic, &self.socket, connection)
+    }
+}

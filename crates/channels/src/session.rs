@@ -1,0 +1,344 @@
+//! One client's connection as a pure state machine: which channels are joined, and what each message leads to.
+//!
+//! `(message | event) -> actions`: no task, no clock, no I/O. [`crate::connection`] feeds it and carries the actions
+//! out. `H` is the handle of a channel (its mailbox); the session only stores it.
+//!
+//! Invariants:
+//! - one live channel a topic; a second join of it waits until the first has ended;
+//! - a reply to a join comes before anything else that this join sends, and before the `phx_close` of the one it
+//!   replaced (so does Phoenix);
+//! - every message is answered, delivered or (for a join that is over) dropped, never kept.
+
+use crate::outcome::Reply;
+use bennu_protocol::{Inbound, MAX_TOPIC_BYTES, Name, Payload, Ref, Status, event};
+use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
+
+/// Identifies one join on one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key(u32);
+
+/// Which join of which topic: what a channel says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JoinId {
+    pub(crate) topic: Arc<str>,
+    key: Key,
+}
+
+/// A join as its channel gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Join {
+    pub(crate) id: JoinId,
+    pub(crate) join_ref: Ref,
+    pub(crate) reference: Ref,
+    pub(crate) params: Payload,
+}
+
+/// A client's message as its channel gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    pub(crate) reference: Ref,
+    pub(crate) event: Name<'static>,
+    pub(crate) payload: Payload,
+}
+
+/// Why the session ends a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client leaves; the channel answers this ref.
+    Left(Ref),
+    /// The client joined the topic again.
+    Replaced,
+    /// The connection is gone.
+    Closed,
+}
+
+/// How a channel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// `phx_close`.
+    Done,
+    /// `phx_error`.
+    Crashed,
+}
+
+/// What the shell shall do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action<H> {
+    /// Send a reply.
+    Reply { join_ref: Ref, reference: Ref, topic: Name<'static>, status: Status, payload: Payload },
+    /// Send `phx_close` or `phx_error`.
+    End { join_ref: Ref, topic: Arc<str>, exit: Exit },
+    /// Run this join in its channel.
+    Start(H, Join),
+    /// Give this message to a channel.
+    Deliver(H, Incoming),
+    /// Tell a channel to end; [`Session::exited`] follows.
+    Stop(H, End),
+}
+
+pub(crate) type Actions<H> = SmallVec<[Action<H>; 1]>;
+
+/// See the module.
+pub(crate) struct Session<H> {
+    /// Sorted by topic. Boxed: the table itself stays small, and most connections have few channels.
+    channels: Vec<Box<Joined<H>>>,
+    max_channels: usize,
+    next_key: u32,
+    closed: bool,
+}
+
+struct Joined<H> {
+    topic: Arc<str>,
+    key: Key,
+    join_ref: Ref,
+    handle: H,
+    phase: Phase,
+    /// The join that this one replaced: its `phx_close` follows our join reply.
+    replaced: Option<Ref>,
+    /// A later join of the same topic, which starts when this one has ended. A third one overtakes it.
+    successor: Option<Box<(H, Join)>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Joining or joined: its mailbox keeps the order of whatever comes.
+    Live,
+    /// Told to leave; what still comes for it is dropped.
+    Leaving,
+}
+
+impl<H: Clone> Session<H> {
+    pub(crate) fn new(max_channels: usize) -> Self {
+        Session { channels: Vec::new(), max_channels, next_key: 0, closed: false }
+    }
+
+    /// Routes one message. `open` makes the handle of a channel for a topic, or `None` when no route matches.
+    pub(crate) fn receive(&mut self, message: Inbound<'_>, open: impl FnOnce(&str) -> Option<H>) -> Actions<H> {
+        let (Some(topic), event) = (message.topic.as_str(), message.event.as_str()) else {
+            return smallvec![unmatched(message.reference, message.topic.into_owned())];
+        };
+        match (topic, event) {
+            (event::PHOENIX_TOPIC, Some(event::HEARTBEAT)) => {
+                smallvec![reply(Ref::NULL, message.reference, message.topic.into_owned(), Reply::ok(Payload::empty()))]
+            }
+            (_, Some(event::JOIN)) => self.join(message, open),
+            (_, Some(event::LEAVE)) => self.leave(message),
+            _ => self.deliver(message),
+        }
+    }
+
+    fn join(&mut self, message: Inbound<'_>, open: impl FnOnce(&str) -> Option<H>) -> Actions<H> {
+        let topic = message.topic.as_str().unwrap_or_default();
+        let refuse = |why: String, message: Inbound<'_>| {
+            let payload = Payload::json(&serde_json::json!({ "reason": why }));
+            smallvec![reply(message.join_ref, message.reference, message.topic.into_owned(), Reply::error(payload))]
+        };
+        if topic.len() > MAX_TOPIC_BYTES {
+            return refuse(format!("topic of {} bytes, the limit is {MAX_TOPIC_BYTES}", topic.len()), message);
+        }
+        let place = self.find(topic);
+        let Some(handle) = open(topic) else {
+            return smallvec![unmatched(message.reference, message.topic.into_owned())];
+        };
+        if place.is_err() && self.channels.len() >= self.max_channels {
+            return refuse(event::TOO_MANY_CHANNELS.to_owned(), message);
+        }
+        let key = Key(self.next_key);
+        self.next_key = self.next_key.wrapping_add(1);
+        let topic: Arc<str> = match place {
+            Ok(at) => self.channels[at].topic.clone(),
+            Err(_) => topic.into(),
+        };
+        let Inbound { join_ref, reference, payload, .. } = message;
+        let join = Join { id: JoinId { topic, key }, join_ref, reference, params: payload };
+        match place {
+            Err(at) => {
+                self.insert(at, Joined::new(handle.clone(), &join, None));
+                smallvec![Action::Start(handle, join)]
+            }
+            Ok(at) => self.join_again(at, handle, join),
+        }
+    }
+
+    /// The topic is taken: the new join waits for the end of the old one, which is told to end unless it already is.
+    fn join_again(&mut self, at: usize, handle: H, join: Join) -> Actions<H> {
+        let old = &mut self.channels[at];
+        let mut actions = Actions::new();
+        match old.successor.replace(Box::new((handle, join))) {
+            // It never started, and no client listens to a join that it has itself overtaken.
+            Some(overtaken) => {
+                let (_, join) = *overtaken;
+                actions.push(end(join.id.topic, join.join_ref, Exit::Done));
+            }
+            None if old.phase == Phase::Leaving => {}
+            None => actions.push(Action::Stop(old.handle.clone(), End::Replaced)),
+        }
+        actions
+    }
+
+    fn leave(&mut self, message: Inbound<'_>) -> Actions<H> {
+        let left = |message: Inbound<'_>, join_ref| {
+            reply(join_ref, message.reference, message.topic.into_owned(), Reply::ok(Payload::empty()))
+        };
+        let Ok(at) = self.find(message.topic.as_str().unwrap_or_default()) else {
+            // Leaving what was never joined succeeds, as in Phoenix.
+            let join_ref = message.join_ref.clone();
+            return smallvec![left(message, join_ref)];
+        };
+        let entry = &mut self.channels[at];
+        if let Some(waiting) = &entry.successor {
+            if !is_meant(&message.join_ref, &waiting.1.join_ref) {
+                return Actions::new();
+            }
+            let join_ref = waiting.1.join_ref.clone();
+            let ended = end(entry.topic.clone(), join_ref.clone(), Exit::Done);
+            // The old one was told to end and still does, now as one that nobody replaces.
+            entry.successor = None;
+            entry.phase = Phase::Leaving;
+            return smallvec![left(message, join_ref), ended];
+        }
+        if entry.phase == Phase::Leaving || !is_meant(&message.join_ref, &entry.join_ref) {
+            return Actions::new();
+        }
+        entry.phase = Phase::Leaving;
+        smallvec![Action::Stop(entry.handle.clone(), End::Left(message.reference))]
+    }
+
+    fn deliver(&mut self, message: Inbound<'_>) -> Actions<H> {
+        let topic = message.topic.as_str().unwrap_or_default();
+        let Ok(at) = self.find(topic) else {
+            return smallvec![unmatched(message.reference, message.topic.into_owned())];
+        };
+        let entry = &self.channels[at];
+        let (handle, join_ref) = match &entry.successor {
+            Some(waiting) => (&waiting.0, &waiting.1.join_ref),
+            None if entry.phase == Phase::Leaving => return Actions::new(),
+            None => (&entry.handle, &entry.join_ref),
+        };
+        if !is_meant(&message.join_ref, join_ref) {
+            return Actions::new();
+        }
+        let Inbound { reference, event, payload, .. } = message;
+        smallvec![Action::Deliver(handle.clone(), Incoming { reference, event: event.into_owned(), payload })]
+    }
+
+    /// A join succeeded.
+    pub(crate) fn joined(&mut self, id: &JoinId, reference: Ref, response: Payload) -> Actions<H> {
+        let Some(at) = self.find_join(id) else { return Actions::new() };
+        let entry = &mut self.channels[at];
+        let mut actions = smallvec![entry.reply(reference, Reply::ok(response))];
+        if let Some(replaced) = entry.replaced.take() {
+            actions.push(end(id.topic.clone(), replaced, Exit::Done));
+        }
+        self.unless_closed(actions)
+    }
+
+    /// A join was refused or crashed. `waiting` are the refs of messages that waited for it.
+    pub(crate) fn refused(&mut self, id: &JoinId, reference: Ref, response: Payload, waiting: Vec<Ref>) -> Actions<H> {
+        let Some(at) = self.find_join(id) else { return Actions::new() };
+        let mut entry = self.channels.remove(at);
+        let mut actions = smallvec![entry.reply(reference, Reply::error(response))];
+        if let Some(replaced) = entry.replaced.take() {
+            actions.push(end(id.topic.clone(), replaced, Exit::Done));
+        }
+        for reference in waiting {
+            actions.push(unmatched(reference, Name::Text(id.topic.to_string().into())));
+        }
+        self.succeed(at, entry.successor, None, &mut actions);
+        self.unless_closed(actions)
+    }
+
+    /// A channel that had joined ended.
+    pub(crate) fn exited(&mut self, id: &JoinId, exit: Exit) -> Actions<H> {
+        let Some(at) = self.find_join(id) else { return Actions::new() };
+        let entry = *self.channels.remove(at);
+        let mut actions = Actions::new();
+        let replaced = entry.successor.is_some() && entry.phase != Phase::Leaving && exit == Exit::Done;
+        if replaced {
+            self.succeed(at, entry.successor, Some(entry.join_ref), &mut actions);
+        } else {
+            actions.push(end(entry.topic, entry.join_ref, exit));
+            self.succeed(at, entry.successor, None, &mut actions);
+        }
+        self.unless_closed(actions)
+    }
+
+    /// The connection is gone: every channel is told, and nothing is sent any more.
+    pub(crate) fn close(&mut self) -> Actions<H> {
+        self.closed = true;
+        self.channels
+            .iter_mut()
+            .map(|entry| {
+                entry.successor = None;
+                Action::Stop(entry.handle.clone(), End::Closed)
+            })
+            .collect()
+    }
+
+    fn succeed(&mut self, at: usize, waiting: Option<Box<(H, Join)>>, replaced: Option<Ref>, actions: &mut Actions<H>) {
+        if let Some(waiting) = waiting {
+            let (handle, join) = *waiting;
+            self.insert(at, Joined::new(handle.clone(), &join, replaced));
+            actions.push(Action::Start(handle, join));
+        } else if self.channels.is_empty() {
+            self.channels = Vec::new();
+        }
+    }
+
+    fn unless_closed(&self, actions: Actions<H>) -> Actions<H> {
+        if self.closed { Actions::new() } else { actions }
+    }
+
+    fn find(&self, topic: &str) -> Result<usize, usize> {
+        self.channels.binary_search_by(|entry| (*entry.topic).cmp(topic))
+    }
+
+    fn find_join(&self, id: &JoinId) -> Option<usize> {
+        self.find(&id.topic).ok().filter(|at| self.channels[*at].key == id.key)
+    }
+
+    fn insert(&mut self, at: usize, entry: Joined<H>) {
+        if self.channels.is_empty() {
+            self.channels.reserve_exact(1);
+        }
+        self.channels.insert(at, Box::new(entry));
+    }
+}
+
+impl<H> Joined<H> {
+    fn new(handle: H, join: &Join, replaced: Option<Ref>) -> Self {
+        Joined {
+            topic: join.id.topic.clone(),
+            key: join.id.key,
+            join_ref: join.join_ref.clone(),
+            handle,
+            phase: Phase::Live,
+            replaced,
+            successor: None,
+        }
+    }
+
+    /// The answer to its join.
+    fn reply(&self, reference: Ref, answer: Reply) -> Action<H> {
+        reply(self.join_ref.clone(), reference, Name::Text(self.topic.to_string().into()), answer)
+    }
+}
+
+/// A message without a join ref is for whichever join there is (since Phoenix 1.8.10); one with another is stale.
+fn is_meant(message: &Ref, join: &Ref) -> bool {
+    message.is_null() || message == join
+}
+
+fn reply<H>(join_ref: Ref, reference: Ref, topic: Name<'static>, reply: Reply) -> Action<H> {
+    Action::Reply { join_ref, reference, topic, status: reply.status, payload: reply.payload }
+}
+
+fn unmatched<H>(reference: Ref, topic: Name<'static>) -> Action<H> {
+    let reason = Payload::json(&serde_json::json!({ "reason": event::UNMATCHED_TOPIC }));
+    reply(Ref::NULL, reference, topic, Reply::error(reason))
+}
+
+fn end<H>(topic: Arc<str>, join_ref: Ref, exit: Exit) -> Action<H> {
+    Action::End { join_ref, topic, exit }
+}

@@ -1,0 +1,209 @@
+//! What the channels layer says of itself: `tracing` events at Phoenix's levels, and `metrics` instruments.
+//!
+//! | instrument | kind | unit | labels |
+//! |---|---|---|---|
+//! | `bennu.socket.connects` | counter | connections | `socket`, `result` = ok, refused, crashed |
+//! | `bennu.socket.connected` | gauge | connections | |
+//! | `bennu.socket.slow_clients` | counter | connections closed for not reading | |
+//! | `bennu.socket.bad_messages` | counter | connections closed for a frame that is no message | |
+//! | `bennu.channel.joins` | counter | joins | `channel`, `result` = ok, refused, crashed |
+//! | `bennu.channel.join_duration` | histogram | seconds | `channel` |
+//! | `bennu.channel.joined` | gauge | channels | `channel` |
+//! | `bennu.channel.handle_in_duration` | histogram | seconds | `channel` |
+//! | `bennu.channel.crashes` | counter | crashes | `channel` |
+//! | `bennu.broadcast.unencodable` | counter | broadcasts that some version cannot carry | |
+//! | `bennu.drain.connections` | counter | connections told to go elsewhere | |
+//!
+//! Labels are type names of the application, so their values are bounded. Levels: connect and join at info, messages at
+//! debug, pushes at trace, crashes at error.
+
+use crate::params::Params;
+use crate::socket::{Refusal, Socket};
+use bennu_protocol::Payload;
+use std::fmt;
+use std::time::Duration;
+
+/// Which callback something happened in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Callback {
+    Join,
+    HandleIn(String),
+    HandleOut(String),
+    HandleInfo(&'static str),
+    Terminate,
+    Drop,
+    Mailbox,
+}
+
+impl fmt::Display for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Callback::Join => f.write_str("join"),
+            Callback::HandleIn(event) => write!(f, "handle_in({event:?})"),
+            Callback::HandleOut(event) => write!(f, "handle_out({event:?})"),
+            Callback::HandleInfo(message) => write!(f, "handle_info({message})"),
+            Callback::Terminate => f.write_str("terminate"),
+            Callback::Drop => f.write_str("drop"),
+            Callback::Mailbox => f.write_str("mailbox"),
+        }
+    }
+}
+
+/// The last part of a type's path: `app::PingChannel` is `PingChannel`.
+pub(crate) fn short_name<T>() -> &'static str {
+    let full = std::any::type_name::<T>();
+    let path = full.split('<').next().unwrap_or(full);
+    path.rsplit("::").next().unwrap_or(full)
+}
+
+/// A value of parameters whose name is sensitive is shown as this, as in Phoenix.
+const FILTERED: &str = "[FILTERED]";
+
+/// Parameters without their secrets, for the log.
+pub(crate) struct Filtered<'a, T> {
+    pub(crate) value: &'a T,
+    pub(crate) names: &'a [String],
+}
+
+impl<T> Filtered<'_, T> {
+    fn is_sensitive(&self, key: &str) -> bool {
+        self.names.iter().any(|name| key.contains(name.as_str()))
+    }
+}
+
+impl fmt::Debug for Filtered<'_, Params> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(key, value)| (key, if self.is_sensitive(key) { FILTERED } else { value });
+        f.debug_map().entries(self.value.iter().map(shown)).finish()
+    }
+}
+
+impl fmt::Debug for Filtered<'_, Payload> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Longer payloads are no log line.
+        const LONGEST: usize = 4096;
+        if self.value.len() > LONGEST {
+            return write!(f, "<{} bytes>", self.value.len());
+        }
+        match self.value.parse::<serde_json::Value>() {
+            Ok(mut json) => {
+                self.censor(&mut json);
+                write!(f, "{json}")
+            }
+            Err(_) => write!(f, "{:?}", self.value),
+        }
+    }
+}
+
+impl<T> Filtered<'_, T> {
+    fn censor(&self, json: &mut serde_json::Value) {
+        match json {
+            serde_json::Value::Object(fields) => {
+                for (key, value) in fields {
+                    if self.is_sensitive(key) { *value = FILTERED.into() } else { self.censor(value) }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.censor(item)),
+            _ => {}
+        }
+    }
+}
+
+pub(crate) fn connected<S: Socket>(request: &Params, filter: &[String], took: Duration, result: Result<(), &Refusal>) {
+    let socket = short_name::<S>();
+    let parameters = Filtered { value: request, names: filter };
+    let word = if result.is_ok() { "ok" } else { "refused" };
+    metrics::counter!("bennu.socket.connects", "socket" => socket, "result" => word).increment(1);
+    match result {
+        Ok(()) => tracing::info!(socket, ?took, ?parameters, "connected"),
+        Err(refusal) => tracing::info!(socket, ?took, ?parameters, %refusal, "refused connection"),
+    }
+}
+
+pub(crate) fn connect_crashed<S: Socket>(what: &str) {
+    let socket = short_name::<S>();
+    metrics::counter!("bennu.socket.connects", "socket" => socket, "result" => "crashed").increment(1);
+    tracing::error!(socket, what, "connect panicked");
+}
+
+/// The instruments of one channel type, looked up once when its route is made: a recorder must be installed before.
+pub(crate) struct Instruments {
+    channel: &'static str,
+    joined: metrics::Gauge,
+    joins: [metrics::Counter; 3],
+    join_duration: metrics::Histogram,
+    handle_in_duration: metrics::Histogram,
+    crashes: metrics::Counter,
+}
+
+/// How a join ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinResult {
+    Ok,
+    Refused,
+    Crashed,
+}
+
+impl Instruments {
+    pub(crate) fn of<C>() -> Self {
+        let channel = short_name::<C>();
+        let joins = |result| metrics::counter!("bennu.channel.joins", "channel" => channel, "result" => result);
+        Instruments {
+            channel,
+            joined: metrics::gauge!("bennu.channel.joined", "channel" => channel),
+            joins: [joins("ok"), joins("refused"), joins("crashed")],
+            join_duration: metrics::histogram!("bennu.channel.join_duration", "channel" => channel),
+            handle_in_duration: metrics::histogram!("bennu.channel.handle_in_duration", "channel" => channel),
+            crashes: metrics::counter!("bennu.channel.crashes", "channel" => channel),
+        }
+    }
+
+    pub(crate) fn join(&self, topic: &str, params: &Payload, filter: &[String], took: Duration, result: JoinResult) {
+        self.joins[result as usize].increment(1);
+        self.join_duration.record(took.as_secs_f64());
+        let parameters = Filtered { value: params, names: filter };
+        if result == JoinResult::Ok {
+            self.joined.increment(1);
+            tracing::info!(topic, channel = self.channel, ?took, ?parameters, "joined");
+        } else {
+            tracing::info!(topic, channel = self.channel, ?took, ?parameters, ?result, "not joined");
+        }
+    }
+
+    /// The span that a message is handled in.
+    pub(crate) fn message(&self, topic: &str, event: &str, payload: &Payload, filter: &[String]) -> tracing::Span {
+        let parameters = Filtered { value: payload, names: filter };
+        tracing::debug!(topic, channel = self.channel, event, ?parameters, "handle_in");
+        tracing::debug_span!("handle_in", topic, channel = self.channel, event)
+    }
+
+    pub(crate) fn handled(&self, took: Duration) {
+        self.handle_in_duration.record(took.as_secs_f64());
+    }
+
+    pub(crate) fn crashed(&self, topic: &str, callback: &Callback, why: &str) {
+        self.crashes.increment(1);
+        tracing::error!(topic, channel = self.channel, %callback, why, "channel crashed");
+    }
+
+    pub(crate) fn ended(&self) {
+        self.joined.decrement(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sensitive_values_are_filtered_at_every_depth_and_in_connection_parameters() {
+        let names = ["password".to_owned(), "token".to_owned()];
+        let payload = Payload::from(json!({ "user": { "password": "x", "name": "n" }, "list": [{ "auth_token": 1 }] }));
+        let shown = format!("{:?}", Filtered { value: &payload, names: &names });
+        assert_eq!(shown, r#"{"list":[{"auth_token":"[FILTERED]"}],"user":{"name":"n","password":"[FILTERED]"}}"#);
+        let params = Params::from_iter([("token", "secret"), ("vsn", "2.0.0")]);
+        let shown = format!("{:?}", Filtered { value: &params, names: &names });
+        assert_eq!(shown, r#"{"token": "[FILTERED]", "vsn": "2.0.0"}"#);
+    }
+}

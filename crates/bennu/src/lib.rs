@@ -1,0 +1,66 @@
+//! Phoenix Channels for Rust: sockets, channels, topics and broadcasts, mounted into an axum router.
+//!
+//! Every Phoenix client works against it unchanged: it speaks the same protocol on the wire.
+//!
+//! ```no_run
+//! use bennu::prelude::*;
+//! use bennu::{Drain, token::Secret};
+//!
+//! struct PingChannel;
+//!
+//! impl<S: Socket> Channel<S> for PingChannel {
+//!     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+//!         Ok(PingChannel)
+//!     }
+//!
+//!     async fn handle_in(&mut self, event: &str, _payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
+//!         match event {
+//!             "ping" => reply_ok(json!({ "ping": "pong" })),
+//!             _ => unhandled(event),
+//!         }
+//!     }
+//! }
+//!
+//! struct UserSocket;
+//!
+//! impl Socket for UserSocket {
+//!     async fn connect(_request: Connect) -> Result<Self, Refusal> {
+//!         Ok(UserSocket)
+//!     }
+//!     fn channels(router: &mut ChannelRouter<Self>) {
+//!         router.channel::<PingChannel>("ping").channel::<PingChannel>("ping:*");
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let endpoint = Endpoint::new(Secret::new(std::env::var("SECRET_KEY_BASE")?)?);
+//!     let app = axum::Router::new().merge(bennu::socket::<UserSocket>("/socket").router(&endpoint)?);
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
+//!     bennu::serve(listener, app, &endpoint, Drain::default(), async {
+//!         let _ = tokio::signal::ctrl_c().await;
+//!     })
+//!     .await;
+//!     Ok(())
+//! }
+//! ```
+
+mod half_open;
+mod mount;
+mod origin;
+mod serve;
+mod session_cookie;
+mod subprotocol;
+#[cfg(feature = "tls")]
+mod tls;
+mod upgrade;
+mod websocket;
+
+pub use mount::{Mount, MountError, socket};
+pub use origin::{CheckOrigin, OriginError};
+pub use serve::serve;
+pub use session_cookie::{CSRF_PARAM, SessionCookie, SessionMap};
+#[cfg(feature = "tls")]
+pub use tls::serve_tls;
+
+pub use bennu_channels::*;

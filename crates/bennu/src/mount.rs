@@ -1,0 +1,185 @@
+//! Mounting a socket at a path: its options, and the axum router that serves it.
+
+use crate::origin::CheckOrigin;
+use crate::session_cookie::SessionCookie;
+use crate::upgrade;
+use crate::websocket::flush::Flushers;
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use bennu_channels::protocol::{PatternError, Serializer};
+use bennu_channels::{Endpoint, Limits, Refusal, Socket, SocketMount};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A socket to be mounted at a path.
+///
+/// ```
+/// # use bennu::prelude::*;
+/// # struct UserSocket;
+/// # impl Socket for UserSocket {
+/// #     async fn connect(_: Connect) -> Result<Self, Refusal> { Ok(UserSocket) }
+/// #     fn channels(_: &mut ChannelRouter<Self>) {}
+/// # }
+/// # fn app(endpoint: Endpoint) -> Result<axum::Router, bennu::MountError> {
+/// let app = axum::Router::new()
+///     .merge(bennu::socket::<UserSocket>("/socket").compress(true).router(&endpoint)?);
+/// # Ok(app) }
+/// ```
+pub struct Mount<S: Socket> {
+    path: String,
+    options: Options,
+    limits: Limits,
+    socket: PhantomData<fn() -> S>,
+}
+
+/// Everything about a mount that does not depend on its socket's type.
+pub(crate) struct Options {
+    pub(crate) timeout: Duration,
+    pub(crate) max_frame_size: usize,
+    pub(crate) compress: bool,
+    pub(crate) check_origin: CheckOrigin,
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) auth_token: bool,
+    pub(crate) serializers: Vec<Serializer>,
+    pub(crate) session: Option<SessionCookie>,
+    pub(crate) error_handler: Option<ErrorHandler>,
+}
+
+pub(crate) type ErrorHandler = Arc<dyn Fn(&Refusal) -> Response + Send + Sync>;
+
+/// A socket that cannot be mounted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountError {
+    /// A channel's topic pattern cannot be a route.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// The path does not begin with a slash, or ends with one.
+    #[error("mount path {0:?} must begin with \"/\" and not end with it")]
+    Path(String),
+    /// No serializer is left that a client could speak.
+    #[error("a socket needs at least one serializer")]
+    NoSerializer,
+}
+
+/// Mounts a socket at a path; clients connect to `path/websocket`. The path may have parts like `/ws/{id}`, which
+/// `connect` reads with `path_param`.
+pub fn socket<S: Socket>(path: impl Into<String>) -> Mount<S> {
+    Mount {
+        path: path.into(),
+        options: Options {
+            timeout: Duration::from_secs(60),
+            max_frame_size: 10_000_000,
+            compress: false,
+            check_origin: CheckOrigin::default(),
+            subprotocols: Vec::new(),
+            auth_token: false,
+            serializers: Serializer::ALL.to_vec(),
+            session: None,
+            error_handler: None,
+        },
+        limits: Limits::default(),
+        socket: PhantomData,
+    }
+}
+
+impl<S: Socket> Mount<S> {
+    /// How long a client may be silent before it is closed with code 3008. Default 60 s: clients send a heartbeat every
+    /// 30 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = timeout;
+        self
+    }
+
+    /// Largest frame, header included, and largest message, in bytes; past it the client is closed with code 1009.
+    /// Default 10,000,000, as Bandit's.
+    pub fn max_frame_size(mut self, bytes: usize) -> Self {
+        self.options.max_frame_size = bytes;
+        self
+    }
+
+    /// Whether to accept `permessage-deflate` (RFC 7692). Default no: it costs CPU, and small messages grow little
+    /// smaller. A broadcast is compressed once for all its receivers.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.options.compress = compress;
+        self
+    }
+
+    /// Which pages may connect. Default: those of the same host. `true` and `false` are as in Phoenix.
+    pub fn check_origin(mut self, check: impl Into<CheckOrigin>) -> Self {
+        self.options.check_origin = check.into();
+        self
+    }
+
+    /// WebSocket subprotocols, the preferred first. A client that offers only others is refused. Default none.
+    pub fn subprotocols<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.options.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether to read phoenix.js's `authToken`, which travels as a subprotocol; `connect` gets it from
+    /// `Connect::auth_token`. Default no.
+    pub fn auth_token(mut self, read: bool) -> Self {
+        self.options.auth_token = read;
+        self
+    }
+
+    /// Which versions of the protocol may be spoken. Default both.
+    pub fn serializers(mut self, serializers: impl IntoIterator<Item = Serializer>) -> Self {
+        self.options.serializers = serializers.into_iter().collect();
+        self
+    }
+
+    /// Reads the session from a cookie, for clients whose `_csrf_token` parameter matches it. Default no.
+    pub fn session(mut self, cookie: SessionCookie) -> Self {
+        self.options.session = Some(cookie);
+        self
+    }
+
+    /// Makes the response for connections that were refused with a reason. Default 403 for all.
+    pub fn error_handler<R: IntoResponse>(mut self, handler: impl Fn(&Refusal) -> R + Send + Sync + 'static) -> Self {
+        self.options.error_handler = Some(Arc::new(move |refusal| handler(refusal).into_response()));
+        self
+    }
+
+    /// Channels that one connection may have joined at once. Default 100.
+    pub fn max_channels(mut self, channels: usize) -> Self {
+        self.limits.max_channels = channels;
+        self
+    }
+
+    /// Bytes that may wait for a client that does not read them, before it is closed. Default 4 MiB.
+    pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
+        self.limits.outbox_bytes = bytes;
+        self
+    }
+
+    /// Bytes that may wait for one channel, before it crashes with `phx_error`. Default 1 MiB.
+    pub fn max_mailbox_bytes(mut self, bytes: usize) -> Self {
+        self.limits.mailbox_bytes = bytes;
+        self
+    }
+
+    /// The router that serves the socket, to be merged into the application's.
+    ///
+    /// # Errors
+    /// [`MountError`] for a topic pattern or a path that cannot be.
+    pub fn router<T: Clone + Send + Sync + 'static>(self, endpoint: &Endpoint) -> Result<Router<T>, MountError> {
+        if !self.path.starts_with('/') || self.path.ends_with('/') {
+            return Err(MountError::Path(self.path));
+        }
+        if self.options.serializers.is_empty() {
+            return Err(MountError::NoSerializer);
+        }
+        let mount = Arc::new(upgrade::Mounted {
+            socket: SocketMount::new::<S>(endpoint.clone(), self.limits)?,
+            options: self.options,
+            flushers: Flushers::new(),
+        });
+        let path = format!("{}/websocket", self.path);
+        let serve = any(move |request| upgrade::serve(mount, request));
+        Ok(Router::new().route(&format!("{path}/"), serve.clone()).route(&path, serve))
+    }
+}

@@ -1,0 +1,110 @@
+//! Serving an axum application with sockets in it: accepting, the bounds of a handshake, and the graceful end.
+//!
+//! `axum::serve` works too. This adds what long-lived connections need: `TCP_NODELAY`, a bound on half-open handshakes
+//! in number and in time, and a drain that tells every client to go elsewhere.
+
+use crate::half_open::{HalfOpen, Seen};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::extract::Request;
+use bennu_channels::{Drain, Drained, Endpoint};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tower_service::Service;
+
+/// How long a client may take to send its request's headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves until `shutdown` completes, then drains: clients get close code 1012 in batches.
+///
+/// Returns how the drain went. Errors of single connections end those; a process out of file descriptors waits.
+///
+/// Cancellation: dropping the future stops accepting; connections that are up go on.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    endpoint: &Endpoint,
+    drain: Drain,
+    shutdown: impl Future<Output = ()>,
+) -> Drained {
+    serve_with(listener, app, endpoint, drain, shutdown, |stream| async { Ok(stream) }).await
+}
+
+/// As [`serve`], with what `secure` makes of each accepted stream.
+pub(crate) async fn serve_with<I, F>(
+    listener: TcpListener,
+    app: Router,
+    endpoint: &Endpoint,
+    drain: Drain,
+    shutdown: impl Future<Output = ()>,
+    secure: impl Fn(TcpStream) -> F,
+) -> Drained
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<I>> + Send + 'static,
+{
+    let half_open = HalfOpen::default();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Small messages must not wait for the acknowledgement of earlier ones.
+                let _ = stream.set_nodelay(true);
+                let secured = secure(stream);
+                let app = app.clone();
+                half_open.spawn(move |seen| async move {
+                    match secured.await {
+                        Ok(stream) => converse(stream, peer, app, seen).await,
+                        Err(error) => tracing::debug!(%peer, %error, "no secure connection"),
+                    }
+                });
+            }
+            Err(error) => wait_after(&error).await,
+        }
+    }
+    drop(listener);
+    drain.run(endpoint).await
+}
+
+/// HTTP/1.1 on one stream, until it ends or is upgraded.
+async fn converse<I>(stream: I, peer: SocketAddr, app: Router, seen: Seen)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        seen.request();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        // A router is always ready.
+        app.clone().call(request)
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = served.await {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// A client that gave up is nothing; a process without file descriptors must wait for some to come free.
+async fn wait_after(error: &io::Error) {
+    let clients = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionRefused];
+    if !clients.contains(&error.kind()) {
+        tracing::error!(%error, "cannot accept connections, trying again in 1 s");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}

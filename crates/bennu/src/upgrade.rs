@@ -1,0 +1,206 @@
+//! The handshake: from an HTTP request to a running WebSocket connection, or to the response that says why not.
+//!
+//! The order of the checks is Phoenix's: origin, subprotocol, version; then the upgrade headers; then the socket's
+//! `connect`. Source: `Phoenix.Transports.WebSocket`, RFC 6455 §4.2.
+
+use crate::mount::Options;
+use crate::subprotocol;
+use crate::websocket::driver::{self, Agreed};
+use crate::websocket::flush::Flushers;
+use crate::websocket::stream;
+use axum::RequestExt;
+use axum::body::Body;
+use axum::extract::{ConnectInfo as Peer, RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
+use bennu_channels::protocol::{Serializer, negotiate};
+use bennu_channels::{Connect, ConnectInfo, Connected, NotConnected, Params, SocketMount};
+use bennu_websocket::{Negotiated, deflate, handshake};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY};
+use http::header::{SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// A mounted socket with its options.
+pub(crate) struct Mounted {
+    pub(crate) socket: SocketMount,
+    pub(crate) options: Options,
+    pub(crate) flushers: Flushers,
+}
+
+/// Why there is no upgrade.
+struct Refused {
+    status: StatusCode,
+    text: String,
+}
+
+impl Refused {
+    fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Refused { status, text: text.into() }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.status, self.text).into_response()
+    }
+}
+
+pub(crate) async fn serve(mount: Arc<Mounted>, request: Request) -> Response {
+    let offered = subprotocol::read(request.headers(), &mount.options.subprotocols, mount.options.auth_token);
+    let chosen = offered.chosen.clone();
+    let mut response = match handshake(mount, request, offered).await {
+        Ok(response) | Err(response) => response,
+    };
+    // A refusal too names the subprotocol, as real Phoenix does.
+    if let Some(name) = chosen.and_then(|name| HeaderValue::from_str(&name).ok()) {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    response
+}
+
+async fn handshake(
+    mount: Arc<Mounted>,
+    mut request: Request,
+    offered: subprotocol::Offered,
+) -> Result<Response, Response> {
+    let options = &mount.options;
+    if request.method() != Method::GET {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "a WebSocket begins with GET").into_response());
+    }
+    if mount.socket.endpoint().is_draining() {
+        return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down").into_response());
+    }
+    if !options.check_origin.allows(request.headers()) {
+        tracing::warn!(origin = ?request.headers().get(http::header::ORIGIN), "refused connection: origin not allowed");
+        return Err(StatusCode::FORBIDDEN.into_response());
+    }
+    if offered.none_known {
+        return Err(StatusCode::FORBIDDEN.into_response());
+    }
+    let params = Params::from_query(request.uri().query().unwrap_or_default())
+        .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error.to_string()).into_response())?;
+    let serializer = negotiate_version(&params, options)?;
+    let key = check_headers(request.headers()).map_err(IntoResponse::into_response)?;
+    let extension = options.compress.then(|| negotiate_extension(request.headers())).flatten();
+    let connected = connect(&mount, params, &mut request, offered.auth_token).await?;
+
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
+        Refused::new(StatusCode::UPGRADE_REQUIRED, "this connection cannot be upgraded: HTTP/1.1 is needed")
+            .into_response()
+    })?;
+    let response = switching_protocols(&key, extension.as_ref());
+    let agreed =
+        Agreed { serializer, extension, max_frame_size: options.max_frame_size, idle_timeout: options.timeout };
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => run(&mount, connected, agreed, upgraded),
+            Err(error) => tracing::debug!(%error, "the client left during the handshake"),
+        }
+    });
+    Ok(response)
+}
+
+fn negotiate_version(params: &Params, options: &Options) -> Result<Serializer, Response> {
+    // `vsn[]=2.0.0` is no version either.
+    let vsn = if params.is_nested("vsn") { Some("[nested]") } else { params.get("vsn") };
+    negotiate(vsn, &options.serializers).map_err(|error| {
+        tracing::warn!(%error, "refused connection");
+        StatusCode::FORBIDDEN.into_response()
+    })
+}
+
+/// The upgrade headers of RFC 6455 §4.2.1; the error names what is there instead.
+fn check_headers(headers: &HeaderMap) -> Result<HeaderValue, Refused> {
+    let lists = |name: &HeaderName, token: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+    };
+    let got = |name: &HeaderName| headers.get_all(name).iter().map(|value| format!("{value:?}")).collect::<Vec<_>>();
+    let bad = |text| Refused::new(StatusCode::BAD_REQUEST, text);
+    for (name, token) in [(&CONNECTION, "upgrade"), (&UPGRADE, "websocket")] {
+        if !lists(name, token) {
+            return Err(bad(format!("'{name}' header must contain '{token}', got [{}]", got(name).join(", "))));
+        }
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let got = got(&SEC_WEBSOCKET_VERSION).join(", ");
+        return Err(bad(format!("'sec-websocket-version' header must equal '13', got [{got}]")));
+    }
+    headers.get(SEC_WEBSOCKET_KEY).cloned().ok_or_else(|| bad("'sec-websocket-key' header is absent".to_owned()))
+}
+
+fn negotiate_extension(headers: &HeaderMap) -> Option<Negotiated> {
+    deflate::negotiate(headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().filter_map(|value| value.to_str().ok()))
+}
+
+async fn connect(
+    mount: &Mounted,
+    params: Params,
+    request: &mut Request,
+    auth_token: Option<String>,
+) -> Result<Connected, Response> {
+    let path = match request.extract_parts::<RawPathParams>().await {
+        Ok(parts) => parts.iter().collect(),
+        Err(_) => Params::default(),
+    };
+    let endpoint = mount.socket.endpoint().clone();
+    let mut info = ConnectInfo::default();
+    info.peer = request.extensions().get::<Peer<SocketAddr>>().map(|peer| peer.0);
+    info.path = path;
+    info.headers = request.headers().clone();
+    info.uri = request.uri().clone();
+    info.auth_token = auth_token;
+    info.session = mount.options.session.as_ref().and_then(|cookie| {
+        cookie.read_guarded(endpoint.secret(), request.headers(), params.get(crate::session_cookie::CSRF_PARAM))
+    });
+    mount.socket.connect(Connect { params, info, endpoint }).await.map_err(|error| match error {
+        NotConnected::Refused(refusal) => match (&mount.options.error_handler, refusal.reason()) {
+            (Some(handler), Some(_)) => handler(&refusal),
+            _ => StatusCode::FORBIDDEN.into_response(),
+        },
+        NotConnected::Crashed => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    })
+}
+
+fn switching_protocols(key: &HeaderValue, extension: Option<&Negotiated>) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(&handshake::accept_key(key.as_bytes())) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(answer) = extension.and_then(|agreed| HeaderValue::from_str(&agreed.response()).ok()) {
+        headers.insert(SEC_WEBSOCKET_EXTENSIONS, answer);
+    }
+    response
+}
+
+/// Takes the stream back from hyper and drops hyper's buffers: from here on an idle connection holds none.
+fn run(mount: &Mounted, connected: Connected, agreed: Agreed, upgraded: Upgraded) {
+    let queue = mount.flushers.assign();
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => {
+            let halves = stream::split_tcp(parts.io.into_inner());
+            return driver::spawn(connected, agreed, halves, &parts.read_buf, queue);
+        }
+        Err(upgraded) => upgraded,
+    };
+    // `axum::serve` wraps the stream to tell HTTP/1 from HTTP/2.
+    match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => {
+            let halves = stream::split_tcp(parts.io.into_inner());
+            driver::spawn(connected, agreed, halves, &parts.read_buf, queue);
+        }
+        // TLS, or a listener of the application's own.
+        Err(upgraded) => driver::spawn(connected, agreed, stream::split(TokioIo::new(upgraded)), &[], queue),
+    }
+}

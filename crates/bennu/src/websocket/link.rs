@@ -1,0 +1,229 @@
+//! What a connection's driver shares with whoever writes to it: the write half, what is left of an unfinished write,
+//! and how far closing has got.
+//!
+//! It is the waker of the connection's outbox and of its socket's writability: both queue it for a flusher. Invariant:
+//! frames are written in the order of the outbox; nothing is written after the close frame.
+
+use super::flush::Queue;
+use super::stream::Writer;
+use bennu_channels::Connection;
+use bennu_channels::protocol::Close;
+use bennu_websocket::{CloseCode, encode};
+use bytes::{Buf, Bytes};
+use parking_lot::Mutex;
+use std::cell::RefCell;
+use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Frames that leave in one write at most. Linux takes 1,024; past a few dozen nothing is won.
+const MAX_SLICES: usize = 64;
+
+pub(crate) struct Link {
+    state: Mutex<State>,
+    queue: Arc<Queue>,
+    queued: AtomicBool,
+}
+
+struct State {
+    /// `None` once the driver has ended: the stream is closed however long a channel takes to terminate.
+    writer: Option<Writer>,
+    /// Weak: the connection holds us as its waker.
+    connection: Weak<Connection>,
+    /// Frames taken from the outbox and not, or not wholly, written: the socket's buffer is full.
+    unwritten: Vec<Bytes>,
+    phase: Phase,
+    close_frame_queued: bool,
+    driver: Option<Waker>,
+}
+
+/// How far closing has got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// The connection shall end; what waits, and then the close frame, is still being written.
+    Closing(Close),
+    /// The close frame has been written.
+    Closed(Close),
+    /// The socket cannot be written any more.
+    Failed,
+}
+
+impl Link {
+    pub(crate) fn new(writer: Writer, queue: Arc<Queue>) -> Arc<Self> {
+        let state = State {
+            writer: Some(writer),
+            connection: Weak::new(),
+            unwritten: Vec::new(),
+            phase: Phase::Open,
+            close_frame_queued: false,
+            driver: None,
+        };
+        Arc::new(Link { state: Mutex::new(state), queue, queued: AtomicBool::new(false) })
+    }
+
+    /// Whose outbox is written here. Before that nothing is.
+    pub(crate) fn attach(self: &Arc<Self>, connection: &Arc<Connection>) {
+        self.state.lock().connection = Arc::downgrade(connection);
+        // What was sent before there was anyone to write it.
+        self.wake_by_ref();
+    }
+
+    /// Closes the stream.
+    pub(crate) fn release(&self) {
+        let mut state = self.state.lock();
+        state.writer = None;
+        state.unwritten = Vec::new();
+        state.driver = None;
+    }
+
+    /// How far closing has got; registers for the next change.
+    pub(crate) fn poll_phase(&self, cx: &mut Context<'_>) -> Phase {
+        let mut state = self.state.lock();
+        if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
+            state.driver = Some(cx.waker().clone());
+        }
+        state.phase.clone()
+    }
+
+    /// Sends FIN.
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.state.lock().writer {
+            Some(writer) => writer.poll_shutdown(cx).map(|_| ()),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// Writes until the outbox is drained or the socket takes no more; called by this link's flusher only.
+    pub(crate) fn flush(self: &Arc<Self>) {
+        thread_local! {
+            /// Frames on their way from an outbox to a socket: empty between two flushes.
+            static FRAMES: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
+        }
+        self.queued.store(false, Ordering::Release);
+        let mut state = self.state.lock();
+        let Some(connection) = state.connection.upgrade() else { return };
+        FRAMES.with_borrow_mut(|frames| {
+            frames.append(&mut state.unwritten);
+            while matches!(state.phase, Phase::Open | Phase::Closing(_)) {
+                if frames.is_empty() && !state.refill(&connection, frames) {
+                    break;
+                }
+                match state.write(self, frames) {
+                    Poll::Ready(true) => {}
+                    Poll::Ready(false) => state.enter(Phase::Failed),
+                    Poll::Pending => {
+                        state.stalled(&connection);
+                        break;
+                    }
+                }
+            }
+            // Exactly as long as needed: most links have nothing left over and hold no buffer.
+            state.unwritten = frames.drain(..).collect();
+        });
+    }
+}
+
+impl State {
+    /// Takes what waits, the close frame last. `false` when there is nothing to write.
+    fn refill(&mut self, connection: &Connection, frames: &mut Vec<Bytes>) -> bool {
+        if self.close_frame_queued {
+            if let Phase::Closing(reason) = &self.phase {
+                let reason = reason.clone();
+                self.enter(Phase::Closed(reason));
+            }
+            return false;
+        }
+        if let Some(reason) = connection.outbox().take(frames, MAX_SLICES) {
+            frames.push(encode::close_frame(reason.code().map(CloseCode), &reason.reason()));
+            self.close_frame_queued = true;
+            self.enter(Phase::Closing(reason));
+        }
+        !frames.is_empty()
+    }
+
+    /// The socket takes no more for now. If the connection shall end, the driver must know: it sets the deadline.
+    fn stalled(&mut self, connection: &Connection) {
+        match connection.outbox().closing() {
+            Some(Close::TooSlow { waiting, limit }) => {
+                tracing::warn!(waiting, limit, "closing a client that does not read");
+                self.enter(Phase::Failed);
+            }
+            Some(reason) if self.phase == Phase::Open => self.enter(Phase::Closing(reason)),
+            _ => {}
+        }
+    }
+
+    /// Writes frames and drops what is written; `false` when the socket is broken.
+    fn write(&mut self, link: &Arc<Link>, frames: &mut Vec<Bytes>) -> Poll<bool> {
+        let Some(writer) = &mut self.writer else { return Poll::Ready(false) };
+        let waker = Waker::from(link.clone());
+        let written = {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let count = frames.len().min(MAX_SLICES);
+            for (slice, frame) in slices.iter_mut().zip(frames.iter()) {
+                *slice = IoSlice::new(frame);
+            }
+            writer.poll_write(&mut Context::from_waker(&waker), &slices[..count])
+        };
+        match std::task::ready!(written) {
+            Ok(0) | Err(_) => Poll::Ready(false),
+            Ok(written) => {
+                advance(frames, written);
+                Poll::Ready(true)
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+}
+
+/// Drops the first `written` bytes.
+fn advance(frames: &mut Vec<Bytes>, mut written: usize) {
+    let mut whole = 0;
+    while let Some(frame) = frames.get_mut(whole)
+        && written > 0
+    {
+        if frame.len() > written {
+            frame.advance(written);
+            break;
+        }
+        written -= frame.len();
+        whole += 1;
+    }
+    frames.drain(..whole);
+}
+
+impl Wake for Link {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.queue.push(self.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_dropped_and_the_rest_keeps_its_order() {
+        let frames = || vec![Bytes::from_static(b"abc"), Bytes::from_static(b"de"), Bytes::from_static(b"f")];
+        for (written, left) in [(0, "abc|de|f"), (2, "c|de|f"), (3, "de|f"), (4, "e|f"), (5, "f"), (6, "")] {
+            let mut frames = frames();
+            advance(&mut frames, written);
+            let text: Vec<_> = frames.iter().map(|frame| std::str::from_utf8(frame).unwrap()).collect();
+            assert_eq!(text.join("|"), left, "{written} bytes");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The fixture that the recordings of real Phoenix are played against: the mounts and channels that
+//! `conformance/README.md` lists, and nothing else. Not an example: it does what no application should.
+//!
+//! `conformance-server PORT`; logs go to standard error when `RUST_LOG` asks for them.
+
+mod channel;
+mod http;
+mod socket;
+
+use bennu::token::Secret;
+use bennu::{CheckOrigin, Drain, Endpoint};
+use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, UserSocket};
+use std::error::Error;
+use std::time::Duration;
+
+/// The secret that `recorded/tokens.json` was made with.
+const SECRET: &str = "conformance-secret-conformance-secret-conformance-secret-conformance-secret-";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let port: u16 = std::env::args().nth(1).ok_or("usage: conformance-server PORT")?.parse()?;
+    let endpoint = Endpoint::new(Secret::new(SECRET)?);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("conformance server at http://{}", listener.local_addr()?);
+    let app = app(&endpoint)?;
+    bennu::serve(listener, app, &endpoint, Drain::default(), shutdown()).await;
+    Ok(())
+}
+
+fn app(endpoint: &Endpoint) -> Result<axum::Router, Box<dyn Error>> {
+    let any = || CheckOrigin::any();
+    let user = |path| bennu::socket::<UserSocket>(path).check_origin(any());
+    Ok(http::routes(endpoint)
+        .merge(user("/socket").router(endpoint)?)
+        .merge(bennu::socket::<AuthSocket>("/auth_socket").check_origin(any()).router(endpoint)?)
+        .merge(
+            bennu::socket::<AuthTokenSocket>("/auth_token_socket")
+                .check_origin(any())
+                .auth_token(true)
+                .router(endpoint)?,
+        )
+        .merge(user("/origin_socket").check_origin(CheckOrigin::list(["//example.com"])?).router(endpoint)?)
+        .merge(user("/short_socket").timeout(Duration::from_secs(1)).router(endpoint)?)
+        .merge(user("/compress_socket").compress(true).router(endpoint)?)
+        .merge(user("/small_socket").max_frame_size(1000).router(endpoint)?)
+        .merge(user("/subproto_socket").subprotocols(["phoenix", "other"]).router(endpoint)?)
+        .merge(
+            bennu::socket::<RefusingSocket>("/errconn_socket")
+                .check_origin(any())
+                .error_handler(|_| (axum::http::StatusCode::TOO_MANY_REQUESTS, "Too many requests"))
+                .router(endpoint)?,
+        )
+        .merge(bennu::socket::<CrashingSocket>("/crashconn_socket").check_origin(any()).router(endpoint)?))
+}
+
+/// Ctrl-C, or the signal that a service manager sends.
+async fn shutdown() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The fixture's sockets.
+
+use crate::channel::{Bench, CrashingJoin, Deny, Ping, ReplyChannel, Slow, User, Wild};
+use bennu::prelude::*;
+
+/// The salt of every token.
+pub(crate) const SALT: &str = "salt identifier";
+
+/// Adds the channels that every mount has.
+fn common<S: Socket>(router: &mut ChannelRouter<S>) {
+    router
+        .channel::<Ping>("ping")
+        .channel::<Ping>("ping:*")
+        .channel::<Bench>("bench:*")
+        .channel::<Wild>("wild:*")
+        .channel::<CrashingJoin>("crash:*")
+        .channel::<Slow>("slow:*")
+        .channel::<Deny>("deny:*")
+        .channel::<ReplyChannel>("reply:*");
+}
+
+pub(crate) struct UserSocket {
+    id: Option<String>,
+}
+
+impl Socket for UserSocket {
+    async fn connect(request: Connect) -> Result<Self, Refusal> {
+        Ok(UserSocket { id: request.params.get("id").map(|id| format!("user_socket:{id}")) })
+    }
+
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        common(router);
+    }
+}
+
+/// A socket whose user is known.
+pub(crate) trait Authenticated: Socket {
+    fn user(&self) -> &str;
+}
+
+pub(crate) struct AuthSocket {
+    user: String,
+}
+
+impl Socket for AuthSocket {
+    async fn connect(request: Connect) -> Result<Self, Refusal> {
+        let user = request.verify(SALT, request.param("token")?, Token::ONE_DAY)?;
+        Ok(AuthSocket { user })
+    }
+
+    fn id(&self) -> Option<String> {
+        Some(format!("auth_socket:{}", self.user))
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        common(router);
+        router.channel::<User>("user:*");
+    }
+}
+
+impl Authenticated for AuthSocket {
+    fn user(&self) -> &str {
+        &self.user
+    }
+}
+
+pub(crate) struct AuthTokenSocket {
+    user: String,
+}
+
+impl Socket for AuthTokenSocket {
+    async fn connect(request: Connect) -> Result<Self, Refusal> {
+        let user = request.verify(SALT, request.auth_token()?, Token::ONE_DAY)?;
+        Ok(AuthTokenSocket { user })
+    }
+
+    fn id(&self) -> Option<String> {
+        Some(format!("auth_token_socket:{}", self.user))
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        common(router);
+        router.channel::<User>("user:*");
+    }
+}
+
+impl Authenticated for AuthTokenSocket {
+    fn user(&self) -> &str {
+        &self.user
+    }
+}
+
+pub(crate) struct RefusingSocket;
+
+impl Socket for RefusingSocket {
+    async fn connect(request: Connect) -> Result<Self, Refusal> {
+        match request.params.get("plain") {
+            Some(_) => Err(Refusal::plain()),
+            None => Err(Refusal::because("rate_limit")),
+        }
+    }
+
+    fn channels(_: &mut ChannelRouter<Self>) {}
+}
+
+pub(crate) struct CrashingSocket;
+
+impl Socket for CrashingSocket {
+    async fn connect(_: Connect) -> Result<Self, Refusal> {
+        panic!("this socket's connect always panics")
+    }
+
+    fn channels(_: &mut ChannelRouter<Self>) {}
+}

@@ -1,0 +1,76 @@
+//! Fan-out: one client publishes, and every client on the topic gets it.
+//!
+//! A message is done when the last of the clients has got it; so many messages as the window allows are under
+//! way at the same time. Figures: deliveries per second of server CPU, and per second of wall time.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::swarm::Swarm;
+use super::{Load, Meter, figure, probe};
+use crate::frame::{self, TEXT};
+use crate::message::{self, TOPICS};
+
+/// Messages under way, and the names of the figures.
+const WINDOWS: [(usize, &str, &str); 2] =
+    [(1, "fanout_1_per_cpu_second", "fanout_1_per_second"), (16, "fanout_16_per_cpu_second", "fanout_16_per_second")];
+
+/// Runs the scenario: connect and join all, then for each window a warm-up and the measured phase.
+///
+/// # Errors
+///
+/// The server fails in any way.
+pub(super) fn measure(load: &Load) -> io::Result<()> {
+    let lengths = probe::lengths(load.port)?;
+    let mut swarm = Swarm::new(load)?;
+    swarm.connect(load.clients)?;
+    let join = frame::encode_client(TEXT, message::join(TOPICS[0]).as_bytes());
+    swarm.ask_all(0, &join, 1, &[lengths.join])?;
+    swarm.expect(&[lengths.broadcast]);
+    for (window, per_cpu, per_wall) in WINDOWS {
+        publish(&mut swarm, window, load.phase / 3)?;
+        let meter = Meter::start(load.server)?;
+        let deliveries = publish(&mut swarm, window, load.phase)? as f64;
+        let (cpu, wall) = meter.stop()?;
+        figure(per_cpu, deliveries / cpu.as_secs_f64());
+        figure(per_wall, deliveries / wall.as_secs_f64());
+    }
+    Ok(())
+}
+
+/// Publishes for `time`, waits for the last delivery, and says how many there were.
+fn publish(swarm: &mut Swarm, window: usize, time: Duration) -> io::Result<u64> {
+    let frame = frame::encode_client(TEXT, message::broadcast(TOPICS[0]).as_bytes());
+    let frames = frame.repeat(window);
+    let clients = swarm.clients.len();
+    swarm.clients.iter_mut().for_each(|client| client.received = 0);
+
+    let deadline = Instant::now() + time;
+    let mut delivered = 0;
+    // How many clients have got each message under way, the oldest first; and the oldest one's number.
+    let mut reached: VecDeque<usize> = std::iter::repeat_n(0, window).collect();
+    let mut oldest = 0;
+    swarm.clients[0].send(&frames)?;
+    while !reached.is_empty() {
+        swarm.turn()?;
+        for arrival in &swarm.arrivals {
+            let received = &mut swarm.clients[arrival.client].received;
+            let first = (*received - oldest) as usize;
+            *received += u64::from(arrival.texts);
+            delivered += u64::from(arrival.texts);
+            for message in first..first + arrival.texts as usize {
+                let count = reached.get_mut(message);
+                *count.ok_or_else(|| io::Error::other("a message came twice"))? += 1;
+            }
+        }
+        let done = reached.iter().take_while(|&&count| count == clients).count();
+        reached.drain(..done);
+        oldest += done as u64;
+        if done > 0 && Instant::now() < deadline {
+            reached.resize(reached.len() + done, 0);
+            swarm.clients[0].send(&frames[..done * frame.len()])?;
+        }
+    }
+    Ok(delivered)
+}

@@ -1,0 +1,114 @@
+// The page's entry: which connections and channels there are, what each button pushes, and what is shown when
+// something arrives. Connections, channels and the log keep themselves (`connections.js`, `channels.js`, `log.js`).
+
+import { LiveChannel, TopicList } from "./channels.js";
+import { Connection } from "./connections.js";
+import { Log, clock, compact } from "./log.js";
+
+// Shorter than the client's default of 10 s, so that one sees it give up without waiting long.
+const PONG_TIMEOUT_MS = 3000;
+const MAX_NUMBERS = 60;
+
+const byId = (id) => document.querySelector(`#${id}`);
+const onClick = (id, action) => byId(id).addEventListener("click", action);
+const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
+
+const userId = meta("user-id");
+let authToken = meta("auth-token");
+
+const log = new Log();
+const socket = new Connection("socket", "socket", log);
+const authSocket = new Connection("auth_socket", "auth-socket", log, () => ({ token: authToken }));
+
+const ping = new LiveChannel(socket, "ping", card("ping"), log, { send_ping: answerPingRequest });
+const dupe = new LiveChannel(socket, "dupe", card("dupe"), log, { number: showNumber });
+const recurring = new LiveChannel(authSocket, "recurring", card("recurring"), log, { new_token: keepToken });
+
+const rooms = topicList("room", socket, { canPing: true });
+const wild = topicList("wild", socket, { canPing: true });
+const users = topicList("user", authSocket, { canPing: false });
+
+onClick("ping", () => ping.push("ping", {}));
+onClick("ping-payload", () => ping.push("ping", { ack_phrase: byId("ping-phrase").value }));
+onClick("ping-event", () => ping.push(`ping:${byId("ping-phrase").value}`, {}));
+onClick("param-echo", () => ping.push("param_ping", { error: false, arr: [1, 2] }));
+onClick("param-error", () => ping.push("param_ping", { error: true }));
+onClick("pong", () => ping.push("pong", {}, PONG_TIMEOUT_MS));
+onClick("pang", () => ping.push("pang", {}));
+onClick("crash", () => ping.pushWithoutAnswer("invalid", {}));
+
+onSubmit("room-form", () => rooms.join(`ping:${byId("room-name").value}`));
+onSubmit("wild-form", () => wild.join(`wild:${byId("wild-a").valueAsNumber}:${byId("wild-b").valueAsNumber}`));
+onSubmit("user-form", () => users.join(`user:${byId("user-id").valueAsNumber}`));
+
+onClick("dupe-clear", clearNumbers);
+for (const button of document.querySelectorAll(".copy")) offerCopy(button);
+
+socket.connect();
+authSocket.connect();
+for (const channel of [ping, dupe, recurring]) channel.join();
+users.join(`user:${userId}`);
+
+function card(topic) {
+  return document.querySelector(`[data-channel="${topic}"]`);
+}
+
+function topicList(name, connection, { canPing }) {
+  const focusAfterRemoval = byId(`${name}-form`).querySelector("input");
+  return new TopicList(connection, log, { list: byId(`${name}-list`), focusAfterRemoval, canPing });
+}
+
+function onSubmit(id, action) {
+  byId(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    action();
+  });
+}
+
+async function answerPingRequest(payload, channel) {
+  const line = byId("send-ping");
+  line.dataset.fromNode = payload.from_node;
+  line.dataset.count = Number(line.dataset.count) + 1;
+  line.textContent = `${clock()}: ${payload.from_node} asked; answering`;
+  const response = await channel.push("ping", {});
+  line.textContent = `${clock()}: ${payload.from_node} asked for a ping; answered, and got ${compact(response) || "nothing"}`;
+}
+
+function keepToken({ token }) {
+  authToken = token;
+  const cell = byId("recurring-token");
+  cell.textContent = token.length > 28 ? `${token.slice(0, 12)}…${token.slice(-10)}` : token;
+  cell.title = token;
+  cell.dataset.token = token;
+  byId("recurring-time").textContent = clock();
+  byId("recurring-count").textContent = Number(byId("recurring-count").textContent) + 1;
+}
+
+function showNumber({ value }) {
+  const chip = document.createElement("li");
+  chip.dataset.value = value;
+  chip.textContent = value;
+  const chips = byId("dupe-numbers");
+  chips.append(chip);
+  while (chips.childElementCount > MAX_NUMBERS) chips.firstElementChild.remove();
+  byId("dupe-time").textContent = `Last at ${clock()}`;
+  byId("dupe-clear").hidden = false;
+}
+
+function clearNumbers() {
+  byId("dupe-numbers").replaceChildren();
+  byId("dupe-time").textContent = "No numbers yet.";
+  byId("dupe-clear").hidden = true;
+  byId("dupe-toggle").focus();
+}
+
+// Browsers offer the clipboard to secure pages only, which localhost is and a LAN address is not.
+function offerCopy(button) {
+  if (!navigator.clipboard) return button.remove();
+  const label = button.firstChild;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+    label.data = "Copied";
+    setTimeout(() => { label.data = "Copy"; }, 1500);
+  });
+}

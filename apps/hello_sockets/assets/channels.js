@@ -1,0 +1,201 @@
+// Channels: one topic on one connection, and how it stands, shown in its part of the page.
+//
+// A Phoenix `Channel` object is spent once it was left or closed, so a `LiveChannel` makes a new one for each join.
+// It owns the channel objects, the state badge, the join/leave button and the result line of its element; what the
+// buttons push and what arrives is decided in `app.js`.
+
+import { compact } from "./log.js";
+
+const LABELS = {
+  idle: "Not joined", joining: "Joining", joined: "Joined", rejoining: "Rejoining",
+  refused: "Refused", closed: "Closed", left: "Left",
+};
+const ENDED = new Set(["idle", "refused", "closed", "left"]);
+
+export class LiveChannel {
+  #connection;
+  #log;
+  #element;
+  #handlers;
+  #channel = null;
+  #state = "idle";
+  #crashed = false;
+
+  /** @param {Object<string, function>} handlers by event; each gets the payload and this channel */
+  constructor(connection, topic, element, log, handlers = {}) {
+    this.topic = topic;
+    this.#connection = connection;
+    this.#log = log;
+    this.#element = element;
+    this.#handlers = handlers;
+    this.#toggleButton.addEventListener("click", () => (this.isOver ? this.join() : this.leave()));
+    this.#show("idle");
+  }
+
+  /** Nothing will happen any more unless `join` is called. */
+  get isOver() {
+    return ENDED.has(this.#state);
+  }
+
+  join() {
+    if (!this.isOver) return;
+    const channel = this.#connection.socket.channel(this.topic, {});
+    this.#channel = channel;
+    // What an older channel object still reports is about a join that is over.
+    const current = (action) => (payload) => this.#channel === channel && action(payload);
+    for (const [event, handle] of Object.entries(this.#handlers)) {
+      channel.on(event, current((payload) => handle(payload, this)));
+    }
+    channel.onError(current((reason) => this.#onError(reason)));
+    channel.onClose(current((payload) => this.#onClose(payload)));
+    this.#show("joining");
+    channel.join()
+      .receive("ok", current(() => this.#onJoined()))
+      .receive("error", current((response) => this.#onRefused(response)))
+      .receive("timeout", current(() => this.#note("join timeout", undefined, true)));
+  }
+
+  leave() {
+    const channel = this.#forgetChannel();
+    this.#show("left");
+    channel.leave();
+  }
+
+  /** Pushes, and shows how it ends. The promise gives the response to an `ok`, and undefined otherwise. */
+  push(event, payload, timeoutMs) {
+    this.result("waiting", `${event}: waiting for the answer`);
+    return new Promise((resolve) => {
+      this.#channel.push(event, payload, timeoutMs)
+        .receive("ok", (response) => {
+          this.result("ok", `${event}: ok ${compact(response)}`);
+          resolve(response);
+        })
+        .receive("error", (response) => {
+          this.result("error", `${event}: error ${compact(response)}`);
+          resolve(undefined);
+        })
+        .receive("timeout", () => {
+          this.#note("timeout", { of: event }, true);
+          this.result("timeout", `${event}: no answer, the client gave up`);
+          resolve(undefined);
+        });
+    });
+  }
+
+  /** Pushes what nobody answers because the channel goes down over it; its state says the rest. */
+  pushWithoutAnswer(event, payload) {
+    this.result("waiting", `${event}: sent`);
+    this.#channel.push(event, payload);
+  }
+
+  result(outcome, text) {
+    const line = this.#element.querySelector("[data-result]");
+    if (!line) return;
+    line.dataset.outcome = outcome;
+    line.textContent = text;
+  }
+
+  #onJoined() {
+    this.#show("joined");
+    if (this.#crashed) this.result("rejoined", "The channel crashed, and the client has joined it again.");
+    this.#crashed = false;
+  }
+
+  // The client would try a refused join again and again; a refusal that is about who asks does not change.
+  #onRefused(response) {
+    const channel = this.#forgetChannel();
+    this.#crashed = false;
+    this.#show("refused", response.reason ?? "no reason given");
+    channel.leave();
+  }
+
+  #onError(reason) {
+    const transport = reason?.source === "transport";
+    this.#show("rejoining", transport ? "no connection" : reason?.reason ?? "the channel crashed");
+    if (transport) return;
+    this.#crashed = true;
+    this.result("crashed", `The channel crashed. The client joins it again.`);
+  }
+
+  #onClose() {
+    this.#forgetChannel();
+    this.#show("closed", "by the server");
+  }
+
+  #forgetChannel() {
+    const channel = this.#channel;
+    this.#channel = null;
+    return channel;
+  }
+
+  #note(event, payload, problem) {
+    this.#log.note(this.#connection.name, event, payload, { topic: this.topic, problem });
+  }
+
+  get #toggleButton() {
+    return this.#element.querySelector("[data-next]");
+  }
+
+  #show(state, detail = "") {
+    this.#state = state;
+    const badge = this.#element.querySelector("[data-state]");
+    badge.dataset.state = state;
+    badge.textContent = LABELS[state];
+    this.#element.querySelector("[data-detail]").textContent = detail;
+    const next = this.isOver ? "join" : "leave";
+    const toggle = this.#toggleButton;
+    toggle.dataset.next = next;
+    toggle.firstChild.data = next === "leave" ? "Leave" : state === "idle" ? "Join" : "Join again";
+    for (const button of this.#element.querySelectorAll("[data-needs-join]")) button.disabled = this.isOver;
+  }
+}
+
+/** A list to which topics are added by hand, each with its own row. */
+export class TopicList {
+  #connection;
+  #log;
+  #list;
+  #focusAfterRemoval;
+  #canPing;
+  #channels = new Map();
+
+  constructor(connection, log, { list, focusAfterRemoval, canPing }) {
+    this.#connection = connection;
+    this.#log = log;
+    this.#list = list;
+    this.#focusAfterRemoval = focusAfterRemoval;
+    this.#canPing = canPing;
+  }
+
+  /** Joins the topic in a row of its own, or again in the row that it has. */
+  join(topic) {
+    if (!this.#channels.has(topic)) this.#channels.set(topic, this.#addRow(topic));
+    this.#channels.get(topic).join();
+  }
+
+  #addRow(topic) {
+    const row = document.querySelector("#topic-row").content.firstElementChild.cloneNode(true);
+    row.dataset.channel = topic;
+    row.querySelector("[data-topic-name]").textContent = topic;
+    for (const button of row.querySelectorAll("button")) button.append(screenReaderText(` ${topic}`));
+    this.#list.append(row);
+    const channel = new LiveChannel(this.#connection, topic, row, this.#log);
+    const ping = row.querySelector('[data-action="ping"]');
+    if (this.#canPing) ping.addEventListener("click", () => channel.push("ping", {}));
+    else ping.remove();
+    row.querySelector('[data-action="remove"]').addEventListener("click", () => {
+      if (!channel.isOver) channel.leave();
+      this.#channels.delete(topic);
+      row.remove();
+      this.#focusAfterRemoval.focus();
+    });
+    return channel;
+  }
+}
+
+function screenReaderText(text) {
+  const element = document.createElement("span");
+  element.className = "sr";
+  element.textContent = text;
+  return element;
+}

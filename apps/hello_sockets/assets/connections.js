@@ -1,0 +1,91 @@
+// The connections: one Phoenix `Socket` each, its state on the page, and every frame of it in the log.
+//
+// It owns the sockets and their state cells. `channels.js` opens channels on `connection.socket`; what those
+// channels do is none of its business.
+
+import { Serializer, Socket } from "/assets/phoenix.mjs";
+
+const LABELS = { connecting: "Connecting", open: "Connected", reconnecting: "Reconnecting", closed: "Disconnected" };
+
+export class Connection {
+  #log;
+  #stateCell;
+  #detailCell;
+  #toggle;
+  #state = "connecting";
+  #lostTries = 0;
+  #wasOpen = false;
+
+  /**
+   * @param {string} name     the socket's path without the slash, which is also its name in the log
+   * @param {string} idPrefix of its cells on the page
+   * @param {object|function} params for the server's connect; a function is asked again at every reconnect
+   */
+  constructor(name, idPrefix, log, params = {}) {
+    this.name = name;
+    this.#log = log;
+    this.#stateCell = document.querySelector(`#${idPrefix}-state`);
+    this.#detailCell = document.querySelector(`#${idPrefix}-detail`);
+    this.#toggle = document.querySelector(`#${idPrefix}-toggle`);
+    this.#toggle.addEventListener("click", () => this.#onToggle());
+    this.socket = new Socket(`/${name}`, {
+      params,
+      encode: (message, done) => {
+        log.frame("out", name, message);
+        Serializer.encode(message, done);
+      },
+      decode: (raw, done) => Serializer.decode(raw, (message) => {
+        log.frame("in", name, message);
+        done(message);
+      }),
+    });
+    this.socket.onOpen(() => this.#onOpen());
+    this.socket.onClose((event) => this.#onClose(event));
+  }
+
+  connect() {
+    this.#show("connecting");
+    this.socket.connect();
+  }
+
+  #onToggle() {
+    if (this.#state === "closed") return this.connect();
+    this.#show("closed", "by you");
+    this.#log.note(this.name, "disconnect");
+    this.socket.disconnect();
+  }
+
+  #onOpen() {
+    this.#log.note(this.name, "open", this.#lostTries ? { tries: this.#lostTries } : undefined);
+    this.#lostTries = 0;
+    this.#wasOpen = true;
+    this.#show("open");
+    this.socket.ping((millis) => {
+      if (this.#state === "open") this.#detailCell.textContent = `${millis} ms`;
+    });
+  }
+
+  // Also called for each attempt to reconnect that fails; the log gets the first one only.
+  #onClose({ code, reason }) {
+    if (this.#state === "closed") return;
+    if (this.#lostTries === 0) {
+      this.#log.note(this.name, "close", reason ? { code, reason } : { code }, { problem: true });
+    }
+    this.#lostTries += 1;
+    const tries = this.#lostTries === 1 ? "" : `, try ${this.#lostTries}`;
+    // A browser does not tell a refused connection from a server that is not there.
+    const why = this.#wasOpen ? `closed with ${code}` : "refused or unreachable";
+    this.#show("reconnecting", why + tries);
+  }
+
+  #show(state, detail = "") {
+    this.#state = state;
+    this.#stateCell.dataset.state = state;
+    // Set only when it changes: the cell is read out whenever it is written.
+    if (this.#stateCell.textContent !== LABELS[state]) this.#stateCell.textContent = LABELS[state];
+    this.#detailCell.textContent = detail;
+    const next = state === "closed" ? "connect" : "disconnect";
+    this.#toggle.dataset.action = next;
+    this.#toggle.firstChild.data = next === "connect" ? "Connect" : "Disconnect";
+  }
+}

@@ -1,0 +1,171 @@
+// What every test here shares: the server as a child process, its HTTP side, and waiting with a deadline.
+//
+// The server is the program that CONFORMANCE_SERVER names, run as `PROGRAM PORT`. It is started for one test file,
+// on a free port, and ended by its process id. Nothing here sleeps for a fixed time: a test waits for an event, and
+// fails when the event has not come within its deadline.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { connect as connectTcp, createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+
+/** Long enough for a debug build on a busy machine; a test that passes is never slowed down by it. */
+export const DEADLINE_MS = 10_000;
+
+export class Server {
+  #child;
+  #output = "";
+
+  constructor(port) {
+    this.port = port;
+    this.ws = `ws://127.0.0.1:${port}`;
+    this.http = `http://127.0.0.1:${port}`;
+  }
+
+  static async start(port) {
+    const server = new Server(port ?? (await freePort()));
+    await server.start();
+    return server;
+  }
+
+  /** Starts the program, again after a `kill`, on the same port; resolves once it accepts. */
+  async start() {
+    const program = process.env.CONFORMANCE_SERVER;
+    if (!program) throw new Error("CONFORMANCE_SERVER is not set; it is the path of the conformance-server program");
+    const child = spawn(program, [String(this.port)], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk) => { this.#output = (this.#output + chunk).slice(-8000); });
+    }
+    let ended;
+    child.once("error", (error) => { ended = error.message; });
+    child.once("exit", (code, signal) => { ended = `exit ${code ?? signal}`; });
+    await poll(async () => {
+      if (ended) throw new Error(`${program} ${this.port} did not start: ${ended}\n${this.#output}`);
+      return accepts(this.port);
+    }, `${program} to accept on port ${this.port}`);
+  }
+
+  /** Ends the process with the signal and resolves when it is gone. */
+  async kill(signal = "SIGKILL") {
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    process.kill(child.pid, signal);
+    await within(gone, `the server to end on ${signal}`);
+  }
+
+  async get(path) {
+    const response = await fetch(this.http + path);
+    if (!response.ok) throw new Error(`GET ${path} answered ${response.status}`);
+    return response.text();
+  }
+
+  async post(path, body = "") {
+    const response = await fetch(this.http + path, { method: "POST", body });
+    if (!response.ok) throw new Error(`POST ${path} answered ${response.status}`);
+    return response.text();
+  }
+
+  broadcast(topic, event, payload) {
+    const query = new URLSearchParams({ topic, event });
+    return this.post(`/broadcast?${query}`, JSON.stringify(payload));
+  }
+}
+
+/** The promise, or an error that says what did not come in time. */
+export async function within(promise, what, ms = DEADLINE_MS) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Values that arrive one by one, and whoever waits for them: `push` on one side, `next` on the other. */
+export class Inbox {
+  #values = [];
+  #waiting = [];
+
+  constructor(what) {
+    this.what = what;
+  }
+
+  push = (value) => {
+    const waiter = this.#waiting.shift();
+    if (waiter) waiter(value);
+    else this.#values.push(value);
+  };
+
+  next(ms) {
+    if (this.#values.length > 0) return Promise.resolve(this.#values.shift());
+    return within(new Promise((resolve) => this.#waiting.push(resolve)), this.what, ms);
+  }
+
+  /** The next value that the test accepts; those before it are dropped. */
+  async nextWhere(test) {
+    for (;;) {
+      const value = await this.next();
+      if (test(value)) return value;
+    }
+  }
+
+  get size() {
+    return this.#values.length;
+  }
+}
+
+/** Runs a Python script of this folder; gives its exit code and what it printed. */
+export async function python(script, args, ms = 30_000) {
+  const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+  const program = process.env.PYTHON ?? here(".venv/bin/python3");
+  if (!process.env.PYTHON && !existsSync(program)) {
+    throw new Error("no Python environment: set PYTHON, or make clients/.venv with requirements.txt installed (bin/test does)");
+  }
+  // Nothing of a proxy on the way to the loopback address.
+  const env = { ...process.env, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1", PYTHONUNBUFFERED: "1" };
+  const child = spawn(program, [here(script), ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => { output += chunk; });
+  const closed = new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve(code));
+  });
+  try {
+    return { code: await within(closed, `${script} ${args.at(-1)} to end`, ms), output };
+  } catch (error) {
+    if (child.pid && child.exitCode === null) process.kill(child.pid, "SIGKILL");
+    throw new Error(`${error.message}\n${output}`);
+  }
+}
+
+async function poll(check, what) {
+  const end = Date.now() + DEADLINE_MS;
+  while (!(await check())) {
+    if (Date.now() > end) throw new Error(`waited ${DEADLINE_MS} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function accepts(port) {
+  return new Promise((resolve) => {
+    const tcp = connectTcp(port, "127.0.0.1");
+    tcp.once("connect", () => { tcp.destroy(); resolve(true); });
+    tcp.once("error", () => resolve(false));
+  });
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}

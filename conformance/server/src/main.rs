@@ -13,6 +13,10 @@ use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, UserSo
 use std::error::Error;
 use std::time::Duration;
 
+/// Many small objects of few sizes that come and go together: glibc keeps their pages, this gives them back.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The secret that `recorded/tokens.json` was made with.
 const SECRET: &str = "conformance-secret-conformance-secret-conformance-secret-conformance-secret-";
 

@@ -23,6 +23,10 @@ use tower_service::Service;
 /// How long a client may take to send its request's headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The most that a request's line and headers may have together, in bytes: room for a URI with a token and for a jar of
+/// cookies. hyper's own bound is 400 KB, which thousands of clients that never finish their headers could all fill.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+
 /// Serves until `shutdown` completes, then drains: clients get close code 1012 in batches.
 ///
 /// Returns how the drain went. Errors of single connections end those; a process out of file descriptors waits.
@@ -93,6 +97,8 @@ where
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_header_size(MAX_HEADER_BYTES)
+        .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     if let Err(error) = served.await {

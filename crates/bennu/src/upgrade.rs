@@ -71,9 +71,7 @@ async fn handshake(
     if request.method() != Method::GET {
         return Err(Refused::new(StatusCode::BAD_REQUEST, "a WebSocket begins with GET").into_response());
     }
-    if mount.socket.endpoint().is_draining() {
-        return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down").into_response());
-    }
+    refuse_when_draining(&mount)?;
     if !options.check_origin.allows(request.headers()) {
         tracing::warn!(origin = ?request.headers().get(http::header::ORIGIN), "refused connection: origin not allowed");
         return Err(StatusCode::FORBIDDEN.into_response());
@@ -87,6 +85,8 @@ async fn handshake(
     let key = check_headers(request.headers()).map_err(IntoResponse::into_response)?;
     let extension = options.compress.then(|| negotiate_extension(request.headers())).flatten();
     let connected = connect(&mount, params, &mut request, offered.auth_token).await?;
+    // The drain tells those that are connected when it begins; `connect` may have taken its time.
+    refuse_when_draining(&mount)?;
 
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
         Refused::new(StatusCode::UPGRADE_REQUIRED, "this connection cannot be upgraded: HTTP/1.1 is needed")
@@ -102,6 +102,13 @@ async fn handshake(
         }
     });
     Ok(response)
+}
+
+fn refuse_when_draining(mount: &Mounted) -> Result<(), Response> {
+    if mount.socket.endpoint().is_draining() {
+        return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "shutting down").into_response());
+    }
+    Ok(())
 }
 
 fn negotiate_version(params: &Params, options: &Options) -> Result<Serializer, Response> {

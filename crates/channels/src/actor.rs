@@ -1,22 +1,23 @@
 //! The task of one joined topic: runs user code one message at a time, and makes sure that whatever goes wrong in it
 //! ends this channel only.
 //!
-//! Spawned by [`crate::slot`] when the session starts a join; reports to the session when it joined, was refused, or
-//! ended. Callbacks run boxed: an idle channel's task holds its state, not its largest handler.
+//! Started by [`crate::slot`] when the session starts a join; reports to the session when it joined, was refused, or
+//! ended. Each callback runs in a box of its own: an idle channel's task holds its state, not its largest handler.
+//! Invariant: what the channel has said is flushed before its task waits.
 
 use crate::channel::{Channel, Terminate};
 use crate::context::Context as ChannelContext;
 use crate::endpoint::ChannelAlive;
-use crate::outcome::{Crash, Flow, JoinFailure, Outcome, Reply, StopReason};
-use crate::session::{End, Exit, Incoming, Join};
+use crate::mailbox::Overflow;
+use crate::outcome::{Flow, JoinFailure, Reply, StopReason};
+use crate::session::{End, Event, Exit, Incoming, Join, Unheard};
 use crate::slot::{Mail, Slot};
 use crate::socket::Socket;
 use crate::telemetry::{Callback, JoinResult};
-use bennu_protocol::{Name, Payload, event};
+use bennu_protocol::{Payload, event};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::any::Any;
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,16 +33,18 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a join. Its part before the first `await` that has to wait runs at once, so that a join which needs nothing is
 /// answered before the client's next message, as in Phoenix; the rest runs beside the connection.
-pub(crate) fn start<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Join) {
+pub(crate) fn start<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Join>) {
     let alive = slot.connection.endpoint().channel_started();
-    let mut joining = Box::pin(run_join(slot, join));
+    let mut joining = Box::pin(run_join(slot.clone(), join));
     match joining.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(None) => {}
-        Poll::Ready(Some((channel, ctx))) => spawn(channel, ctx, alive),
+        Poll::Ready(Some(actor)) => spawn(actor, alive),
         Poll::Pending => {
             tokio::spawn(async move {
-                if let Some((channel, ctx)) = joining.await {
-                    spawn(channel, ctx, alive);
+                let joined = joining.await;
+                slot.connection.outbox().flush();
+                if let Some(actor) = joined {
+                    spawn(actor, alive);
                 }
             });
         }
@@ -49,11 +52,32 @@ pub(crate) fn start<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Join)
 }
 
 /// The channel's own task. It ends by itself: [`Endpoint`](crate::Endpoint) counts it until then.
-fn spawn<S: Socket, C: Channel<S>>(channel: C, ctx: ChannelContext<S, C>, alive: ChannelAlive) {
+fn spawn<S: Socket, C: Channel<S>>(actor: Box<Actor<S, C>>, alive: ChannelAlive) {
+    let slot = actor.ctx.slot.clone();
     tokio::spawn(async move {
         let _alive = alive;
-        run(channel, ctx).await;
+        let mut running = std::pin::pin!(actor.run());
+        poll_fn(|cx| {
+            let polled = running.as_mut().poll(cx);
+            slot.connection.outbox().flush();
+            polled
+        })
+        .await;
     });
+}
+
+/// A joined channel.
+struct Actor<S: Socket, C: Channel<S>> {
+    channel: C,
+    ctx: ChannelContext<S, C>,
+}
+
+/// How one mail went.
+enum Handled {
+    Done,
+    Ended(End),
+    Stopped,
+    Crashed(String),
 }
 
 /// Why the loop ends.
@@ -65,22 +89,13 @@ enum Ending {
     Killed(Callback),
 }
 
-impl From<(Callback, Failure)> for Ending {
-    fn from((callback, failure): (Callback, Failure)) -> Self {
-        match failure {
-            Failure::Killed => Ending::Killed(callback),
-            Failure::Panicked(what) => Ending::Crashed(callback, format!("panicked: {what}")),
-        }
-    }
-}
-
 enum Failure {
     Panicked(String),
     Killed,
 }
 
-async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Join) -> Option<(C, ChannelContext<S, C>)> {
-    let Join { ref id, ref reference, ref params, .. } = join;
+async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Join>) -> Option<Box<Actor<S, C>>> {
+    let Join { id, reference, params, .. } = &*join;
     let started = Instant::now();
     let mut ctx = ChannelContext::new(slot.clone(), &join);
     let joined = supervise(&slot, async { C::join(&id.topic, params.clone(), &mut ctx).await }.boxed()).await;
@@ -89,9 +104,9 @@ async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Join) -
             // Subscribed before the client knows: from the reply on, it misses nothing.
             ctx.own = Some(ctx.endpoint().pubsub().attach(&id.topic, slot.clone()));
             log_join(&slot, &join, started, JoinResult::Ok);
-            let response = ctx.join_response.take().unwrap_or_default();
+            let response = ctx.join_response.take().map(|response| *response).unwrap_or_default();
             slot.connection.joined(id, reference.clone(), response);
-            return Some((channel, ctx));
+            return Some(Box::new(Actor { channel, ctx }));
         }
         Ok(Err(error)) => match error.0 {
             JoinFailure::Refused(response) => (response, JoinResult::Refused),
@@ -106,12 +121,18 @@ async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Join) -
         }
     };
     log_join(&slot, &join, started, result);
-    drop(ctx);
-    let waiting = slot.mailbox.close().into_iter().filter_map(|mail| match mail {
-        Mail::Message(message) => Some(message.reference),
-        _ => None,
-    });
-    slot.connection.refused(id, reference.clone(), response, waiting.collect());
+    let left = slot.mailbox.close();
+    let mut unheard = Unheard::default();
+    for mail in &left {
+        match mail {
+            Mail::Message(message) => unheard.messages.push(message.reference.clone()),
+            Mail::End(End::Left(reference)) => unheard.leave = Some(reference.clone()),
+            Mail::End(_) | Mail::Intercepted(_) | Mail::Info(_) => {}
+        }
+    }
+    discard(&slot, &id.topic, ctx);
+    discard(&slot, &id.topic, left);
+    slot.connection.refused(id, reference.clone(), response, unheard);
     None
 }
 
@@ -124,169 +145,179 @@ fn join_crashed() -> Payload {
     Payload::json(&serde_json::json!({ "reason": event::JOIN_CRASHED }))
 }
 
-async fn run<S: Socket, C: Channel<S>>(mut channel: C, mut ctx: ChannelContext<S, C>) {
-    let ending = serve(&mut channel, &mut ctx).await;
-    Box::pin(finish(channel, ctx, ending)).await;
-}
+impl<S: Socket, C: Channel<S>> Actor<S, C> {
+    async fn run(mut self: Box<Self>) {
+        let mut batch = VecDeque::new();
+        let ending = self.serve(&mut batch).await;
+        Box::pin(self.finish(ending, batch)).await;
+    }
 
-/// Handles mail and timers until something ends the channel.
-async fn serve<S: Socket, C: Channel<S>>(channel: &mut C, ctx: &mut ChannelContext<S, C>) -> Ending {
-    let mut batch = VecDeque::new();
-    loop {
-        // An idle channel holds no queue.
-        batch.shrink_to_fit();
-        match next(ctx, &mut batch).await {
-            Ok(Some(fired)) => batch.push_back(Mail::Info(fired)),
-            Ok(None) => {}
-            Err(overflow) => return Ending::Crashed(Callback::Mailbox, overflow.to_string()),
-        }
-        while let Some(mail) = batch.pop_front() {
-            if let Some(ending) = handle(channel, ctx, mail).await {
-                return ending;
+    /// Handles mail and timers until something ends the channel.
+    async fn serve(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Ending {
+        let slot = self.ctx.slot.clone();
+        loop {
+            // Made anew each time: an idle channel holds no queue.
+            *batch = VecDeque::new();
+            if let Err(overflow) = self.next(batch).await {
+                return Ending::Crashed(Callback::Mailbox, overflow.to_string());
             }
-            tokio::task::coop::consume_budget().await;
-        }
-    }
-}
-
-/// Waits for mail, which lands in `batch`, or for a timer, which is returned.
-async fn next<S: Socket, C: Channel<S>>(
-    ctx: &mut ChannelContext<S, C>,
-    batch: &mut VecDeque<Mail<S, C>>,
-) -> Result<Option<Box<dyn crate::info::Info<S, C>>>, crate::mailbox::Overflow> {
-    poll_fn(|cx| {
-        if let Poll::Ready(taken) = ctx.slot.mailbox.poll_take(cx, batch) {
-            return Poll::Ready(taken.map(|()| None));
-        }
-        match &mut ctx.timers {
-            Some(timers) => timers.poll_fire(cx).map(|fired| Ok(Some(fired))),
-            None => Poll::Pending,
-        }
-    })
-    .await
-}
-
-/// Handles one mail; says whether it ends the channel.
-async fn handle<S: Socket, C: Channel<S>>(
-    channel: &mut C,
-    ctx: &mut ChannelContext<S, C>,
-    mail: Mail<S, C>,
-) -> Option<Ending> {
-    match mail {
-        Mail::Message(message) => handle_in(channel, ctx, message).await,
-        Mail::Intercepted(broadcast) => {
-            let slot = ctx.slot.clone();
-            let (event, payload) = (broadcast.event(), broadcast.payload().clone());
-            let handled = supervise(&slot, async { channel.handle_out(event, payload, ctx).await }.boxed()).await;
-            settle(Callback::HandleOut(event.into()), handled)
-        }
-        Mail::Info(info) => {
-            let (slot, name) = (ctx.slot.clone(), info.name());
-            settle(Callback::HandleInfo(name), supervise(&slot, info.handle(channel, ctx)).await)
-        }
-        Mail::End(End::Left(reference)) => {
-            let answered = ctx.reply(&reference, &Reply::ok(Payload::empty()));
-            if let Err(error) = answered {
-                return Some(Ending::Crashed(Callback::Mailbox, error.to_string()));
+            while let Some(mail) = batch.pop_front() {
+                let callback = Callback::of(&mail);
+                match supervise(&slot, self.handle(mail).boxed()).await {
+                    Ok(Handled::Done) => {}
+                    Ok(Handled::Ended(end)) => return Ending::Ended(end),
+                    Ok(Handled::Stopped) => return Ending::Stopped,
+                    Ok(Handled::Crashed(why)) => return Ending::Crashed(callback, why),
+                    Err(Failure::Killed) => return Ending::Killed(callback),
+                    Err(failure) => return Ending::Crashed(callback, describe(&failure)),
+                }
+                tokio::task::coop::consume_budget().await;
             }
-            Some(Ending::Ended(End::Left(reference)))
         }
-        Mail::End(end) => Some(Ending::Ended(end)),
     }
-}
 
-async fn handle_in<S: Socket, C: Channel<S>>(
-    channel: &mut C,
-    ctx: &mut ChannelContext<S, C>,
-    message: Incoming,
-) -> Option<Ending> {
-    let Incoming { reference, event, payload } = message;
-    let event = match event {
-        Name::Text(event) => event,
-        Name::Json(json) => return Some(crash(&json, format!("the event is {json}, not a string"))),
-    };
-    let started = Instant::now();
-    let slot = ctx.slot.clone();
-    let span = slot.instruments.message(&ctx.id.topic, &event, &payload, ctx.endpoint().filter_parameters());
-    ctx.in_reply_to = Some(reference);
-    let handled = async { channel.handle_in(&event, payload, ctx).await }.instrument(span).boxed();
-    let handled = supervise(&slot, handled).await;
-    let reference = ctx.in_reply_to.take().unwrap_or_default();
-    slot.instruments.handled(started.elapsed());
-    let Outcome { reply, stop } = match handled {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(why)) => return Some(crash(&event, why.to_string())),
-        Err(failure) => return Some(Ending::from((Callback::HandleIn(event.into_owned()), failure))),
-    };
-    if let Some(reply) = reply
-        && let Err(error) = ctx.reply(&reference, &reply)
-    {
-        return Some(crash(&event, format!("cannot reply: {error}")));
+    /// Waits for mail and timers, which land in `batch`. Both are looked at each time: a client that never pauses cannot
+    /// hold up a timer.
+    async fn next(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Result<(), Overflow> {
+        poll_fn(|cx| {
+            let taken = self.ctx.slot.mailbox.poll_take(cx, batch);
+            match self.ctx.timers().map(|timers| timers.poll_fire(cx)) {
+                Some(Poll::Ready(fired)) => batch.push_back(Mail::Info(fired)),
+                Some(Poll::Pending) | None => return taken,
+            }
+            if taken.is_pending() { Poll::Ready(Ok(())) } else { taken }
+        })
+        .await
     }
-    stop.map(|reason| stopped(Callback::HandleIn(event.into_owned()), reason))
-}
 
-fn crash(event: &str, why: String) -> Ending {
-    Ending::Crashed(Callback::HandleIn(event.to_owned()), why)
-}
-
-fn settle(callback: Callback, handled: Result<Flow, Failure>) -> Option<Ending> {
-    match handled {
-        Ok(Ok(step)) => step.stop.map(|reason| stopped(callback, reason)),
-        Ok(Err(why)) => Some(Ending::Crashed(callback, Crash::to_string(&why))),
-        Err(failure) => Some(Ending::from((callback, failure))),
-    }
-}
-
-fn stopped(callback: Callback, reason: StopReason) -> Ending {
-    match reason {
-        StopReason::Normal | StopReason::Shutdown => Ending::Stopped,
-        StopReason::Failed(why) => Ending::Crashed(callback, format!("stopped: {why}")),
-    }
-}
-
-/// Runs `terminate`, gives everything back and tells the session.
-async fn finish<S: Socket, C: Channel<S>>(mut channel: C, mut ctx: ChannelContext<S, C>, ending: Ending) {
-    let slot = ctx.slot.clone();
-    let (mut exit, reason) = match ending {
-        Ending::Ended(End::Left(_)) => (Exit::Done, Some(Terminate::Left)),
-        Ending::Ended(End::Replaced) => (Exit::Done, Some(Terminate::Replaced)),
-        Ending::Ended(End::Closed) => (Exit::Done, Some(Terminate::Closed)),
-        Ending::Stopped => (Exit::Done, Some(Terminate::Stopped)),
-        Ending::Crashed(callback, why) => {
-            slot.instruments.crashed(ctx.topic(), &callback, &why);
-            (Exit::Crashed, Some(Terminate::Crashed(why)))
+    async fn handle(&mut self, mail: Mail<S, C>) -> Handled {
+        let Actor { channel, ctx } = self;
+        match mail {
+            Mail::Message(message) => self.handle_in(message).await,
+            Mail::Intercepted(sent) => {
+                Handled::from(channel.handle_out(sent.event(), sent.payload().clone(), ctx).await)
+            }
+            Mail::Info(info) => Handled::from(info.handle(channel, ctx).await),
+            Mail::End(End::Left(reference)) => match ctx.reply(&reference, &Reply::ok(Payload::empty())) {
+                Ok(()) => Handled::Ended(End::Left(reference)),
+                Err(error) => Handled::Crashed(format!("cannot reply: {error}")),
+            },
+            Mail::End(end) => Handled::Ended(end),
         }
-        Ending::Killed(callback) => {
-            slot.instruments.crashed(ctx.topic(), &callback, &describe(&Failure::Killed));
-            (Exit::Done, None)
+    }
+
+    async fn handle_in(&mut self, message: Incoming) -> Handled {
+        let Actor { channel, ctx } = self;
+        let Incoming { reference, event, payload } = message;
+        let event = match event {
+            Event::Named(event) => event,
+            Event::NotText(json) => return Handled::Crashed(format!("the event is {json}, not a string")),
+        };
+        let slot = ctx.slot.clone();
+        let started = Instant::now();
+        let span = slot.instruments.message(&ctx.id.topic, &event, &payload, ctx.endpoint().filter_parameters());
+        ctx.in_reply_to = Some(reference);
+        let handled = channel.handle_in(&event, payload, ctx).instrument(span).await;
+        let reference = ctx.in_reply_to.take().unwrap_or_default();
+        slot.instruments.handled(started.elapsed());
+        let outcome = match handled {
+            Ok(outcome) => outcome,
+            Err(why) => return Handled::Crashed(why.to_string()),
+        };
+        if let Some(reply) = outcome.reply
+            && let Err(error) = ctx.reply(&reference, &reply)
+        {
+            return Handled::Crashed(format!("cannot reply: {error}"));
         }
-    };
-    if let Some(reason) = reason {
-        // Whatever ended it, `terminate` itself has the shutdown timeout.
-        slot.mailbox.push_end(Mail::End(End::Closed));
-        if let Err(failure) = supervise(&slot, async { channel.terminate(reason, &mut ctx).await }.boxed()).await {
-            slot.instruments.crashed(ctx.topic(), &Callback::Terminate, &describe(&failure));
+        outcome.stop.map_or(Handled::Done, Handled::from)
+    }
+
+    /// Runs `terminate`, gives everything back and tells the session.
+    async fn finish(self: Box<Self>, ending: Ending, batch: VecDeque<Mail<S, C>>) {
+        let Actor { mut channel, mut ctx } = *self;
+        let slot = ctx.slot.clone();
+        let (mut exit, reason) = match ending {
+            Ending::Ended(End::Left(_)) => (Exit::Done, Some(Terminate::Left)),
+            Ending::Ended(End::Replaced) => (Exit::Done, Some(Terminate::Replaced)),
+            Ending::Ended(End::Closed) => (Exit::Done, Some(Terminate::Closed)),
+            Ending::Stopped => (Exit::Done, Some(Terminate::Stopped)),
+            Ending::Crashed(callback, why) => {
+                slot.instruments.crashed(ctx.topic(), &callback, &why);
+                (Exit::Crashed, Some(Terminate::Crashed(why)))
+            }
+            Ending::Killed(callback) => {
+                slot.instruments.crashed(ctx.topic(), &callback, &describe(&Failure::Killed));
+                (Exit::Done, None)
+            }
+        };
+        if let Some(reason) = reason {
+            // Whatever ended it, `terminate` itself has the shutdown timeout.
+            slot.mailbox.push_end(Mail::End(End::Closed));
+            let terminated = async { channel.terminate(reason, &mut ctx).await }.boxed();
+            if let Err(failure) = supervise(&slot, terminated).await {
+                slot.instruments.crashed(ctx.topic(), &Callback::Terminate, &describe(&failure));
+                exit = Exit::Crashed;
+            }
+        }
+        let id = ctx.id.clone();
+        // Unsubscribes and cancels timers before the client hears that the channel has ended.
+        let mut whole = discard(&slot, &id.topic, ctx);
+        whole &= discard(&slot, &id.topic, (batch, slot.mailbox.close()));
+        whole &= discard(&slot, &id.topic, channel);
+        if !whole {
             exit = Exit::Crashed;
         }
+        slot.instruments.ended();
+        slot.connection.exited(&id, exit);
     }
-    let id = ctx.id.clone();
-    // Unsubscribes and cancels timers before the client hears that the channel has ended.
-    drop(ctx);
-    let left = slot.mailbox.close();
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop((channel, left)))) {
-        slot.instruments.crashed(&id.topic, &Callback::Drop, &panic_text(&*panic));
-        exit = Exit::Crashed;
+}
+
+impl From<Flow> for Handled {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Ok(step) => step.stop.map_or(Handled::Done, Handled::from),
+            Err(why) => Handled::Crashed(why.to_string()),
+        }
     }
-    slot.instruments.ended();
-    slot.connection.exited(&id, exit);
+}
+
+impl From<StopReason> for Handled {
+    fn from(reason: StopReason) -> Self {
+        match reason {
+            StopReason::Normal | StopReason::Shutdown => Handled::Stopped,
+            StopReason::Failed(why) => Handled::Crashed(format!("stopped: {why}")),
+        }
+    }
+}
+
+impl Callback {
+    fn of<S: Socket, C: Channel<S>>(mail: &Mail<S, C>) -> Self {
+        match mail {
+            Mail::Message(Incoming { event: Event::Named(event) | Event::NotText(event), .. }) => {
+                Callback::HandleIn(event.clone())
+            }
+            Mail::Intercepted(sent) => Callback::HandleOut(sent.event().into()),
+            Mail::Info(info) => Callback::HandleInfo(info.name()),
+            Mail::End(_) => Callback::Mailbox,
+        }
+    }
+}
+
+/// Drops what holds values of the user's. A panic there is logged and goes no further; `false` says that there was one.
+fn discard<S: Socket, C: Channel<S>, T>(slot: &Slot<S, C>, topic: &str, what: T) -> bool {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
+    if let Err(panic) = &dropped {
+        let why = describe(&Failure::Panicked(panic_text(&**panic)));
+        slot.instruments.crashed(topic, &Callback::Drop, &why);
+    }
+    dropped.is_ok()
 }
 
 /// Runs one callback: a panic is caught, and once the channel is told to end it has [`SHUTDOWN_TIMEOUT`] left.
 async fn supervise<S: Socket, C: Channel<S>, T>(slot: &Slot<S, C>, callback: BoxFuture<'_, T>) -> Result<T, Failure> {
     let mut callback = AssertUnwindSafe(callback).catch_unwind();
     let mut deadline = None;
-    poll_fn(|cx| {
+    let result = poll_fn(|cx| {
         if let Poll::Ready(result) = callback.poll_unpin(cx) {
             return Poll::Ready(result.map_err(|panic| Failure::Panicked(panic_text(&*panic))));
         }
@@ -296,7 +327,12 @@ async fn supervise<S: Socket, C: Channel<S>, T>(slot: &Slot<S, C>, callback: Box
         let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(SHUTDOWN_TIMEOUT)));
         deadline.as_mut().poll(cx).map(|()| Err(Failure::Killed))
     })
-    .await
+    .await;
+    // One that is killed still holds what it was working with.
+    match catch_unwind(AssertUnwindSafe(|| drop(callback))) {
+        Ok(()) => result,
+        Err(panic) => Err(Failure::Panicked(panic_text(&*panic))),
+    }
 }
 
 fn describe(failure: &Failure) -> String {
@@ -307,12 +343,6 @@ fn describe(failure: &Failure) -> String {
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text: Cow<'_, str> = if let Some(text) = panic.downcast_ref::<&str>() {
-        (*text).into()
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text.into()
-    } else {
-        "with a value that is no text".into()
-    };
-    text.into_owned()
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("with a value that is no text").to_owned()
 }

@@ -7,18 +7,17 @@
 use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
 use crate::endpoint::{Endpoint, Registration};
-use crate::outbox::Outbox;
-use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session};
+use crate::outbox::{Drainer, Outbox};
+use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session, Unheard};
 use bennu_protocol::{Close, EncodeError, Frame, Outbound, Payload, Ref, event};
 use bennu_pubsub::{Attachment, Delivery, Sink};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
-use std::task::Waker;
 
 /// A channel as its session knows it.
 pub(crate) trait ChannelHandle: Send + Sync {
     /// Runs the join, once.
-    fn start(self: Arc<Self>, join: Join);
+    fn start(self: Arc<Self>, join: Box<Join>);
     /// Queues a message behind the join and what came before.
     fn deliver(&self, message: Incoming);
     /// Queues the end.
@@ -62,22 +61,27 @@ impl Connected {
         self.id.as_deref()
     }
 
-    /// The connection, once the transport can carry messages. `ready` is woken when the outbox has something.
-    pub fn open(self, encoding: Encoding, ready: Waker) -> Arc<Connection> {
+    /// The connection, once the transport can carry messages; `drainer` is told when the outbox has something.
+    pub fn open(self, encoding: Encoding, drainer: Arc<dyn Drainer>) -> Arc<Connection> {
         let Connected { opener, id, endpoint, limits } = self;
-        let connection = Arc::new_cyclic(|weak: &Weak<Connection>| Connection {
+        let connection = Arc::new(Connection {
             session: Mutex::new(Session::new(limits.max_channels)),
-            outbox: Outbox::new(limits.outbox_bytes, ready),
+            outbox: Outbox::new(limits.outbox_bytes, drainer),
             encoding,
             opener,
             limits,
-            registration: Mutex::new(Some(endpoint.register(weak.clone()))),
+            registration: Mutex::new(None),
             identity: Mutex::new(None),
             endpoint,
         });
         if let Some(id) = id {
             let disconnector = Arc::new(Disconnector(Arc::downgrade(&connection)));
             *connection.identity.lock() = Some(Box::new(connection.endpoint.pubsub().attach(&id, disconnector)));
+        }
+        *connection.registration.lock() = Some(connection.endpoint.register(Arc::downgrade(&connection)));
+        if connection.endpoint.is_draining() {
+            // It was accepted before the drain began, and may have registered after that took its list.
+            connection.outbox.close(Close::Restart);
         }
         connection
     }
@@ -98,7 +102,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A frame from the client.
+    /// A frame from the client. After the last one that has arrived, the transport calls [`Outbox::flush`].
     ///
     /// # Errors
     /// [`Close::BadMessage`] when it is no message of the negotiated version: the transport then closes.
@@ -129,16 +133,18 @@ impl Connection {
         self.step(|session| session.joined(id, reference, response));
     }
 
-    pub(crate) fn refused(&self, id: &JoinId, reference: Ref, response: Payload, waiting: Vec<Ref>) {
-        self.step(|session| session.refused(id, reference, response, waiting));
+    pub(crate) fn refused(&self, id: &JoinId, reference: Ref, response: Payload, unheard: Unheard) {
+        self.step(|session| session.refused(id, reference, response, unheard));
     }
 
     pub(crate) fn exited(&self, id: &JoinId, exit: Exit) {
         self.step(|session| session.exited(id, exit));
     }
 
+    /// Queues a message. Whoever sends calls [`Outbox::flush`] before it waits: the driver after a read, an actor
+    /// before it suspends.
     pub(crate) fn send(&self, message: &Outbound<'_>) -> Result<(), EncodeError> {
-        self.outbox.push(self.encoding.encode(message)?);
+        self.outbox.hold(self.encoding.encode(message)?);
         Ok(())
     }
 
@@ -160,12 +166,12 @@ impl Connection {
         let mut session = self.session.lock();
         for action in event(&mut session) {
             match action {
-                Action::Reply { join_ref, reference, topic, status, payload } => self.send_or_close(&Outbound::Reply {
-                    join_ref: &join_ref,
-                    reference: &reference,
-                    topic: &topic,
-                    status: &status,
-                    payload: &payload,
+                Action::Reply(answer) => self.send_or_close(&Outbound::Reply {
+                    join_ref: &answer.join_ref,
+                    reference: &answer.reference,
+                    topic: &answer.topic,
+                    status: &answer.status,
+                    payload: &answer.payload,
                 }),
                 Action::End { join_ref, topic, exit } => {
                     let (event, payload) = match exit {

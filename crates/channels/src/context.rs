@@ -8,6 +8,7 @@ use crate::reply_ref::ReplyRef;
 use crate::session::{Join, JoinId};
 use crate::slot::Slot;
 use crate::socket::Socket;
+use crate::telemetry::Filtered;
 use crate::timer::{Timer, Timers};
 use bennu_protocol::{EncodeError, Name, Outbound, Payload, Ref};
 use bennu_pubsub::{Attachment, Message, SubscriberId};
@@ -28,11 +29,16 @@ pub struct Context<S: Socket, C: Channel<S>> {
     join_ref: Ref,
     /// The message that is being handled.
     pub(crate) in_reply_to: Option<Ref>,
-    pub(crate) join_response: Option<Payload>,
+    pub(crate) join_response: Option<Box<Payload>>,
     /// Our place in the topic's table; `None` before the join has succeeded.
     pub(crate) own: Option<Attachment>,
+    /// What most channels do not have.
+    extras: Option<Box<Extras<S, C>>>,
+}
+
+struct Extras<S: Socket, C: Channel<S>> {
     subscriptions: Vec<Attachment>,
-    pub(crate) timers: Option<Box<Timers<S, C>>>,
+    timers: Option<Timers<S, C>>,
 }
 
 /// A push that cannot be sent.
@@ -58,9 +64,16 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
             in_reply_to: None,
             join_response: None,
             own: None,
-            subscriptions: Vec::new(),
-            timers: None,
+            extras: None,
         }
+    }
+
+    fn extras(&mut self) -> &mut Extras<S, C> {
+        self.extras.get_or_insert_with(|| Box::new(Extras { subscriptions: Vec::new(), timers: None }))
+    }
+
+    pub(crate) fn timers(&mut self) -> Option<&mut Timers<S, C>> {
+        self.extras.as_mut()?.timers.as_mut()
     }
 
     /// The topic that was joined.
@@ -82,7 +95,8 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
             return Err(PushError::NotJoined);
         }
         let payload = payload.into();
-        tracing::trace!(topic = self.topic(), event, ?payload, "push");
+        let parameters = Filtered { value: &payload, names: self.endpoint().filter_parameters() };
+        tracing::trace!(topic = self.topic(), event, ?parameters, "push");
         let message = Outbound::Push { join_ref: &self.join_ref, topic: self.topic(), event, payload: &payload };
         Ok(self.slot.connection.send(&message)?)
     }
@@ -118,7 +132,7 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
 
     /// Sets what the reply to this join carries; `{}` otherwise. For `join`, elsewhere it does nothing.
     pub fn join_reply(&mut self, payload: impl Into<Payload>) {
-        self.join_response = Some(payload.into());
+        self.join_response = Some(Box::new(payload.into()));
     }
 
     /// The right to answer the present message later: return [`crate::noreply`] and send this on.
@@ -137,14 +151,16 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
         C: HandleInfo<S, M>,
     {
         let sink = Arc::new(InfoSink::<S, C, M>::new(&self.slot));
-        self.subscriptions.push(self.endpoint().pubsub().attach(topic, sink));
+        let attachment = self.endpoint().pubsub().attach(topic, sink);
+        self.extras().subscriptions.push(attachment);
     }
 
     /// Ends all subscriptions of this channel to a topic but its own; says how many there were.
     pub fn unsubscribe(&mut self, topic: &str) -> usize {
-        let before = self.subscriptions.len();
-        self.subscriptions.retain(|attachment| &**attachment.topic() != topic);
-        before - self.subscriptions.len()
+        let subscriptions = &mut self.extras().subscriptions;
+        let before = subscriptions.len();
+        subscriptions.retain(|attachment| &**attachment.topic() != topic);
+        before - subscriptions.len()
     }
 
     /// Sends this channel a message after a while. The timer ends with the channel.
@@ -152,12 +168,12 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     where
         C: HandleInfo<S, M>,
     {
-        self.timers.get_or_insert_with(|| Box::new(Timers::new())).set(after, Box::new(Typed(message)))
+        self.extras().timers.get_or_insert_with(Timers::new).set(after, Box::new(Typed(message)))
     }
 
     /// Cancels a timer; says whether it had not fired yet.
     pub fn cancel(&mut self, timer: Timer) -> bool {
-        self.timers.as_mut().is_some_and(|timers| timers.cancel(timer))
+        self.timers().is_some_and(|timers| timers.cancel(timer))
     }
 
     /// Sends this channel a message, handled after what already waits. In `join`, this is "after join".

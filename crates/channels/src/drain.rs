@@ -40,17 +40,19 @@ impl Drain {
         let deadline = Instant::now() + self.deadline;
         let connections = endpoint.connections();
         tracing::info!(connections = connections.len(), "draining");
+        let mut told = 0;
         for (n, batch) in connections.chunks(self.batch_size.max(1)).enumerate() {
             if n > 0 && timeout_at(deadline, sleep(self.batch_interval)).await.is_err() {
                 break;
             }
             for connection in batch.iter().filter_map(std::sync::Weak::upgrade) {
                 connection.outbox().close(Close::Restart);
+                metrics::counter!("bennu.drain.connections").increment(1);
+                told += 1;
             }
-            metrics::counter!("bennu.drain.connections").increment(batch.len() as u64);
         }
         let _ = timeout_at(deadline, endpoint.emptied()).await;
-        let drained = Drained { connections: connections.len(), left: endpoint.connection_count() };
+        let drained = Drained { connections: told, left: endpoint.connection_count() };
         tracing::info!(connections = drained.connections, left = drained.left, "drained");
         drained
     }

@@ -1,8 +1,9 @@
 //! A channel's mailbox: a queue bounded in bytes, pushed to by anyone, taken whole by its actor.
 //!
 //! tokio's mpsc keeps a block of 32 slots for each channel (1.5 KB, measured); an idle mailbox here keeps no queue at
-//! all. Invariants: pushing never waits; past the limit the queue is dropped and the actor is told, which crashes that
-//! channel and nothing else; an end can always be pushed.
+//! all. Invariants: pushing never waits; past the limit nothing more is taken and the actor is told, which crashes that
+//! channel and nothing else; an end can always be pushed; what waits is dropped by the actor, never by who pushes, who may
+//! hold a lock that the drop of a user's message needs.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -60,13 +61,14 @@ impl<T> Mailbox<T> {
         let waiting = state.bytes + size + OVERHEAD;
         if waiting > limit && !state.queue.is_empty() {
             state.overflow = Some(Overflow { waiting, limit });
-            let dropped = std::mem::take(&mut state.queue);
             state.wake_for_mail();
-            drop(state);
-            drop(dropped);
             return false;
         }
         state.bytes = waiting;
+        if state.queue.capacity() == 0 {
+            // Most often there is one; the default would be room for four.
+            state.queue.reserve_exact(1);
+        }
         state.queue.push_back(item);
         state.wake_for_mail();
         true

@@ -2,97 +2,143 @@
 //! drains. Handed down at connect; nothing here knows which transport it is.
 //!
 //! Invariants: pushing never waits; past the limit the client is too slow and is closed, and what waited is dropped; the
-//! transport is woken once for many pushes, until it has drained the queue.
+//! transport is told once of many pushes, until it has drained the queue.
 
 use bennu_protocol::Close;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::task::Waker;
+use std::sync::Arc;
+
+/// The transport's side of an outbox.
+pub trait Drainer: Send + Sync {
+    /// There is something to take: see to it soon, in a task of your own.
+    fn wake(&self);
+
+    /// There is something to take, and whoever sent it has said all it had to say: now is a good time to write, if
+    /// that needs no waiting.
+    fn flush(&self) {
+        self.wake();
+    }
+}
 
 /// Frames on their way to one client.
 pub struct Outbox {
     state: Mutex<State>,
-    /// Tells the transport that there is something to drain.
-    ready: Waker,
+    drainer: Arc<dyn Drainer>,
     /// Bytes that may wait; a single frame may be larger, so that it can be sent at all.
     limit: usize,
 }
 
+#[derive(Default)]
 struct State {
-    frames: VecDeque<Bytes>,
+    /// Most often one frame waits, which then needs no queue.
+    first: Option<Bytes>,
+    rest: VecDeque<Bytes>,
     bytes: usize,
-    /// The transport has been woken and has not yet found the queue empty.
+    /// The drainer has been told and has not yet found the queue empty.
     signalled: bool,
-    close: Option<Close>,
+    /// Something waits that the drainer has not been told of: [`Outbox::flush`] follows.
+    held: bool,
+    close: Option<Box<Close>>,
     /// Nothing is taken any more.
     finished: bool,
 }
 
 impl Outbox {
-    /// Wakes `ready` when there is something to drain.
-    pub fn new(limit: usize, ready: Waker) -> Self {
-        let state = State { frames: VecDeque::new(), bytes: 0, signalled: false, close: None, finished: false };
-        Outbox { state: Mutex::new(state), ready, limit }
+    /// An outbox that tells `drainer` when there is something to take.
+    pub fn new(limit: usize, drainer: Arc<dyn Drainer>) -> Self {
+        Outbox { state: Mutex::default(), drainer, limit }
     }
 
-    /// Queues one frame. After [`Outbox::close`] it is dropped: nothing follows a close.
+    /// Queues one frame and has it written soon. After [`Outbox::close`] it is dropped: nothing follows a close.
     pub fn push(&self, frame: Bytes) {
         let mut state = self.state.lock();
+        if self.queue(&mut state, frame) && !std::mem::replace(&mut state.signalled, true) {
+            drop(state);
+            self.drainer.wake();
+        }
+    }
+
+    /// Queues one frame that is written with the next [`Outbox::flush`]: for those who may have more to say.
+    pub fn hold(&self, frame: Bytes) {
+        let mut state = self.state.lock();
+        if self.queue(&mut state, frame) {
+            state.held = true;
+        }
+    }
+
+    /// Has what is held written. To be called by whoever held it, before it waits for anything.
+    pub fn flush(&self) {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.held) && !std::mem::replace(&mut state.signalled, true) {
+            drop(state);
+            self.drainer.flush();
+        }
+    }
+
+    /// `false` when the frame was dropped and there is nothing to write.
+    fn queue(&self, state: &mut State, frame: Bytes) -> bool {
         if state.close.is_some() || state.finished {
-            return;
+            return false;
         }
         let waiting = state.bytes + frame.len();
-        if waiting > self.limit && !state.frames.is_empty() {
+        if waiting > self.limit && state.first.is_some() {
             metrics::counter!("bennu.socket.slow_clients").increment(1);
-            state.frames = VecDeque::new();
-            state.bytes = 0;
-            state.close = Some(Close::TooSlow { waiting, limit: self.limit });
-            // The transport may wait for the socket and not for us.
-            drop(state);
-            self.ready.wake_by_ref();
-            return;
+            state.forget();
+            state.close = Some(Box::new(Close::TooSlow { waiting, limit: self.limit }));
+            // Told again: it may be waiting for the client and not for us.
+            self.drainer.wake();
+            return false;
         }
         state.bytes = waiting;
-        state.frames.push_back(frame);
-        if !std::mem::replace(&mut state.signalled, true) {
-            drop(state);
-            self.ready.wake_by_ref();
+        if state.first.is_none() {
+            state.first = Some(frame);
+        } else {
+            state.rest.push_back(frame);
         }
+        true
     }
 
     /// Ends the connection once what is queued has been written. The first reason stays.
     pub fn close(&self, reason: Close) {
         let mut state = self.state.lock();
         if state.close.is_none() && !state.finished {
-            state.close = Some(reason);
+            state.close = Some(Box::new(reason));
             drop(state);
-            self.ready.wake_by_ref();
+            self.drainer.wake();
         }
     }
 
     /// Why the connection shall end, while that still waits for what was queued before.
     pub fn closing(&self) -> Option<Close> {
-        self.state.lock().close.clone()
+        self.state.lock().close.as_deref().cloned()
     }
 
     /// Takes up to `max` frames for writing, appending them to `frames`.
     ///
     /// Returns the close reason when the queue is drained and the connection shall end. Until a call has taken
-    /// nothing, the transport is not woken again.
+    /// nothing, the drainer is not told again.
     pub fn take(&self, frames: &mut Vec<Bytes>, max: usize) -> Option<Close> {
         let mut state = self.state.lock();
-        if state.frames.is_empty() {
+        let Some(first) = state.first.take() else {
             state.signalled = false;
-            // An idle connection holds no queue.
-            state.frames = VecDeque::new();
             let reason = state.close.take();
             state.finished |= reason.is_some();
-            return reason;
+            return reason.map(|reason| *reason);
+        };
+        let mut taken = first.len();
+        frames.push(first);
+        if !state.rest.is_empty() {
+            let count = state.rest.len().min(max - 1);
+            taken += state.rest.iter().take(count).map(Bytes::len).sum::<usize>();
+            frames.extend(state.rest.drain(..count));
+            state.first = state.rest.pop_front();
+            if state.first.is_none() {
+                // An idle connection holds no queue.
+                state.rest = VecDeque::new();
+            }
         }
-        let count = state.frames.len().min(max);
-        let taken: usize = state.frames.iter().take(count).map(Bytes::len).sum();
-        frames.extend(state.frames.drain(..count));
         state.bytes -= taken;
         None
     }
@@ -101,29 +147,35 @@ impl Outbox {
     pub fn finish(&self) {
         let mut state = self.state.lock();
         state.finished = true;
-        state.frames = VecDeque::new();
-        state.bytes = 0;
+        state.forget();
+    }
+}
+
+impl State {
+    fn forget(&mut self) {
+        self.first = None;
+        self.rest = VecDeque::new();
+        self.bytes = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[derive(Default)]
     struct Wakes(AtomicUsize);
 
-    impl std::task::Wake for Wakes {
-        fn wake(self: Arc<Self>) {
+    impl Drainer for Wakes {
+        fn wake(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn outbox(limit: usize) -> (Outbox, Arc<Wakes>) {
         let wakes = Arc::new(Wakes::default());
-        (Outbox::new(limit, wakes.clone().into()), wakes)
+        (Outbox::new(limit, wakes.clone()), wakes)
     }
 
     fn drain(outbox: &Outbox) -> (Vec<Bytes>, Option<Close>) {
@@ -147,6 +199,19 @@ mod tests {
         assert_eq!(drain(&outbox).0.iter().map(|frame| frame[0]).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
         outbox.push(Bytes::from_static(b"x"));
         assert_eq!(wakes.0.load(Ordering::Relaxed), 2, "a drained outbox wakes again");
+    }
+
+    #[test]
+    fn what_is_held_is_told_of_once_with_the_flush() {
+        let (outbox, wakes) = outbox(1000);
+        outbox.flush();
+        outbox.hold(Bytes::from_static(b"a"));
+        outbox.hold(Bytes::from_static(b"b"));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        outbox.flush();
+        outbox.flush();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(drain(&outbox).0.len(), 2);
     }
 
     #[test]

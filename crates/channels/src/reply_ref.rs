@@ -28,7 +28,9 @@ impl ReplyRef {
             topic: &Name::Text(Cow::Borrowed(&self.topic)),
             status: &reply.status,
             payload: &reply.payload,
-        })
+        })?;
+        self.connection.outbox().flush();
+        Ok(())
     }
 
     /// Answers `ok`.

@@ -10,7 +10,8 @@
 //! - every message is answered, delivered or (for a join that is over) dropped, never kept.
 
 use crate::outcome::Reply;
-use bennu_protocol::{Inbound, MAX_TOPIC_BYTES, Name, Payload, Ref, Status, event};
+use bennu_protocol::{Inbound, MAX_REF_BYTES, MAX_TOPIC_BYTES, Name, Payload, Ref, Status, event};
+use compact_str::CompactString;
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
@@ -38,8 +39,42 @@ pub(crate) struct Join {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Incoming {
     pub(crate) reference: Ref,
-    pub(crate) event: Name<'static>,
+    pub(crate) event: Event,
     pub(crate) payload: Payload,
+}
+
+impl Incoming {
+    /// What it costs a mailbox, in bytes: everything in it is the client's choice.
+    pub(crate) fn size(&self) -> usize {
+        let (Event::Named(event) | Event::NotText(event)) = &self.event;
+        self.reference.size() + event.len() + self.payload.len()
+    }
+}
+
+/// An event's name, in place up to 24 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    Named(CompactString),
+    /// The JSON text of what a client sent instead of a name.
+    NotText(CompactString),
+}
+
+impl From<&Name<'_>> for Event {
+    fn from(name: &Name<'_>) -> Self {
+        match name {
+            Name::Text(text) => Event::Named(CompactString::from(&**text)),
+            Name::Json(json) => Event::NotText(CompactString::from(&**json)),
+        }
+    }
+}
+
+/// What waited for a join that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Unheard {
+    /// The refs of messages.
+    pub(crate) messages: Vec<Ref>,
+    /// The ref of a leave.
+    pub(crate) leave: Option<Ref>,
 }
 
 /// Why the session ends a channel.
@@ -66,15 +101,25 @@ pub(crate) enum Exit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action<H> {
     /// Send a reply.
-    Reply { join_ref: Ref, reference: Ref, topic: Name<'static>, status: Status, payload: Payload },
+    Reply(Box<Answer>),
     /// Send `phx_close` or `phx_error`.
     End { join_ref: Ref, topic: Arc<str>, exit: Exit },
     /// Run this join in its channel.
-    Start(H, Join),
+    Start(H, Box<Join>),
     /// Give this message to a channel.
     Deliver(H, Incoming),
     /// Tell a channel to end; [`Session::exited`] follows.
     Stop(H, End),
+}
+
+/// A reply that the session gives itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) join_ref: Ref,
+    pub(crate) reference: Ref,
+    pub(crate) topic: Name<'static>,
+    pub(crate) status: Status,
+    pub(crate) payload: Payload,
 }
 
 pub(crate) type Actions<H> = SmallVec<[Action<H>; 1]>;
@@ -97,7 +142,7 @@ struct Joined<H> {
     /// The join that this one replaced: its `phx_close` follows our join reply.
     replaced: Option<Ref>,
     /// A later join of the same topic, which starts when this one has ended. A third one overtakes it.
-    successor: Option<Box<(H, Join)>>,
+    successor: Option<(H, Box<Join>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +160,10 @@ impl<H: Clone> Session<H> {
 
     /// Routes one message. `open` makes the handle of a channel for a topic, or `None` when no route matches.
     pub(crate) fn receive(&mut self, message: Inbound<'_>, open: impl FnOnce(&str) -> Option<H>) -> Actions<H> {
+        if self.closed {
+            // A transport may hear of the end of its client later than we do; a channel started now would never end.
+            return Actions::new();
+        }
         let (Some(topic), event) = (message.topic.as_str(), message.event.as_str()) else {
             return smallvec![unmatched(message.reference, message.topic.into_owned())];
         };
@@ -134,8 +183,14 @@ impl<H: Clone> Session<H> {
             let payload = Payload::json(&serde_json::json!({ "reason": why }));
             smallvec![reply(message.join_ref, message.reference, message.topic.into_owned(), Reply::error(payload))]
         };
-        if topic.len() > MAX_TOPIC_BYTES {
-            return refuse(format!("topic of {} bytes, the limit is {MAX_TOPIC_BYTES}", topic.len()), message);
+        // What is kept for as long as the channel is joined.
+        let kept = [
+            ("topic", topic.len(), MAX_TOPIC_BYTES),
+            ("join_ref", message.join_ref.size(), MAX_REF_BYTES),
+            ("ref", message.reference.size(), MAX_REF_BYTES),
+        ];
+        if let Some((what, len, limit)) = kept.into_iter().find(|(_, len, limit)| len > limit) {
+            return refuse(format!("{what} of {len} bytes, the limit is {limit}"), message);
         }
         let place = self.find(topic);
         let Some(handle) = open(topic) else {
@@ -151,7 +206,7 @@ impl<H: Clone> Session<H> {
             Err(_) => topic.into(),
         };
         let Inbound { join_ref, reference, payload, .. } = message;
-        let join = Join { id: JoinId { topic, key }, join_ref, reference, params: payload };
+        let join = Box::new(Join { id: JoinId { topic, key }, join_ref, reference, params: payload });
         match place {
             Err(at) => {
                 self.insert(at, Joined::new(handle.clone(), &join, None));
@@ -162,13 +217,13 @@ impl<H: Clone> Session<H> {
     }
 
     /// The topic is taken: the new join waits for the end of the old one, which is told to end unless it already is.
-    fn join_again(&mut self, at: usize, handle: H, join: Join) -> Actions<H> {
+    fn join_again(&mut self, at: usize, handle: H, join: Box<Join>) -> Actions<H> {
         let old = &mut self.channels[at];
         let mut actions = Actions::new();
-        match old.successor.replace(Box::new((handle, join))) {
+        match old.successor.replace((handle, join)) {
             // It never started, and no client listens to a join that it has itself overtaken.
             Some(overtaken) => {
-                let (_, join) = *overtaken;
+                let (_, join) = overtaken;
                 actions.push(end(join.id.topic, join.join_ref, Exit::Done));
             }
             None if old.phase == Phase::Leaving => {}
@@ -220,7 +275,7 @@ impl<H: Clone> Session<H> {
             return Actions::new();
         }
         let Inbound { reference, event, payload, .. } = message;
-        smallvec![Action::Deliver(handle.clone(), Incoming { reference, event: event.into_owned(), payload })]
+        smallvec![Action::Deliver(handle.clone(), Incoming { reference, event: Event::from(&event), payload })]
     }
 
     /// A join succeeded.
@@ -234,16 +289,20 @@ impl<H: Clone> Session<H> {
         self.unless_closed(actions)
     }
 
-    /// A join was refused or crashed. `waiting` are the refs of messages that waited for it.
-    pub(crate) fn refused(&mut self, id: &JoinId, reference: Ref, response: Payload, waiting: Vec<Ref>) -> Actions<H> {
+    /// A join was refused or crashed.
+    pub(crate) fn refused(&mut self, id: &JoinId, reference: Ref, response: Payload, unheard: Unheard) -> Actions<H> {
         let Some(at) = self.find_join(id) else { return Actions::new() };
         let mut entry = self.channels.remove(at);
         let mut actions = smallvec![entry.reply(reference, Reply::error(response))];
         if let Some(replaced) = entry.replaced.take() {
             actions.push(end(id.topic.clone(), replaced, Exit::Done));
         }
-        for reference in waiting {
+        for reference in unheard.messages {
             actions.push(unmatched(reference, Name::Text(id.topic.to_string().into())));
+        }
+        if let Some(reference) = unheard.leave {
+            // As for every leave of what is not joined.
+            actions.push(entry.reply(reference, Reply::ok(Payload::empty())));
         }
         self.succeed(at, entry.successor, None, &mut actions);
         self.unless_closed(actions)
@@ -276,9 +335,8 @@ impl<H: Clone> Session<H> {
             .collect()
     }
 
-    fn succeed(&mut self, at: usize, waiting: Option<Box<(H, Join)>>, replaced: Option<Ref>, actions: &mut Actions<H>) {
-        if let Some(waiting) = waiting {
-            let (handle, join) = *waiting;
+    fn succeed(&mut self, at: usize, waiting: Option<(H, Box<Join>)>, replaced: Option<Ref>, actions: &mut Actions<H>) {
+        if let Some((handle, join)) = waiting {
             self.insert(at, Joined::new(handle.clone(), &join, replaced));
             actions.push(Action::Start(handle, join));
         } else if self.channels.is_empty() {
@@ -331,7 +389,7 @@ fn is_meant(message: &Ref, join: &Ref) -> bool {
 }
 
 fn reply<H>(join_ref: Ref, reference: Ref, topic: Name<'static>, reply: Reply) -> Action<H> {
-    Action::Reply { join_ref, reference, topic, status: reply.status, payload: reply.payload }
+    Action::Reply(Box::new(Answer { join_ref, reference, topic, status: reply.status, payload: reply.payload }))
 }
 
 fn unmatched<H>(reference: Ref, topic: Name<'static>) -> Action<H> {
@@ -342,3 +400,6 @@ fn unmatched<H>(reference: Ref, topic: Name<'static>) -> Action<H> {
 fn end<H>(topic: Arc<str>, join_ref: Ref, exit: Exit) -> Action<H> {
     Action::End { join_ref, topic, exit }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,12 +49,12 @@ impl<S: Socket, C: Channel<S>> Slot<S, C> {
 }
 
 impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
-    fn start(self: Arc<Self>, join: Join) {
+    fn start(self: Arc<Self>, join: Box<Join>) {
         actor::start(self, join);
     }
 
     fn deliver(&self, message: Incoming) {
-        let size = message.payload.len();
+        let size = message.size();
         self.push(Mail::Message(message), size);
     }
 

@@ -20,6 +20,7 @@
 use crate::params::Params;
 use crate::socket::{Refusal, Socket};
 use bennu_protocol::Payload;
+use compact_str::CompactString;
 use std::fmt;
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Callback {
     Join,
-    HandleIn(String),
-    HandleOut(String),
+    HandleIn(CompactString),
+    HandleOut(CompactString),
     HandleInfo(&'static str),
     Terminate,
     Drop,
@@ -90,7 +91,8 @@ impl fmt::Debug for Filtered<'_, Payload> {
                 self.censor(&mut json);
                 write!(f, "{json}")
             }
-            Err(_) => write!(f, "{:?}", self.value),
+            // Nothing can be filtered in what is not understood.
+            Err(_) => write!(f, "<{} bytes>", self.value.len()),
         }
     }
 }

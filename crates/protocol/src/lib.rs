@@ -52,3 +52,9 @@ pub use version::{VersionError, negotiate};
 /// Phoenix has no limit. A topic is kept once a joined channel and once a subscriber table, so it must have one; 1,024
 /// is four times what a V2 binary frame can carry (255).
 pub const MAX_TOPIC_BYTES: usize = 1024;
+
+/// Longest `join_ref` and `ref` that a join may have, in bytes.
+///
+/// Phoenix has no limit. They are kept for as long as the channel is joined, so there must be one; clients count, and use
+/// a handful of digits.
+pub const MAX_REF_BYTES: usize = 1024;

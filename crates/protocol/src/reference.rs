@@ -1,6 +1,5 @@
 //! Message refs: chosen by the client, echoed by the server exactly as they came.
 
-use bytes::Bytes;
 use compact_str::CompactString;
 
 /// A join ref or a message ref: any JSON value, or bytes from a binary frame. `Null` where there is none.
@@ -18,7 +17,7 @@ pub(crate) enum Value {
     /// The JSON text of any other value.
     Json(CompactString),
     /// What a binary frame carried that is no UTF-8: it can be echoed in a binary frame only.
-    Bytes(Bytes),
+    Bytes(Box<[u8]>),
 }
 
 impl Ref {
@@ -40,13 +39,18 @@ impl Ref {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Ref::text(text),
-            Err(_) => Ref(Value::Bytes(Bytes::copy_from_slice(bytes))),
+            Err(_) => Ref(Value::Bytes(bytes.into())),
         }
     }
 
     /// Whether there is none.
     pub fn is_null(&self) -> bool {
         matches!(self.0, Value::Null)
+    }
+
+    /// How many bytes it takes on the wire, without quotes and escapes; 0 for null.
+    pub fn size(&self) -> usize {
+        self.as_bytes().len()
     }
 
     /// The bytes that stand for it in a binary frame; none for null.

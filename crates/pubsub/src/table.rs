@@ -46,6 +46,9 @@ pub(crate) struct Table {
 struct Topic {
     name: Arc<str>,
     subscribers: RwLock<HashMap<u64, Arc<dyn Sink>>>,
+    /// The way back for attachments: kept here, once a topic, and not in each of them.
+    table: Weak<Table>,
+    adapter: Weak<dyn Adapter>,
 }
 
 impl Table {
@@ -68,7 +71,12 @@ impl Table {
             Some(entry) => (entry.clone(), false),
             None => {
                 let name: Arc<str> = topic.into();
-                let entry = Arc::new(Topic { name: name.clone(), subscribers: RwLock::default() });
+                let entry = Arc::new(Topic {
+                    name: name.clone(),
+                    subscribers: RwLock::default(),
+                    table: Arc::downgrade(self),
+                    adapter: Arc::downgrade(adapter),
+                });
                 shard.insert(name, entry.clone());
                 (entry, true)
             }
@@ -79,7 +87,7 @@ impl Table {
             adapter.interest(topic, true);
         }
         drop(shard);
-        Attachment { id: SubscriberId(id), topic: entry, table: Arc::downgrade(self), adapter: Arc::downgrade(adapter) }
+        Attachment { id: SubscriberId(id), topic: entry }
     }
 
     fn detach(&self, adapter: Option<&dyn Adapter>, topic: &Topic, id: SubscriberId) {
@@ -138,8 +146,6 @@ impl Table {
 pub struct Attachment {
     id: SubscriberId,
     topic: Arc<Topic>,
-    table: Weak<Table>,
-    adapter: Weak<dyn Adapter>,
 }
 
 impl Attachment {
@@ -156,8 +162,8 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        if let Some(table) = self.table.upgrade() {
-            table.detach(self.adapter.upgrade().as_deref(), &self.topic, self.id);
+        if let Some(table) = self.topic.table.upgrade() {
+            table.detach(self.topic.adapter.upgrade().as_deref(), &self.topic, self.id);
         }
     }
 }

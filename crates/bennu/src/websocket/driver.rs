@@ -12,10 +12,10 @@ use bennu_channels::protocol::{Close, Frame, Serializer};
 use bennu_channels::{Connected, Connection, Encoding};
 use bennu_websocket::{Decoder, Event, Limits, Negotiated, encode};
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -41,22 +41,25 @@ pub(crate) fn spawn(
     let link = Link::new(writer, queue);
     let framing = framing::of(agreed.extension.as_ref());
     let encoding = Encoding { serializer: agreed.serializer, framing };
-    let connection = connected.open(encoding, Waker::from(link.clone()));
+    let connection = connected.open(encoding, link.clone());
     link.attach(&connection);
     let limits = Limits { max_frame_size: agreed.max_frame_size };
-    let mut driver = Driver {
+    let mut driver = Box::new(Driver {
         reader,
         decoder: Decoder::new(limits, agreed.extension.as_ref()),
         link,
         heard: Instant::now(),
         idle_timeout: agreed.idle_timeout,
-        closing: false,
+        timer: Box::pin(sleep(agreed.idle_timeout)),
+        stage: Stage::Open,
+        registered: false,
+        deaf: false,
         connection,
-    };
+    });
     if !early.is_empty() {
         driver.feed(&mut early.to_vec());
     }
-    tokio::spawn(async move { driver.run().await });
+    tokio::spawn(driver);
 }
 
 struct Driver {
@@ -66,9 +69,24 @@ struct Driver {
     /// When the client last sent anything.
     heard: Instant,
     idle_timeout: Duration,
-    /// The client's close frame came, or what it sent cannot be read any further.
-    closing: bool,
+    /// While open, when to look whether the client is still heard; then, how long the end may take.
+    timer: Pin<Box<Sleep>>,
+    stage: Stage,
+    /// The link knows this task: it tells when the connection begins to end.
+    registered: bool,
+    /// The client's close frame came, or what it sent cannot be read any further: what still comes is dropped.
+    deaf: bool,
     connection: Arc<Connection>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Messages flow.
+    Open,
+    /// Our close frame is on its way, and the peer's is awaited.
+    Closing,
+    /// Both sides have closed: FIN is sent, the peer's is awaited.
+    Lingering,
 }
 
 /// However the driver ends, the stream is closed and the channels end.
@@ -79,52 +97,60 @@ impl Drop for Driver {
     }
 }
 
-impl Driver {
-    async fn run(mut self) {
-        if self.converse().await {
-            self.linger().await;
-        }
-    }
+/// The task of the connection: written by hand, so that its memory is just what stands above.
+impl Future for Driver {
+    type Output = ();
 
-    /// Reads until the connection is over; `true` when our side has said so with a close frame.
-    async fn converse(&mut self) -> bool {
-        let mut timer = std::pin::pin!(sleep(self.idle_timeout));
-        let mut deadline_set = false;
-        poll_fn(|cx| {
-            loop {
-                match self.link.poll_phase(cx) {
-                    Phase::Failed => return Poll::Ready(false),
-                    Phase::Closed(_) if self.closing => return Poll::Ready(true),
-                    Phase::Open => {}
-                    _ => {
-                        // Closing: the peer has only so long to read and to answer.
-                        if !std::mem::replace(&mut deadline_set, true) {
-                            timer.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
-                        }
-                    }
-                }
-                match self.poll_read(cx) {
-                    Poll::Ready(true) => {}
-                    Poll::Ready(false) => return Poll::Ready(false),
-                    Poll::Pending => break,
-                }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = &mut *self;
+        if !std::mem::replace(&mut driver.registered, true) {
+            driver.link.set_driver(cx.waker());
+        }
+        loop {
+            if driver.stage != Stage::Lingering && !driver.link.is_open() && driver.follow() {
+                return Poll::Ready(());
             }
-            self.poll_timer(cx, timer.as_mut(), deadline_set)
-        })
-        .await
+            if driver.stage == Stage::Lingering && driver.link.poll_shutdown(cx).is_pending() {
+                break;
+            }
+            match driver.poll_read(cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        driver.poll_timer(cx)
+    }
+}
+
+impl Driver {
+    /// Goes on with the closing as far as the link has got; `true` when the socket is broken.
+    fn follow(&mut self) -> bool {
+        let next = match self.link.phase() {
+            Phase::Failed => return true,
+            // FIN and not just the end: no reset may overtake the close frame on its way.
+            Phase::Closed(_) if self.deaf => Stage::Lingering,
+            _ => Stage::Closing,
+        };
+        if next != self.stage {
+            self.stage = next;
+            self.timer.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
+        }
+        false
     }
 
     /// The idle timer is not reset by every read: when it fires it looks when the client was last heard.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, closing: bool) -> Poll<bool> {
-        while timer.as_mut().poll(cx).is_ready() {
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
             let due = self.heard + self.idle_timeout;
-            if closing {
-                return Poll::Ready(false);
+            if self.stage != Stage::Open {
+                return Poll::Ready(());
             } else if due > Instant::now() {
-                timer.as_mut().reset(due);
+                self.timer.as_mut().reset(due);
             } else {
+                self.stage = Stage::Closing;
+                self.timer.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
                 self.connection.outbox().close(Close::IdleTimeout(self.idle_timeout));
-                timer.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
             }
         }
         Poll::Pending
@@ -142,6 +168,8 @@ impl Driver {
             Ok(count) => {
                 self.heard = Instant::now();
                 self.feed(&mut scratch[..count]);
+                // All that one read brought is answered with one write.
+                self.connection.outbox().flush();
                 Poll::Ready(true)
             }
         })
@@ -149,7 +177,7 @@ impl Driver {
 
     /// Decodes and hands on.
     fn feed(&mut self, mut input: &mut [u8]) {
-        while !self.closing {
+        while !self.deaf {
             let connection = &self.connection;
             let close = match self.decoder.decode(std::mem::take(&mut input)) {
                 Ok((None, _)) => return,
@@ -159,7 +187,7 @@ impl Driver {
                         Event::Text(text) => connection.receive(Frame::Text(&text)).err(),
                         Event::Binary(bytes) => connection.receive(Frame::Binary(&bytes)).err(),
                         Event::Ping(payload) => {
-                            connection.outbox().push(encode::pong(&payload));
+                            connection.outbox().hold(encode::pong(&payload));
                             None
                         }
                         Event::Pong(_) => None,
@@ -173,23 +201,9 @@ impl Driver {
                 }
             };
             if let Some(close) = close {
-                self.closing = true;
+                self.deaf = true;
                 connection.outbox().close(close);
             }
         }
-    }
-
-    /// Sends FIN and waits for the peer's, so that no reset overtakes the close frame on its way.
-    async fn linger(&mut self) {
-        let ended = poll_fn(|cx| {
-            std::task::ready!(self.link.poll_shutdown(cx));
-            loop {
-                // `closing` is set: what still comes is read and dropped.
-                if !std::task::ready!(self.poll_read(cx)) {
-                    return Poll::Ready(());
-                }
-            }
-        });
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
     }
 }

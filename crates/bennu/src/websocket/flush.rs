@@ -47,7 +47,7 @@ impl Flushers {
 }
 
 impl Queue {
-    pub(crate) fn push(&self, link: Arc<Link>) {
+    pub(super) fn push(&self, link: Arc<Link>) {
         let mut state = self.state.lock();
         state.waiting.push(link);
         if let Some(flusher) = state.flusher.take() {
@@ -76,7 +76,7 @@ async fn run(queue: Weak<Queue>) {
     let mut batch = Vec::new();
     while take(&queue, &mut batch).await {
         for (n, link) in batch.drain(..).enumerate() {
-            link.flush();
+            link.drain();
             if n % BATCH == BATCH - 1 {
                 tokio::task::yield_now().await;
             }

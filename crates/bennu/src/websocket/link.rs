@@ -1,16 +1,18 @@
 //! What a connection's driver shares with whoever writes to it: the write half, what is left of an unfinished write,
 //! and how far closing has got.
 //!
-//! It is the waker of the connection's outbox and of its socket's writability: both queue it for a flusher. Invariant:
-//! frames are written in the order of the outbox; nothing is written after the close frame.
+//! It drains the connection's outbox: at once in the task of whoever has sent, or through a flusher when the sender is
+//! somebody else or the socket was full. Invariants: frames are written in the order of the outbox; nothing is written
+//! after the close frame; nobody waits for the link's lock to write.
 
 use super::flush::Queue;
 use super::stream::Writer;
-use bennu_channels::Connection;
 use bennu_channels::protocol::Close;
+use bennu_channels::{Connection, Drainer};
 use bennu_websocket::{CloseCode, encode};
 use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +26,9 @@ pub(crate) struct Link {
     state: Mutex<State>,
     queue: Arc<Queue>,
     queued: AtomicBool,
+    /// Whether the phase is no longer [`Phase::Open`]: what the driver asks at every turn, without the lock.
+    ending: AtomicBool,
+    myself: Weak<Link>,
 }
 
 struct State {
@@ -60,14 +65,20 @@ impl Link {
             close_frame_queued: false,
             driver: None,
         };
-        Arc::new(Link { state: Mutex::new(state), queue, queued: AtomicBool::new(false) })
+        Arc::new_cyclic(|myself| Link {
+            state: Mutex::new(state),
+            queue,
+            queued: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            myself: myself.clone(),
+        })
     }
 
     /// Whose outbox is written here. Before that nothing is.
     pub(crate) fn attach(self: &Arc<Self>, connection: &Arc<Connection>) {
         self.state.lock().connection = Arc::downgrade(connection);
         // What was sent before there was anyone to write it.
-        self.wake_by_ref();
+        Drainer::wake(&**self);
     }
 
     /// Closes the stream.
@@ -78,13 +89,19 @@ impl Link {
         state.driver = None;
     }
 
-    /// How far closing has got; registers for the next change.
-    pub(crate) fn poll_phase(&self, cx: &mut Context<'_>) -> Phase {
-        let mut state = self.state.lock();
-        if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
-            state.driver = Some(cx.waker().clone());
-        }
-        state.phase.clone()
+    /// Who is told when the connection begins to end.
+    pub(crate) fn set_driver(&self, driver: &Waker) {
+        self.state.lock().driver = Some(driver.clone());
+    }
+
+    /// Whether [`Link::phase`] is still open; costs no lock.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.ending.load(Ordering::Acquire)
+    }
+
+    /// How far closing has got.
+    pub(crate) fn phase(&self) -> Phase {
+        self.state.lock().phase.clone()
     }
 
     /// Sends FIN.
@@ -95,77 +112,114 @@ impl Link {
         }
     }
 
-    /// Writes until the outbox is drained or the socket takes no more; called by this link's flusher only.
-    pub(crate) fn flush(self: &Arc<Self>) {
+    /// Writes until the outbox is drained or the socket takes no more. Called by this link's flusher, and through
+    /// [`Drainer::flush`] by senders.
+    pub(crate) fn drain(&self) {
+        self.queued.store(false, Ordering::Release);
+        self.drain_locked(&mut self.state.lock());
+    }
+
+    fn drain_locked(&self, state: &mut State) {
         thread_local! {
-            /// Frames on their way from an outbox to a socket: empty between two flushes.
+            /// Frames on their way from an outbox to a socket: empty between two drains.
             static FRAMES: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
         }
-        self.queued.store(false, Ordering::Release);
-        let mut state = self.state.lock();
         let Some(connection) = state.connection.upgrade() else { return };
         FRAMES.with_borrow_mut(|frames| {
             frames.append(&mut state.unwritten);
-            while matches!(state.phase, Phase::Open | Phase::Closing(_)) {
-                if frames.is_empty() && !state.refill(&connection, frames) {
+            while state.is_writable() {
+                if frames.is_empty() && !state.refill(&connection, frames, self) {
                     break;
                 }
                 match state.write(self, frames) {
                     Poll::Ready(true) => {}
-                    Poll::Ready(false) => state.enter(Phase::Failed),
+                    Poll::Ready(false) => state.enter(Phase::Failed, self),
                     Poll::Pending => {
-                        state.stalled(&connection);
+                        state.stalled(&connection, self);
                         break;
                     }
                 }
             }
-            // Exactly as long as needed: most links have nothing left over and hold no buffer.
-            state.unwritten = frames.drain(..).collect();
+            if !frames.is_empty() {
+                // Exactly as long as needed: most links have nothing left over and hold no buffer.
+                state.unwritten = frames.drain(..).collect();
+            }
         });
+    }
+
+    fn enqueue(self: Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.queue.clone().push(self);
+        }
+    }
+}
+
+impl Drainer for Link {
+    fn wake(&self) {
+        if let Some(link) = self.myself.upgrade() {
+            link.enqueue();
+        }
+    }
+
+    fn flush(&self) {
+        match self.state.try_lock() {
+            Some(mut state) => self.drain_locked(&mut state),
+            // Someone is writing just now, and may have looked into the outbox already.
+            None => self.wake(),
+        }
+    }
+}
+
+/// Woken when the socket takes more.
+impl Wake for Link {
+    fn wake(self: Arc<Self>) {
+        self.enqueue();
     }
 }
 
 impl State {
     /// Takes what waits, the close frame last. `false` when there is nothing to write.
-    fn refill(&mut self, connection: &Connection, frames: &mut Vec<Bytes>) -> bool {
+    fn refill(&mut self, connection: &Connection, frames: &mut Vec<Bytes>, link: &Link) -> bool {
         if self.close_frame_queued {
             if let Phase::Closing(reason) = &self.phase {
                 let reason = reason.clone();
-                self.enter(Phase::Closed(reason));
+                self.enter(Phase::Closed(reason), link);
             }
             return false;
         }
         if let Some(reason) = connection.outbox().take(frames, MAX_SLICES) {
             frames.push(encode::close_frame(reason.code().map(CloseCode), &reason.reason()));
             self.close_frame_queued = true;
-            self.enter(Phase::Closing(reason));
+            self.enter(Phase::Closing(reason), link);
         }
         !frames.is_empty()
     }
 
     /// The socket takes no more for now. If the connection shall end, the driver must know: it sets the deadline.
-    fn stalled(&mut self, connection: &Connection) {
+    fn stalled(&mut self, connection: &Connection, link: &Link) {
         match connection.outbox().closing() {
             Some(Close::TooSlow { waiting, limit }) => {
                 tracing::warn!(waiting, limit, "closing a client that does not read");
-                self.enter(Phase::Failed);
+                self.enter(Phase::Failed, link);
             }
-            Some(reason) if self.phase == Phase::Open => self.enter(Phase::Closing(reason)),
+            Some(reason) if self.phase == Phase::Open => self.enter(Phase::Closing(reason), link),
             _ => {}
         }
     }
 
+    fn is_writable(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Closing(_))
+    }
+
     /// Writes frames and drops what is written; `false` when the socket is broken.
-    fn write(&mut self, link: &Arc<Link>, frames: &mut Vec<Bytes>) -> Poll<bool> {
+    fn write(&mut self, link: &Link, frames: &mut Vec<Bytes>) -> Poll<bool> {
         let Some(writer) = &mut self.writer else { return Poll::Ready(false) };
-        let waker = Waker::from(link.clone());
+        // The waker is needed only where the socket is full, which it rarely is.
+        let waker = || link.myself.upgrade().map_or_else(|| Waker::noop().clone(), Waker::from);
         let written = {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let count = frames.len().min(MAX_SLICES);
-            for (slice, frame) in slices.iter_mut().zip(frames.iter()) {
-                *slice = IoSlice::new(frame);
-            }
-            writer.poll_write(&mut Context::from_waker(&waker), &slices[..count])
+            let slices: SmallVec<[IoSlice<'_>; 8]> =
+                frames.iter().take(MAX_SLICES).map(|frame| IoSlice::new(frame)).collect();
+            writer.poll_write(waker, &slices)
         };
         match std::task::ready!(written) {
             Ok(0) | Err(_) => Poll::Ready(false),
@@ -176,10 +230,11 @@ impl State {
         }
     }
 
-    fn enter(&mut self, phase: Phase) {
+    fn enter(&mut self, phase: Phase, link: &Link) {
         self.phase = phase;
-        if let Some(driver) = self.driver.take() {
-            driver.wake();
+        link.ending.store(true, Ordering::Release);
+        if let Some(driver) = &self.driver {
+            driver.wake_by_ref();
         }
     }
 }
@@ -198,18 +253,6 @@ fn advance(frames: &mut Vec<Bytes>, mut written: usize) {
         whole += 1;
     }
     frames.drain(..whole);
-}
-
-impl Wake for Link {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
-            self.queue.push(self.clone());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -45,8 +45,12 @@ impl Reader {
 }
 
 impl Writer {
-    /// Writes what it can; when nothing can be written, `cx` is woken once that changes.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    /// Writes what it can; when nothing can be written, the waker is told once that changes.
+    pub(crate) fn poll_write(
+        &mut self,
+        waker: impl FnOnce() -> Waker,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Writer::Tcp(half) => {
                 // Straight to the system call, without the task's budget: one task writes for many connections.
@@ -56,12 +60,15 @@ impl Writer {
                 };
                 match written {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        Pin::new(half).poll_write_vectored(cx, slices)
+                        let waker = waker();
+                        Pin::new(half).poll_write_vectored(&mut Context::from_waker(&waker), slices)
                     }
                     written => Poll::Ready(written),
                 }
             }
             Writer::Other(half) => {
+                let waker = waker();
+                let cx = &mut Context::from_waker(&waker);
                 let written = std::task::ready!(Pin::new(&mut *half).poll_write_vectored(cx, slices))?;
                 // TLS keeps records back until it is flushed.
                 match Pin::new(half).poll_flush(cx) {

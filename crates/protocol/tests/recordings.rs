@@ -1,0 +1,188 @@
+//! What real Phoenix was sent and answered: the bytes of binary frames, and the frames that it closes a connection for.
+//!
+//! Source: `conformance/recorded/phoenix-1.8.12-bandit.txt`.
+
+use bennu_protocol::{DecodeError, Frame, Inbound, Name, Outbound, Payload, Ref, Serializer, Status};
+
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/recorded/phoenix-1.8.12-bandit.txt");
+
+/// The recorded cases whose name begins so: the rest of the name, and the lines.
+fn cases(prefix: &str) -> Vec<(String, Vec<String>)> {
+    let recorded = std::fs::read(RECORDED).expect("the recordings are in the repository");
+    let mut cases: Vec<(String, Vec<String>)> = Vec::new();
+    let mut wanted = false;
+    for line in String::from_utf8_lossy(&recorded).lines() {
+        if let Some(name) = line.strip_prefix("### ") {
+            wanted = name.starts_with(prefix);
+            if let Some(rest) = name.strip_prefix(prefix) {
+                cases.push((rest.to_owned(), Vec::new()));
+            }
+        } else if wanted && let Some((_, lines)) = cases.last_mut() {
+            lines.push(line.trim_start().to_owned());
+        }
+    }
+    cases
+}
+
+/// Whether Phoenix closed the connection for the last frame that it was sent first.
+fn was_closed(lines: &[String]) -> bool {
+    lines.iter().any(|line| line == r#"A < close 1011 """#)
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    assert!(hex.len().is_multiple_of(2), "{hex}");
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
+}
+
+#[test]
+fn malformed_v2_text_is_an_error_exactly_where_phoenix_closes_the_connection() {
+    let cases = cases("v2 malformed: \"");
+    assert_eq!(cases.len(), 22);
+    for (name, lines) in cases {
+        // The name is the frame, as a JSON string.
+        let frame: String = serde_json::from_str(&format!("\"{name}")).expect("a JSON string");
+        let decoded = Serializer::V2.decode(Frame::Text(&frame));
+        assert_eq!(decoded.is_err(), was_closed(&lines), "{frame:?}: {decoded:?}");
+        if let Err(error) = decoded {
+            assert!(error.to_string().starts_with("no V2 message: "), "{error}");
+        }
+    }
+}
+
+#[test]
+fn malformed_v1_text_is_an_error_exactly_where_phoenix_closes_the_connection() {
+    let cases = cases("v1 malformed: ");
+    assert_eq!(cases.len(), 8);
+    for (frame, lines) in cases {
+        let decoded = Serializer::V1.decode(Frame::Text(&frame));
+        assert_eq!(decoded.is_err(), was_closed(&lines), "{frame:?}: {decoded:?}");
+        if let Err(error) = decoded {
+            assert!(error.to_string().starts_with("no V1 message: "), "{error}");
+        }
+    }
+}
+
+#[test]
+fn malformed_binary_frames_are_errors_that_say_what_is_wrong() {
+    let expected = |case: &str| match case {
+        "empty frame" | "1 byte 00" | "truncated header" => "ends inside its header, which needs 5 bytes",
+        "kind 1 (reply)" => "binary frame of kind 1, clients send kind 0 (push)",
+        "kind 2 (broadcast)" => "binary frame of kind 2, clients send kind 0 (push)",
+        "kind 9" => "binary frame of kind 9, clients send kind 0 (push)",
+        "truncated event" => "binary frame of 19 bytes ends inside its event, which needs 20 bytes",
+        "lengths past the end" => "binary frame of 6 bytes ends inside its join ref, which needs 260 bytes",
+        "JSON text in a binary frame" => "binary frame of kind 91, clients send kind 0 (push)",
+        other => panic!("a case that is new: {other}"),
+    };
+    let cases = cases("bin malformed: ");
+    assert_eq!(cases.len(), 9);
+    for (case, lines) in cases {
+        let hex = lines.iter().find_map(|line| line.strip_prefix("A > bin")).expect("a frame is sent").trim();
+        assert!(was_closed(&lines));
+        let error = Serializer::V2.decode(Frame::Binary(&bytes(hex))).unwrap_err();
+        assert!(error.to_string().ends_with(expected(&case)), "{case}: {error}");
+    }
+    let topic = Serializer::V2.decode(Frame::Binary(&bytes("00010102013132fffe61")));
+    assert_eq!(topic, Err(DecodeError::NotUtf8("topic")));
+    assert_eq!(Serializer::V2.decode(Frame::Binary(b"\x00\0\0\0\x01\xff")), Err(DecodeError::NotUtf8("event")));
+}
+
+#[test]
+fn v1_does_not_look_at_the_kind_of_the_frame() {
+    let json = br#"{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"1"}"#;
+    let inbound = Serializer::V1.decode(Frame::Binary(json)).expect("JSON in a binary frame");
+    assert_eq!((inbound.topic.as_str(), inbound.reference), (Some("phoenix"), Ref::text("1")));
+    assert!(Serializer::V1.decode(Frame::Binary(&bytes("000101"))).is_err());
+}
+
+/// A push as a client sends it: the frame, then join ref, ref, topic, event and data.
+const FROM_CLIENTS: [(&str, &str, &str, &str, &str, &[u8]); 13] = [
+    ("000101080d313262656e63683a763162696e5f62726f616463617374010203", "1", "2", "bench:v1", "bin_broadcast", b"\x01\x02\x03"),
+    ("0001010706313262656e63683a3162696e617279010200ff", "1", "2", "bench:1", "binary", b"\x01\x02\0\xff"),
+    ("000101070a313362656e63683a3162696e6172795f657272010200ff", "1", "3", "bench:1", "binary_err", b"\x01\x02\0\xff"),
+    ("0001010706313462656e63683a3162696e617279", "1", "4", "bench:1", "binary", b""),
+    ("000101070b313262656e63683a3162696e5f746f5f6a736f6e010200ff", "1", "2", "bench:1", "bin_to_json", b"\x01\x02\0\xff"),
+    ("0001010708313362656e63683a3162696e5f70757368010200ff", "1", "3", "bench:1", "bin_push", b"\x01\x02\0\xff"),
+    ("0001010704313262656e63683a316563686f010200ff", "1", "2", "bench:1", "echo", b"\x01\x02\0\xff"),
+    ("0001010708313162656e63683a317068785f6a6f696e7b7d", "1", "1", "bench:1", "phx_join", b"{}"),
+    ("00000107093170686f656e69786865617274626561747b7d", "", "1", "phoenix", "heartbeat", b"{}"),
+    ("0001010706303262656e63683a3162696e617279010200ff", "0", "2", "bench:1", "binary", b"\x01\x02\0\xff"),
+    ("00000107063362656e63683a3162696e617279010200ff", "", "3", "bench:1", "binary", b"\x01\x02\0\xff"),
+    ("00010007063162656e63683a3162696e617279010200ff", "1", "", "bench:1", "binary", b"\x01\x02\0\xff"),
+    ("0001010709313262656e63683a317068785f6c65617665", "1", "2", "bench:1", "phx_leave", b""),
+];
+
+#[test]
+fn recorded_binary_pushes_are_read_part_by_part() {
+    for (frame, join_ref, reference, topic, event, data) in FROM_CLIENTS {
+        let expected = Inbound {
+            join_ref: Ref::text(join_ref),
+            reference: Ref::text(reference),
+            topic: Name::from(topic),
+            event: Name::from(event),
+            payload: Payload::binary(data),
+        };
+        assert_eq!(Serializer::V2.decode(Frame::Binary(&bytes(frame))), Ok(expected), "{frame}");
+    }
+}
+
+fn encoded(message: &Outbound<'_>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    Serializer::V2.encode(message, &mut frame).expect("every part is short");
+    frame
+}
+
+#[test]
+fn recorded_binary_replies_are_written_byte_for_byte() {
+    let replies: [(&str, &str, &str, Status, &[u8]); 5] = [
+        ("0101010702313262656e63683a316f6b010200ff", "1", "2", Status::Ok, b"\x01\x02\0\xff"),
+        ("0101010705313362656e63683a316572726f72010200ff", "1", "3", Status::Error, b"\x01\x02\0\xff"),
+        ("0101010702313462656e63683a316f6b", "1", "4", Status::Ok, b""),
+        ("01010007023162656e63683a316f6b010200ff", "1", "", Status::Ok, b"\x01\x02\0\xff"),
+        ("010101070631" /* not recorded: any status */ , "", "", Status::Ok, b""),
+    ];
+    for (frame, join_ref, reference, status, data) in &replies[..4] {
+        let (join_ref, reference) = (&Ref::text(*join_ref), &Ref::text(*reference));
+        let (topic, payload) = (&Name::from("bench:1"), &Payload::binary(*data));
+        let reply = Outbound::Reply { join_ref, reference, topic, status, payload };
+        assert_eq!(encoded(&reply), bytes(frame));
+    }
+}
+
+#[test]
+fn a_ref_that_is_not_utf8_comes_back_byte_for_byte_as_recorded() {
+    let push = bytes("000101070631ff62656e63683a3162696e617279010200ff");
+    let inbound = Serializer::V2.decode(Frame::Binary(&push)).expect("refs are any bytes");
+    let reply = Outbound::Reply {
+        join_ref: &inbound.join_ref,
+        reference: &inbound.reference,
+        topic: &inbound.topic,
+        status: &Status::Ok,
+        payload: &inbound.payload,
+    };
+    assert_eq!(encoded(&reply), bytes("010101070231ff62656e63683a316f6b010200ff"));
+}
+
+#[test]
+fn recorded_binary_pushes_and_broadcasts_are_written_byte_for_byte() {
+    let payload = &Payload::binary(&b"\x01\x02\0\xff"[..]);
+    let push = Outbound::Push { join_ref: &Ref::text("1"), topic: "bench:1", event: "pushed", payload };
+    assert_eq!(encoded(&push), bytes("000107063162656e63683a31707573686564010200ff"));
+    let broadcast = Outbound::Broadcast { topic: "bench:1", event: "bin_msg", payload };
+    assert_eq!(encoded(&broadcast), bytes("02070762656e63683a3162696e5f6d7367010200ff"));
+}
+
+#[test]
+fn every_binary_frame_that_was_recorded_is_in_these_tables() {
+    let recorded = std::fs::read(RECORDED).expect("the recordings are in the repository");
+    let recorded = String::from_utf8_lossy(&recorded).into_owned();
+    let sent = |direction: &str| {
+        let mut frames: Vec<_> =
+            recorded.lines().filter_map(|line| line.trim_start().get(1..)?.strip_prefix(direction)).collect();
+        frames.sort_unstable();
+        frames.dedup();
+        frames.len()
+    };
+    // 13 pushes, one with a ref and two with a topic or JSON reply of their own, 9 malformed ones, 2 of V1, 1 join refused.
+    assert_eq!((sent(" > bin "), sent(" < bin ")), (27, 8));
+}

@@ -21,9 +21,12 @@ struct Inner {
     topic: CompactString,
     event: CompactString,
     payload: Payload,
-    /// `None` where a version cannot carry it. Two serializers and a few framings: a handful at most.
-    encoded: Mutex<SmallVec<[(Encoding, Option<Bytes>); 2]>>,
+    encoded: Mutex<Encoded>,
 }
+
+/// The frame of each encoding that a receiver has; `None` where a version cannot carry it. Two serializers and a few
+/// framings: a handful at most.
+type Encoded = SmallVec<[(Encoding, Option<Bytes>); 2]>;
 
 /// A broadcast that cannot be sent. Nobody received it, unless the fault is another node's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,9 +65,9 @@ impl Broadcast {
                 }
             }
         } else if !payload.is_object() {
-            let mut shown = format!("{payload:?}");
-            if shown.len() > 100 {
-                shown.truncate(shown.floor_char_boundary(100));
+            let whole = format!("{payload:?}");
+            let mut shown: String = whole.chars().take(100).collect();
+            if shown.len() < whole.len() {
                 shown.push('…');
             }
             return Err(BroadcastError::NotAnObject(shown));
@@ -186,6 +189,9 @@ mod tests {
     fn what_is_no_object_is_refused_by_value_and_a_long_topic_by_its_length() {
         let error = Broadcast::new("t", "e", json!([1])).unwrap_err();
         assert_eq!(error.to_string(), "a broadcast's payload must be a JSON object or binary data, not [1]");
+        let error = Broadcast::new("t", "e", json!("é".repeat(1000))).unwrap_err();
+        let shown = format!("\"{}…", "é".repeat(99));
+        assert_eq!(error, BroadcastError::NotAnObject(shown));
         let error = Broadcast::new(&"t".repeat(300), "e", vec![1]).unwrap_err();
         assert_eq!(error, BroadcastError::TooLong { part: "topic", len: 300 });
     }

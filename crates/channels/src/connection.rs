@@ -6,7 +6,7 @@
 
 use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
-use crate::endpoint::{Endpoint, Registration};
+use crate::endpoint::{Endpoint, Registration, Upgrading};
 use crate::outbox::{Drainer, Outbox};
 use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session, Unheard};
 use bennu_protocol::{Close, EncodeError, Frame, Outbound, Payload, Ref, event};
@@ -53,6 +53,7 @@ pub struct Connected {
     pub(crate) id: Option<String>,
     pub(crate) endpoint: Endpoint,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) upgrading: Upgrading,
 }
 
 impl Connected {
@@ -63,7 +64,7 @@ impl Connected {
 
     /// The connection, once the transport can carry messages; `drainer` is told when the outbox has something.
     pub fn open(self, encoding: Encoding, drainer: Arc<dyn Drainer>) -> Arc<Connection> {
-        let Connected { opener, id, endpoint, limits } = self;
+        let Connected { opener, id, endpoint, limits, upgrading } = self;
         let connection = Arc::new(Connection {
             session: Mutex::new(Session::new(limits.max_channels)),
             outbox: Outbox::new(limits.outbox_bytes, drainer),
@@ -83,6 +84,11 @@ impl Connected {
             // It was accepted before the drain began, and may have registered after that took its list.
             connection.outbox.close(Close::Restart);
         }
+        if connection.endpoint.is_draining() {
+            // It came too late for the drain's list.
+            connection.outbox.close(Close::Restart);
+        }
+        drop(upgrading);
         connection
     }
 }

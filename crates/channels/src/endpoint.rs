@@ -27,6 +27,8 @@ struct Inner {
     next_connection: AtomicU64,
     /// Channel tasks that have not finished `terminate`.
     channels: AtomicUsize,
+    /// Clients that `connect` has accepted and whose transport is not up yet.
+    upgrading: AtomicUsize,
     draining: AtomicBool,
     /// A connection or a channel has ended.
     fewer: Notify,
@@ -61,6 +63,7 @@ impl EndpointBuilder {
             connections: Mutex::default(),
             next_connection: AtomicU64::new(0),
             channels: AtomicUsize::new(0),
+            upgrading: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             fewer: Notify::new(),
         }))
@@ -172,11 +175,17 @@ impl Endpoint {
         ChannelAlive(self.0.clone())
     }
 
-    /// Returns when no connection and no channel is left.
+    pub(crate) fn upgrade_started(&self) -> Upgrading {
+        self.0.upgrading.fetch_add(1, Ordering::Relaxed);
+        Upgrading(self.0.clone())
+    }
+
+    /// Returns when no connection and no channel is left, nor a client on its way.
     pub(crate) async fn emptied(&self) {
         loop {
             let fewer = self.0.fewer.notified();
-            if self.connection_count() == 0 && self.channel_count() == 0 {
+            let upgrading = self.0.upgrading.load(Ordering::Relaxed);
+            if upgrading + self.connection_count() + self.channel_count() == 0 {
                 return;
             }
             fewer.await;
@@ -217,6 +226,16 @@ pub(crate) struct ChannelAlive(Arc<Inner>);
 impl Drop for ChannelAlive {
     fn drop(&mut self) {
         self.0.channels.fetch_sub(1, Ordering::Relaxed);
+        self.0.fewer.notify_waiters();
+    }
+}
+
+/// Counts a client between `connect` and its transport, so that a drain does not miss it.
+pub(crate) struct Upgrading(Arc<Inner>);
+
+impl Drop for Upgrading {
+    fn drop(&mut self) {
+        self.0.upgrading.fetch_sub(1, Ordering::Relaxed);
         self.0.fewer.notify_waiters();
     }
 }

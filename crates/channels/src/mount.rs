@@ -50,8 +50,10 @@ impl SocketMount {
     /// # Errors
     /// [`NotConnected`] when it refuses or panics.
     pub async fn connect(&self, request: Connect) -> Result<Connected, NotConnected> {
+        // Counted from before `connect`: whoever gets in before a drain is told by it.
+        let upgrading = self.endpoint.upgrade_started();
         let (opener, id) = self.connector.connect(request).await?;
-        Ok(Connected { opener, id, endpoint: self.endpoint.clone(), limits: self.limits.clone() })
+        Ok(Connected { opener, id, endpoint: self.endpoint.clone(), limits: self.limits.clone(), upgrading })
     }
 }
 

@@ -17,9 +17,11 @@ pub struct ChannelRouter<S: Socket> {
 struct Route<S: Socket> {
     pattern: TopicPattern,
     instruments: Arc<Instruments>,
-    /// The one place where a channel's type is erased.
-    open: fn(Arc<S>, Arc<Connection>, Arc<Instruments>) -> Arc<dyn ChannelHandle>,
+    open: Open<S>,
 }
+
+/// The one place where a channel's type is erased.
+type Open<S> = fn(Arc<S>, Arc<Connection>, Arc<Instruments>) -> Arc<dyn ChannelHandle>;
 
 impl<S: Socket> ChannelRouter<S> {
     /// The routes of a socket.

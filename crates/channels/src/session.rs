@@ -140,9 +140,15 @@ struct Joined<H> {
     handle: H,
     phase: Phase,
     /// The join that this one replaced: its `phx_close` follows our join reply.
-    replaced: Option<Ref>,
+    replaced: Option<Box<Ref>>,
     /// A later join of the same topic, which starts when this one has ended. A third one overtakes it.
-    successor: Option<(H, Box<Join>)>,
+    successor: Option<Box<Successor<H>>>,
+}
+
+/// A join that waits. Rare, so kept apart: an entry of the table is small.
+struct Successor<H> {
+    handle: H,
+    join: Box<Join>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,12 +226,9 @@ impl<H: Clone> Session<H> {
     fn join_again(&mut self, at: usize, handle: H, join: Box<Join>) -> Actions<H> {
         let old = &mut self.channels[at];
         let mut actions = Actions::new();
-        match old.successor.replace((handle, join)) {
+        match old.successor.replace(Box::new(Successor { handle, join })) {
             // It never started, and no client listens to a join that it has itself overtaken.
-            Some(overtaken) => {
-                let (_, join) = overtaken;
-                actions.push(end(join.id.topic, join.join_ref, Exit::Done));
-            }
+            Some(overtaken) => actions.push(end(overtaken.join.id.topic, overtaken.join.join_ref, Exit::Done)),
             None if old.phase == Phase::Leaving => {}
             None => actions.push(Action::Stop(old.handle.clone(), End::Replaced)),
         }
@@ -243,10 +246,10 @@ impl<H: Clone> Session<H> {
         };
         let entry = &mut self.channels[at];
         if let Some(waiting) = &entry.successor {
-            if !is_meant(&message.join_ref, &waiting.1.join_ref) {
+            if !is_meant(&message.join_ref, &waiting.join.join_ref) {
                 return Actions::new();
             }
-            let join_ref = waiting.1.join_ref.clone();
+            let join_ref = waiting.join.join_ref.clone();
             let ended = end(entry.topic.clone(), join_ref.clone(), Exit::Done);
             // The old one was told to end and still does, now as one that nobody replaces.
             entry.successor = None;
@@ -267,7 +270,7 @@ impl<H: Clone> Session<H> {
         };
         let entry = &self.channels[at];
         let (handle, join_ref) = match &entry.successor {
-            Some(waiting) => (&waiting.0, &waiting.1.join_ref),
+            Some(waiting) => (&waiting.handle, &waiting.join.join_ref),
             None if entry.phase == Phase::Leaving => return Actions::new(),
             None => (&entry.handle, &entry.join_ref),
         };
@@ -284,7 +287,7 @@ impl<H: Clone> Session<H> {
         let entry = &mut self.channels[at];
         let mut actions = smallvec![entry.reply(reference, Reply::ok(response))];
         if let Some(replaced) = entry.replaced.take() {
-            actions.push(end(id.topic.clone(), replaced, Exit::Done));
+            actions.push(end(id.topic.clone(), *replaced, Exit::Done));
         }
         self.unless_closed(actions)
     }
@@ -295,7 +298,7 @@ impl<H: Clone> Session<H> {
         let mut entry = self.channels.remove(at);
         let mut actions = smallvec![entry.reply(reference, Reply::error(response))];
         if let Some(replaced) = entry.replaced.take() {
-            actions.push(end(id.topic.clone(), replaced, Exit::Done));
+            actions.push(end(id.topic.clone(), *replaced, Exit::Done));
         }
         for reference in unheard.messages {
             actions.push(unmatched(reference, Name::Text(id.topic.to_string().into())));
@@ -315,7 +318,7 @@ impl<H: Clone> Session<H> {
         let mut actions = Actions::new();
         let replaced = entry.successor.is_some() && entry.phase != Phase::Leaving && exit == Exit::Done;
         if replaced {
-            self.succeed(at, entry.successor, Some(entry.join_ref), &mut actions);
+            self.succeed(at, entry.successor, Some(Box::new(entry.join_ref)), &mut actions);
         } else {
             actions.push(end(entry.topic, entry.join_ref, exit));
             self.succeed(at, entry.successor, None, &mut actions);
@@ -335,8 +338,15 @@ impl<H: Clone> Session<H> {
             .collect()
     }
 
-    fn succeed(&mut self, at: usize, waiting: Option<(H, Box<Join>)>, replaced: Option<Ref>, actions: &mut Actions<H>) {
-        if let Some((handle, join)) = waiting {
+    fn succeed(
+        &mut self,
+        at: usize,
+        waiting: Option<Box<Successor<H>>>,
+        replaced: Option<Box<Ref>>,
+        actions: &mut Actions<H>,
+    ) {
+        if let Some(waiting) = waiting {
+            let Successor { handle, join } = *waiting;
             self.insert(at, Joined::new(handle.clone(), &join, replaced));
             actions.push(Action::Start(handle, join));
         } else if self.channels.is_empty() {
@@ -365,7 +375,7 @@ impl<H: Clone> Session<H> {
 }
 
 impl<H> Joined<H> {
-    fn new(handle: H, join: &Join, replaced: Option<Ref>) -> Self {
+    fn new(handle: H, join: &Join, replaced: Option<Box<Ref>>) -> Self {
         Joined {
             topic: join.id.topic.clone(),
             key: join.id.key,

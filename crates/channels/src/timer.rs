@@ -58,3 +58,44 @@ impl<S: Socket, C: Channel<S>> Timers<S, C> {
         Poll::Ready(earliest.remove())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Flow, JoinError, noreply};
+    use crate::socket::Refusal;
+    use crate::{ChannelRouter, Connect, HandleInfo, Payload};
+
+    struct Nobody;
+
+    impl Socket for Nobody {
+        async fn connect(_: Connect) -> Result<Self, Refusal> {
+            Ok(Nobody)
+        }
+
+        fn channels(_: &mut ChannelRouter<Self>) {}
+    }
+
+    impl Channel<Nobody> for Nobody {
+        async fn join(_: &str, _: Payload, _: &mut crate::Context<Nobody, Self>) -> Result<Self, JoinError> {
+            Ok(Nobody)
+        }
+    }
+
+    impl HandleInfo<Nobody, ()> for Nobody {
+        async fn handle_info(&mut self, _: (), _: &mut crate::Context<Nobody, Self>) -> Flow {
+            noreply()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_that_is_cancelled_takes_no_room() {
+        let mut timers = Timers::<Nobody, Nobody>::new();
+        for _ in 0..10_000 {
+            let timer = timers.set(Duration::from_secs(3600), Box::new(crate::info::Typed(())));
+            assert!(timers.cancel(timer));
+            assert!(!timers.cancel(timer));
+        }
+        assert!(timers.messages.is_empty());
+    }
+}

@@ -28,6 +28,7 @@
 mod binary;
 mod close;
 pub mod event;
+mod json;
 mod message;
 mod name;
 mod pattern;

@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a message carries: one JSON value, or binary data.
@@ -78,8 +80,8 @@ impl Payload {
     }
 
     /// JSON text from a peer, already checked by the decoder that calls this.
-    pub(crate) fn from_raw(raw: &RawValue) -> Self {
-        match raw.get() {
+    pub(crate) fn from_checked(json: &str) -> Self {
+        match json {
             "{}" => Payload::empty(),
             json => Payload(Content::Json(Bytes::copy_from_slice(json.as_bytes()))),
         }
@@ -92,7 +94,7 @@ impl Payload {
     pub fn from_json_text(text: &str) -> Result<Self, PayloadError> {
         let raw: &RawValue = serde_json::from_str(text)
             .map_err(|error| PayloadError::Shape { expected: "JSON value", reason: error.to_string() })?;
-        Ok(Payload::from_raw(raw))
+        Ok(Payload::from_checked(raw.get()))
     }
 
     /// Reads the JSON as a type.
@@ -105,7 +107,8 @@ impl Payload {
             .map_err(|error| PayloadError::Shape { expected: std::any::type_name::<T>(), reason: error.to_string() })
     }
 
-    /// Reads one field of a JSON object; `None` when it is absent or null, or when the payload is no object.
+    /// Reads one field of a JSON object; `None` when it is absent, when it is null and the type knows no null, or when
+    /// the payload is no object. Only that field is parsed.
     ///
     /// # Errors
     /// [`PayloadError::Shape`] when the field has another type; [`PayloadError::NotJson`] for binary data.
@@ -113,13 +116,15 @@ impl Payload {
         if !self.is_object() {
             return self.json_bytes().map(|_| None);
         }
-        let fields: std::collections::BTreeMap<String, serde_json::Value> = self.parse()?;
-        match fields.get(field) {
-            None | Some(serde_json::Value::Null) => Ok(None),
-            Some(value) => T::deserialize(value).map(Some).map_err(|error| PayloadError::Shape {
-                expected: std::any::type_name::<T>(),
-                reason: format!("field {field:?}: {error}"),
-            }),
+        let shape = |error: serde_json::Error| PayloadError::Shape {
+            expected: std::any::type_name::<T>(),
+            reason: format!("field {field:?}: {error}"),
+        };
+        let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(self.json_bytes()?).map_err(shape)?;
+        let Some(raw) = fields.get(field) else { return Ok(None) };
+        match serde_json::from_str(raw.get()) {
+            Err(_) if raw.get() == "null" => Ok(None),
+            parsed => parsed.map(Some).map_err(shape),
         }
     }
 
@@ -258,6 +263,7 @@ mod tests {
         let payload = Payload::from(json!({ "n": 1, "none": null }));
         assert_eq!(payload.get::<u8>("n").unwrap(), Some(1));
         assert_eq!(payload.get::<u8>("none").unwrap(), None);
+        assert_eq!(payload.get::<serde_json::Value>("none").unwrap(), Some(json!(null)));
         assert_eq!(payload.get::<u8>("absent").unwrap(), None);
         assert!(payload.get::<String>("n").unwrap_err().to_string().contains("field \"n\""));
     }

@@ -31,11 +31,11 @@ pub(crate) fn decode(json: &[u8]) -> Result<Inbound<'_>, DecodeError> {
     }
     let object: Object<'_> = serde_json::from_slice(json).map_err(fail)?;
     Ok(Inbound {
-        join_ref: object.join_ref.map_or(Ok(Ref::NULL), read_ref).map_err(fail)?,
-        reference: read_ref(object.reference).map_err(fail)?,
-        topic: read_name(object.topic).map_err(fail)?,
-        event: read_name(object.event).map_err(fail)?,
-        payload: Payload::from_raw(object.payload),
+        join_ref: object.join_ref.map_or(Ok(Ref::NULL), |json| read_ref(json.get())).map_err(fail)?,
+        reference: read_ref(object.reference.get()).map_err(fail)?,
+        topic: read_name(object.topic.get()).map_err(fail)?,
+        event: read_name(object.event.get()).map_err(fail)?,
+        payload: Payload::from_checked(object.payload.get()),
     })
 }
 

@@ -2,52 +2,47 @@
 //!
 //! Source: `Phoenix.Socket.V2.JSONSerializer`. Elements after the fifth are ignored, as there.
 
+use crate::json::{Scanner, SyntaxError};
 use crate::reference::Value;
 use crate::{DecodeError, EncodeError, FrameKind, Inbound, Name, Outbound, Payload, Ref};
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt;
 
 pub(crate) fn decode(text: &str) -> Result<Inbound<'_>, DecodeError> {
-    let fail = |error: serde_json::Error| DecodeError::Json { version: "V2", reason: error.to_string() };
-    let Elements([join_ref, reference, topic, event, payload]) = serde_json::from_str(text).map_err(fail)?;
+    let [join_ref, reference, topic, event, payload] = elements(text).map_err(|error| failed(&error))?;
     Ok(Inbound {
-        join_ref: read_ref(join_ref).map_err(fail)?,
-        reference: read_ref(reference).map_err(fail)?,
-        topic: read_name(topic).map_err(fail)?,
-        event: read_name(event).map_err(fail)?,
-        payload: Payload::from_raw(payload),
+        join_ref: read_ref(join_ref).map_err(|error| failed(&error))?,
+        reference: read_ref(reference).map_err(|error| failed(&error))?,
+        topic: read_name(topic).map_err(|error| failed(&error))?,
+        event: read_name(event).map_err(|error| failed(&error))?,
+        payload: Payload::from_checked(payload),
     })
 }
 
+fn failed(error: &dyn std::error::Error) -> DecodeError {
+    DecodeError::Json { version: "V2", reason: error.to_string() }
+}
+
 /// The five elements as they stand in the text: each is scanned once and copied only where it has to be.
-struct Elements<'a>([&'a RawValue; 5]);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FiveOrMore;
-        impl<'de> Visitor<'de> for FiveOrMore {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array [join_ref, ref, topic, event, payload]")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-                let mut next = |len| array.next_element()?.ok_or_else(|| A::Error::invalid_length(len, &self));
-                let elements = Elements([next(0)?, next(1)?, next(2)?, next(3)?, next(4)?]);
-                while array.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(elements)
-            }
+fn elements(text: &str) -> Result<[&str; 5], SyntaxError> {
+    let mut scanner = Scanner::new(text);
+    scanner.expect(b'[', "an array [join_ref, ref, topic, event, payload]")?;
+    let mut elements = [""; 5];
+    for (n, element) in elements.iter_mut().enumerate() {
+        if n > 0 {
+            scanner.expect(b',', "five elements: join_ref, ref, topic, event, payload")?;
         }
-        deserializer.deserialize_seq(FiveOrMore)
+        *element = scanner.value()?;
     }
+    while scanner.passes(b',') {
+        scanner.value()?;
+    }
+    scanner.expect(b']', "`,` or `]`")?;
+    scanner.end()?;
+    Ok(elements)
 }
 
 /// A JSON string without escapes is borrowed; one with escapes is decoded, which also refuses a lone surrogate.
-fn read_text(raw: &RawValue) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
-    let json = raw.get();
+fn read_text(json: &str) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
     let Some(inner) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Ok(None) };
     if inner.contains('\\') {
         serde_json::from_str(json).map(|text| Some(Cow::Owned(text)))
@@ -56,17 +51,17 @@ fn read_text(raw: &RawValue) -> Result<Option<Cow<'_, str>>, serde_json::Error> 
     }
 }
 
-pub(crate) fn read_ref(raw: &RawValue) -> Result<Ref, serde_json::Error> {
-    Ok(match read_text(raw)? {
+pub(crate) fn read_ref(json: &str) -> Result<Ref, serde_json::Error> {
+    Ok(match read_text(json)? {
         Some(text) => Ref::text(&*text),
-        None => Ref::json(raw.get()),
+        None => Ref::json(json),
     })
 }
 
-pub(crate) fn read_name(raw: &RawValue) -> Result<Name<'_>, serde_json::Error> {
-    Ok(match read_text(raw)? {
+pub(crate) fn read_name(json: &str) -> Result<Name<'_>, serde_json::Error> {
+    Ok(match read_text(json)? {
         Some(text) => Name::Text(text),
-        None => Name::Json(Cow::Borrowed(raw.get())),
+        None => Name::Json(Cow::Borrowed(json)),
     })
 }
 

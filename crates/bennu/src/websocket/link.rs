@@ -141,8 +141,8 @@ impl Link {
                 }
             }
             if !frames.is_empty() {
-                // Exactly as long as needed: most links have nothing left over and hold no buffer.
-                state.unwritten = frames.drain(..).collect();
+                // Most links have nothing left over and hold no buffer.
+                state.unwritten.extend(frames.drain(..));
             }
         });
     }

@@ -1,0 +1,39 @@
+//! `ping` and `ping:*`: everything that a channel can answer with. It does not care who is connected, so both sockets
+//! have it.
+
+use bennu::prelude::*;
+use serde_json::Value;
+
+pub(crate) struct PingChannel;
+
+impl<S: Socket> Channel<S> for PingChannel {
+    const INTERCEPT: &'static [&'static str] = &["request_ping"];
+
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        Ok(PingChannel)
+    }
+
+    async fn handle_in(&mut self, event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
+        match event {
+            "ping" => reply_ok(json!({ "ping": payload.get("ack_phrase")?.unwrap_or(json!("pong")) })),
+            "pong" => noreply(),
+            "pang" => stop_with(StopReason::Shutdown, Reply::ok(json!({ "msg": "shutting down" }))),
+            "param_ping" if payload.get("error")? == Some(json!(true)) => {
+                reply_error(json!({ "reason": "You asked for this!" }))
+            }
+            "param_ping" => reply_ok(payload),
+            _ => match event.strip_prefix("ping:") {
+                Some(phrase) => reply_ok(json!({ "ping": phrase })),
+                None => unhandled(event),
+            },
+        }
+    }
+
+    /// Only `request_ping` comes here: the client is asked for a ping, and told by which node.
+    async fn handle_out(&mut self, _event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Flow {
+        let mut payload: Value = payload.parse()?;
+        payload["from_node"] = ctx.endpoint().pubsub().node().as_str().into();
+        ctx.push("send_ping", payload)?;
+        noreply()
+    }
+}

@@ -1,0 +1,27 @@
+//! `recurring`: a newly signed token every five seconds, from a timer of the channel's own.
+
+use crate::socket::{AuthSocket, SALT};
+use bennu::prelude::*;
+use std::time::Duration;
+
+/// Short enough to watch; an application would choose a little less than the token's age limit.
+const SEND_EVERY: Duration = Duration::from_secs(5);
+
+pub(crate) struct RecurringChannel;
+
+struct SendToken;
+
+impl Channel<AuthSocket> for RecurringChannel {
+    async fn join(_topic: &str, _params: Payload, ctx: &mut Context<AuthSocket, Self>) -> Result<Self, JoinError> {
+        ctx.send_after(SEND_EVERY, SendToken);
+        Ok(RecurringChannel)
+    }
+}
+
+impl HandleInfo<AuthSocket, SendToken> for RecurringChannel {
+    async fn handle_info(&mut self, _: SendToken, ctx: &mut Context<AuthSocket, Self>) -> Flow {
+        ctx.send_after(SEND_EVERY, SendToken);
+        ctx.push("new_token", json!({ "token": ctx.sign(SALT, &ctx.socket.user_id)? }))?;
+        noreply()
+    }
+}

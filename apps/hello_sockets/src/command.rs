@@ -1,0 +1,90 @@
+//! The command line: `serve`, and what can be asked of the server that runs.
+
+use crate::control::{self, AskError, Request};
+use crate::serve::{self, ServeError};
+use clap::{Parser, Subcommand};
+
+/// Channels to talk to: serves the page and its sockets, or reaches the server that does.
+#[derive(Debug, Parser)]
+#[command(name = "hello_sockets", after_help = ENVIRONMENT)]
+pub struct CommandLine {
+    /// The server's port on this machine
+    #[arg(long, env = "PORT", default_value_t = DEFAULT_PORT, global = true)]
+    port: u16,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const DEFAULT_PORT: u16 = 4000;
+
+const ENVIRONMENT: &str = "\
+Environment of the server, none of which is needed:
+  SECRET_KEY_BASE  what tokens are signed with; without it, they end with the server
+  ASSETS           directory of what the page loads
+  RUST_LOG         what is logged to standard error [default: info]";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves the page and its sockets (what happens without a command)
+    Serve,
+    /// Broadcasts an event to all who have joined a topic: broadcast ping request_ping '{}'
+    Broadcast {
+        topic: String,
+        event: String,
+        /// A JSON object
+        payload: String,
+    },
+    /// Broadcasts numbers on the topic dupe, again and again: dupe 1,2,3 100
+    #[command(allow_negative_numbers = true)]
+    Dupe {
+        #[arg(value_delimiter = ',', required = true)]
+        numbers: Vec<i64>,
+        times: u32,
+    },
+    /// Prints a token for a user, good for one day
+    Sign { user_id: u64 },
+    /// Closes the connections of a socket id: disconnect auth_socket:1
+    Disconnect { socket_id: String },
+}
+
+/// What went wrong, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct CommandError(Failure);
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum Failure {
+    Serve(#[from] ServeError),
+    Ask(#[from] AskError),
+}
+
+impl<E: Into<Failure>> From<E> for CommandError {
+    fn from(error: E) -> Self {
+        CommandError(error.into())
+    }
+}
+
+/// Does what the command line says. `serve` returns once it was asked to stop and has drained.
+///
+/// # Errors
+/// [`CommandError`]: the server cannot start, is not there, or refuses.
+pub async fn run(CommandLine { port, command }: CommandLine) -> Result<(), CommandError> {
+    let request = match command {
+        None | Some(Command::Serve) => return Ok(serve::serve(port).await?),
+        Some(Command::Broadcast { topic, event, payload }) => Request::Broadcast { topic, event, payload },
+        Some(Command::Dupe { numbers, times }) => Request::Dupe { numbers, times },
+        Some(Command::Sign { user_id }) => Request::Sign { user_id },
+        Some(Command::Disconnect { socket_id }) => Request::Disconnect { socket_id },
+    };
+    println!("{}", control::ask(port, &request).await?);
+    Ok(())
+}
+
+/// What to type to start a server on this port.
+pub(crate) fn start(port: u16) -> String {
+    match port {
+        DEFAULT_PORT => "bin/run".to_owned(),
+        _ => format!("PORT={port} bin/run"),
+    }
+}

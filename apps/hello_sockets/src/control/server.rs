@@ -1,0 +1,125 @@
+//! The server's end of the control socket: listens, and carries out what the command line asks for.
+//!
+//! Run by `serve` beside the connections, and gone with them. Each command is a task of its own, which ends with the
+//! socket, or when who asked has gone.
+
+use super::{Answer, Request, is_trusted, place, read_line, write_line};
+use crate::channel::DedupeChannel;
+use crate::socket::SALT;
+use bennu::{Endpoint, Payload};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+/// How long a client may take to ask.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The listening socket. Dropping it removes its file.
+pub(crate) struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    /// A server with the same port number is running, on another address.
+    #[error("another server listens at {}", .0.display())]
+    Taken(PathBuf),
+    /// Neither directory can be had.
+    #[error("no place for the control socket: {0}")]
+    NoPlace(#[source] io::Error),
+    /// The socket cannot be made there.
+    #[error("no control socket at {}: {error}", path.display())]
+    Bind { path: PathBuf, error: io::Error },
+}
+
+impl ControlSocket {
+    /// Listens for commands to the server on `port`. A socket file that nobody listens at is replaced.
+    ///
+    /// # Errors
+    /// [`ControlError`]
+    pub(crate) fn bind(port: u16) -> Result<Self, ControlError> {
+        let path = place::claim(port).map_err(ControlError::NoPlace)?;
+        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+            return Err(ControlError::Taken(path));
+        }
+        let listen = || {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let listener = UnixListener::bind(&path)?;
+            // Nobody can have come in between: the directory is the owner's alone.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+            Ok(listener)
+        };
+        match listen() {
+            Ok(listener) => Ok(ControlSocket { listener, path }),
+            Err(error) => Err(ControlError::Bind { path, error }),
+        }
+    }
+
+    /// Answers until it is dropped.
+    pub(crate) async fn serve(self, endpoint: &Endpoint) {
+        let mut commands = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => { commands.spawn(converse(stream, endpoint.clone())); }
+                    Err(error) => {
+                        tracing::error!(%error, "cannot accept commands, trying again in 1 s");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                },
+                Some(ended) = commands.join_next() => if let Ok(Err(error)) = ended {
+                    tracing::warn!(%error, "a command was given up");
+                },
+            }
+        }
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn converse(mut stream: UnixStream, endpoint: Endpoint) -> io::Result<()> {
+    if !is_trusted(&stream)? {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it came from another user"));
+    }
+    let answer = match tokio::time::timeout(ASK_TIMEOUT, read_line(&mut stream)).await? {
+        Ok(request) => tokio::select! {
+            answer = carry_out(request, &endpoint) => answer,
+            _ = stream.read_u8() => return Err(io::Error::other("who asked did not wait for the answer")),
+        },
+        Err(error) => Err(format!("this is no command: {error}")),
+    };
+    write_line(&mut stream, &answer).await
+}
+
+async fn carry_out(request: Request, endpoint: &Endpoint) -> Answer {
+    tracing::debug!(?request, "command");
+    match request {
+        Request::Broadcast { topic, event, payload } => {
+            let payload = Payload::from_json_text(&payload).map_err(text)?;
+            endpoint.broadcast(&topic, &event, payload).map_err(text)?;
+        }
+        Request::Dupe { numbers, times } => {
+            DedupeChannel::broadcast(endpoint, &numbers, times).await.map_err(text)?;
+        }
+        Request::Sign { user_id } => return endpoint.sign(SALT, &user_id).map_err(text),
+        Request::Disconnect { socket_id } => endpoint.disconnect(&socket_id).map_err(text)?,
+    }
+    Ok("ok".to_owned())
+}
+
+fn text(error: impl std::error::Error) -> String {
+    error.to_string()
+}

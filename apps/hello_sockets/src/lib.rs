@@ -1,0 +1,48 @@
+//! HelloSockets: the first application that one meets. Two sockets, five channels, a page to try them with, and a
+//! command line that reaches the running server.
+//!
+//! Begin with [`app`], then `socket` and `channel/ping`: the rest is what surrounds them. `main` only calls
+//! [`command::run`].
+
+mod channel;
+pub mod command;
+mod control;
+mod page;
+mod serve;
+mod socket;
+mod stop_signal;
+
+use axum::Router;
+use bennu::{Endpoint, MountError};
+use socket::{AuthSocket, UserSocket};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The application: its sockets and its page. `assets` is the directory of what the page loads.
+///
+/// # Errors
+/// [`AppError`] when a socket cannot be mounted or `assets` cannot be read.
+pub fn app(endpoint: &Endpoint, assets: &Path) -> Result<Router, AppError> {
+    let page = page::routes(endpoint, assets).map_err(|error| AppError::Assets { path: assets.to_owned(), error })?;
+    Ok(Router::new()
+        .merge(bennu::socket::<UserSocket>("/socket").router(endpoint)?)
+        .merge(bennu::socket::<AuthSocket>("/auth_socket").router(endpoint)?)
+        .merge(page))
+}
+
+/// Why there is no application.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// A socket cannot be mounted.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// The directory of what the page loads cannot be read.
+    #[error("the page's files in {} cannot be read: {error}", path.display())]
+    Assets {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+}

@@ -1,0 +1,48 @@
+//! The two sockets: who may connect to each, and which of its topics lead to which channel.
+
+use crate::channel::{AuthChannel, DedupeChannel, PingChannel, RecurringChannel, WildcardChannel};
+use bennu::prelude::*;
+
+/// The salt of every token that this application makes: a token with another salt is not for it.
+pub(crate) const SALT: &str = "salt identifier";
+
+/// `/socket`: for everybody.
+pub(crate) struct UserSocket;
+
+impl Socket for UserSocket {
+    async fn connect(_request: Connect) -> Result<Self, Refusal> {
+        Ok(UserSocket)
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        router
+            .channel::<PingChannel>("ping")
+            .channel::<PingChannel>("ping:*")
+            .channel::<WildcardChannel>("wild:*")
+            .channel::<DedupeChannel>("dupe");
+    }
+}
+
+/// `/auth_socket`: for users who bring a token.
+pub(crate) struct AuthSocket {
+    pub(crate) user_id: u64,
+}
+
+impl Socket for AuthSocket {
+    async fn connect(request: Connect) -> Result<Self, Refusal> {
+        let user_id = user_id(&request).inspect_err(|refusal| tracing::error!(%refusal, "AuthSocket connect error"))?;
+        Ok(AuthSocket { user_id })
+    }
+
+    fn id(&self) -> Option<String> {
+        Some(format!("auth_socket:{}", self.user_id))
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        router.channel::<PingChannel>("ping").channel::<AuthChannel>("user:*").channel::<RecurringChannel>("recurring");
+    }
+}
+
+fn user_id(request: &Connect) -> Result<u64, Refusal> {
+    Ok(request.verify(SALT, request.param("token")?, Token::ONE_DAY)?)
+}

@@ -1,0 +1,95 @@
+//! The page with the official Phoenix client in headless Chromium. `assets/index.html` documents what the selectors
+//! rely on.
+
+mod support;
+
+use rustix::process::Signal;
+use support::page::{Page, with_page};
+use support::program::{Login, Program};
+
+#[tokio::test]
+async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {
+    let login = Login::new();
+    let program = Program::start(&login, 0).await;
+    with_page("buttons", program.port, async |page| {
+        everything_is_up(&page).await;
+
+        page.click("#ping").await;
+        page.shows(r#"#log > [data-topic=ping][data-direction=in][data-status=ok][data-payload*='"ping":"pong"']"#)
+            .await;
+        page.click("#param-error").await;
+        page.shows(r#"#log > [data-topic=ping][data-status=error][data-payload*='You asked for this!']"#).await;
+        page.shows("[data-channel=ping] [data-result][data-outcome=error]").await;
+
+        page.click("#crash").await;
+        page.shows("#log > [data-topic=ping][data-event=phx_error][data-direction=in]").await;
+        page.shows("[data-channel=ping] [data-result][data-outcome=rejoined]").await;
+        page.shows("[data-channel=ping] [data-state=joined]").await;
+        page.click("#ping").await;
+        page.shows("[data-channel=ping] [data-result][data-outcome=ok]").await;
+
+        page.click("#wild-join").await;
+        page.shows("[data-channel='wild:1:2'] [data-state=joined]").await;
+        page.fill("#wild-b", "3").await;
+        page.click("#wild-join").await;
+        page.shows("[data-channel='wild:1:3'] [data-state=refused]").await;
+
+        page.fill("#user-id", "2").await;
+        page.click("#user-join").await;
+        page.shows("[data-channel='user:2'] [data-state=refused]").await;
+        page.shows("#log > [data-topic='user:2'][data-status=error][data-payload*=unauthorized]").await;
+
+        assert_eq!(page.complaints().await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_command_line_asks_for_appears_on_the_page() {
+    let login = Login::new();
+    let program = Program::start(&login, 0).await;
+    with_page("command_line", program.port, async |page| {
+        everything_is_up(&page).await;
+
+        login.ask(program.port, &["broadcast", "ping", "request_ping", "{}"]).await;
+        page.shows("#send-ping[data-count='1'][data-from-node='nonode@nohost']").await;
+        page.shows("[data-channel=ping] [data-result][data-outcome=ok]").await;
+
+        login.ask(program.port, &["dupe", "1,2,3", "100"]).await;
+        for (place, value) in [("nth-child(1)", 1), ("nth-child(2)", 2), ("nth-child(3):last-child", 3)] {
+            page.shows(&format!("#dupe-numbers > :{place}[data-value='{value}']")).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_page_comes_back_by_itself_when_a_killed_server_does() {
+    let login = Login::new();
+    let mut program = Program::start(&login, 0).await;
+    let port = program.port;
+    with_page("restart", port, async |page| {
+        everything_is_up(&page).await;
+
+        program.signal(Signal::KILL);
+        program.ended().await;
+        page.shows("#socket-state[data-state=reconnecting]").await;
+        page.shows("#auth-socket-state[data-state=reconnecting]").await;
+
+        let _again = Program::start(&login, port).await;
+        everything_is_up(&page).await;
+        login.ask(port, &["broadcast", "ping", "request_ping", "{}"]).await;
+        page.shows("#send-ping[data-count='1']").await;
+    })
+    .await;
+}
+
+/// Both sockets are open, and the channels that the page joins by itself are joined.
+async fn everything_is_up(page: &Page) {
+    for socket in ["#socket-state", "#auth-socket-state"] {
+        page.shows(&format!("{socket}[data-state=open]")).await;
+    }
+    for topic in ["ping", "dupe", "recurring", "user:1"] {
+        page.shows(&format!("[data-channel='{topic}'] [data-state=joined]")).await;
+    }
+}

@@ -1,0 +1,217 @@
+//! The channels of `/socket`, as one meets them with `wscat`: every dialogue that the book has of them up to its chapter
+//! on customizing channels, and what they do at their edges.
+//!
+//! Phoenix has changed in two ways since: `phx_error` carries a reason, and a push carries the channel's join ref.
+
+mod support;
+
+use serde_json::json;
+use std::time::Instant;
+use support::client::Client;
+use support::server::Server;
+
+async fn user_socket() -> (Server, Client) {
+    let server = Server::start().await;
+    let client = Client::connect(server.address, "/socket").await;
+    (server, client)
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_with_pong() {
+    let (_server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","ping","phx_join",{}]
+            < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+            > ["1","2","ping","ping",{}]
+            < ["1","2","ping","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn an_unknown_event_crashes_its_channel_and_nothing_else() {
+    let (_server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","ping","phx_join",{}]
+            < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+            > ["9","9","ping:other","phx_join",{}]
+            < ["9","9","ping:other","phx_reply",{"response":{},"status":"ok"}]
+            > ["1","2","ping","ping2",{}]
+            < ["1","1","ping","phx_error",{"reason":"channel_crash"}]
+            > ["1","2","ping","ping",{}]
+            < [null,"2","ping","phx_reply",{"response":{"reason":"unmatched topic"},"status":"error"}]
+            > ["9","10","ping:other","ping",{}]
+            < ["9","10","ping:other","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            > ["1","1","ping","phx_join",{}]
+            < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+            > ["1","2","ping","ping",{}]
+            < ["1","2","ping","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_no_message_closes_the_connection() {
+    let (_server, mut client) = user_socket().await;
+    client.send("crash").await;
+    assert_eq!(client.closed().await, 1011);
+}
+
+#[tokio::test]
+async fn any_topic_below_ping_has_the_channel() {
+    let (_server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","ping:wild","phx_join",{}]
+            < ["1","1","ping:wild","phx_reply",{"response":{},"status":"ok"}]
+            > ["1","1","ping:wild","ping",{}]
+            < ["1","1","ping:wild","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            > ["2","2","pin","phx_join",{}]
+            < [null,"2","pin","phx_reply",{"response":{"reason":"unmatched topic"},"status":"error"}]
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_wild_topic_is_joined_when_its_second_number_is_twice_the_first() {
+    let (_server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","wild:1:2","phx_join",{}]
+            < ["1","1","wild:1:2","phx_reply",{"response":{},"status":"ok"}]
+            > ["1","2","wild:1:2","ping",{}]
+            < ["1","2","wild:1:2","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            > ["3","3","wild:1:3","phx_join",{}]
+            < ["3","3","wild:1:3","phx_reply",{"response":{},"status":"error"}]
+            > ["4","4","wild:20:40","phx_join",{}]
+            < ["4","4","wild:20:40","phx_reply",{"response":{},"status":"ok"}]
+            > ["5","5","wild:2:4:6","phx_join",{}]
+            < ["5","5","wild:2:4:6","phx_reply",{"response":{},"status":"error"}]
+            > ["6","6","wild:-3:-6","phx_join",{}]
+            < ["6","6","wild:-3:-6","phx_reply",{"response":{},"status":"ok"}]
+            > ["7","7","wild:9223372036854775807:-2","phx_join",{}]
+            < ["7","7","wild:9223372036854775807:-2","phx_reply",{"response":{},"status":"error"}]
+            > ["8","8","wild:wild:1:2","phx_join",{}]
+            < ["8","8","wild:wild:1:2","phx_reply",{"response":{"reason":"join crashed"},"status":"error"}]
+            > ["9","9","wild:one:two","phx_join",{}]
+            < ["9","9","wild:one:two","phx_reply",{"response":{"reason":"join crashed"},"status":"error"}]
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn the_phrase_of_the_answer_comes_from_the_payload_or_from_the_event() {
+    let (_server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","ping","phx_join",{}]
+            < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+            > ["1","2","ping","ping",{"ack_phrase":"hooray!"}]
+            < ["1","2","ping","phx_reply",{"response":{"ping":"hooray!"},"status":"ok"}]
+            > ["1","2","ping","ping",{}]
+            < ["1","2","ping","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            > ["1","3","ping","ping",{"ack_phrase":[1,{"a":2}]}]
+            < ["1","3","ping","phx_reply",{"response":{"ping":[1,{"a":2}]},"status":"ok"}]
+            > ["1","2","ping","ping:hooray!",{}]
+            < ["1","2","ping","phx_reply",{"response":{"ping":"hooray!"},"status":"ok"}]
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn pong_has_no_answer_and_pang_stops_the_channel() {
+    let (_server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","ping","phx_join",{}]
+            < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+            > ["1","2","ping","pong",{}]
+            > ["1","2","ping","pang",{}]
+            < ["1","2","ping","phx_reply",{"response":{"msg":"shutting down"},"status":"ok"}]
+            < ["1","1","ping","phx_close",{}]
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn param_ping_answers_with_its_payload_or_with_the_error_that_was_asked_for() {
+    let (_server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","ping","phx_join",{}]
+            < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+            > ["1","2","ping","param_ping",{"error":true}]
+            < ["1","2","ping","phx_reply",{"response":{"reason":"You asked for this!"},"status":"error"}]
+            > ["1","3","ping","param_ping",{"error":false,"arr":[1,2]}]
+            < ["1","3","ping","phx_reply",{"response":{"error":false,"arr":[1,2]},"status":"ok"}]
+            > ["1","4","ping","param_ping",{"error":"true"}]
+            < ["1","4","ping","phx_reply",{"response":{"error":"true"},"status":"ok"}]
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_broadcast_reaches_who_has_joined_its_topic_and_request_ping_says_by_which_node() {
+    let (server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","ping","phx_join",{}]
+            < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+            "#,
+        )
+        .await;
+    server.endpoint.broadcast("other", "x", json!({})).unwrap();
+    server.endpoint.broadcast("ping", "test", json!({ "data": "test" })).unwrap();
+    client.dialogue(r#"< [null,null,"ping","test",{"data":"test"}]"#).await;
+    server.endpoint.broadcast("ping", "request_ping", json!({ "a": 1 })).unwrap();
+    client.dialogue(r#"< ["1",null,"ping","send_ping",{"a":1,"from_node":"nonode@nohost"}]"#).await;
+}
+
+#[tokio::test]
+async fn numbers_are_held_for_a_second_and_each_comes_once_in_the_order_of_its_first() {
+    let (server, mut client) = user_socket().await;
+    let join = r#"
+        > ["1","1","dupe","phx_join",{}]
+        < ["1","1","dupe","phx_reply",{"response":{},"status":"ok"}]
+    "#;
+    client.dialogue(join).await;
+    let broadcast = |number| server.endpoint.broadcast("dupe", "number", json!({ "number": number })).unwrap();
+    let started = Instant::now();
+    [3, 1, 3, 2, 1].into_iter().for_each(broadcast);
+    client
+        .dialogue(
+            r#"
+            < ["1",null,"dupe","number",{"value":3}]
+            < ["1",null,"dupe","number",{"value":1}]
+            < ["1",null,"dupe","number",{"value":2}]
+            "#,
+        )
+        .await;
+    assert!(started.elapsed().as_secs_f64() > 0.95, "{:?}", started.elapsed());
+    // The second round knows nothing of the first, and has a second of its own.
+    let started = Instant::now();
+    broadcast(2);
+    client.dialogue(r#"< ["1",null,"dupe","number",{"value":2}]"#).await;
+    assert!(started.elapsed().as_secs_f64() > 0.95, "{:?}", started.elapsed());
+    // What is no number crashes the channel, as what matches no clause does in Elixir.
+    server.endpoint.broadcast("dupe", "number", json!({ "value": 1 })).unwrap();
+    client.dialogue(r#"< ["1","1","dupe","phx_error",{"reason":"channel_crash"}]"#).await;
+    client.dialogue(join).await;
+}

@@ -1,0 +1,194 @@
+//! The program end to end: what the command line asks of the running server, how it starts, and how it ends.
+
+mod support;
+
+use rustix::process::Signal;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use support::client::Client;
+use support::program::{Login, Program};
+
+async fn running() -> (Login, Program, Client) {
+    let login = Login::new();
+    let program = Program::start(&login, 0).await;
+    let client = Client::connect(program.address(), "/socket").await;
+    (login, program, client)
+}
+
+#[tokio::test]
+async fn a_broadcast_from_the_command_line_reaches_a_client() {
+    let (login, program, mut client) = running().await;
+    client.dialogue(JOIN_PING).await;
+    assert_eq!(login.ask(program.port, &["broadcast", "other", "x", "{}"]).await, "ok");
+    assert_eq!(login.ask(program.port, &["broadcast", "ping", "test", r#"{"data": 1e3}"#]).await, "ok");
+    client.dialogue(r#"< [null,null,"ping","test",{"data":1e3}]"#).await;
+    assert_eq!(login.ask(program.port, &["broadcast", "ping", "request_ping", "{}"]).await, "ok");
+    client.dialogue(r#"< ["1",null,"ping","send_ping",{"from_node":"nonode@nohost"}]"#).await;
+}
+
+#[tokio::test]
+async fn three_numbers_a_hundred_times_are_three_pushes() {
+    let (login, program, mut client) = running().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","dupe","phx_join",{}]
+            < ["1","1","dupe","phx_reply",{"response":{},"status":"ok"}]
+            "#,
+        )
+        .await;
+    assert_eq!(login.ask(program.port, &["dupe", "1,2,3", "100"]).await, "ok");
+    client
+        .dialogue(
+            r#"
+            < ["1",null,"dupe","number",{"value":1}]
+            < ["1",null,"dupe","number",{"value":2}]
+            < ["1",null,"dupe","number",{"value":3}]
+            "#,
+        )
+        .await;
+    // Nothing but those three: what comes next is the answer to what is sent next.
+    client
+        .dialogue(
+            r#"
+            > [null,"2","phoenix","heartbeat",{}]
+            < [null,"2","phoenix","phx_reply",{"response":{},"status":"ok"}]
+            "#,
+        )
+        .await;
+    assert_eq!(login.ask(program.port, &["dupe", "-1", "1"]).await, "ok");
+    client.dialogue(r#"< ["1",null,"dupe","number",{"value":-1}]"#).await;
+}
+
+#[tokio::test]
+async fn a_signed_token_opens_the_authenticated_socket_and_disconnect_closes_it() {
+    let (login, program, _) = running().await;
+    let token = login.ask(program.port, &["sign", "2"]).await;
+    let mut client = Client::connect(program.address(), &format!("/auth_socket?token={token}")).await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","user:2","phx_join",{}]
+            < ["1","1","user:2","phx_reply",{"response":{},"status":"ok"}]
+            "#,
+        )
+        .await;
+    assert_eq!(login.ask(program.port, &["disconnect", "auth_socket:2"]).await, "ok");
+    assert_eq!(client.closed().await, 1001);
+}
+
+#[tokio::test]
+async fn what_cannot_be_broadcast_is_one_line_of_the_servers_words() {
+    let (login, program, _) = running().await;
+    let fail = async |payload| login.fail(program.port, &["broadcast", "ping", "test", payload]).await;
+    assert_eq!(fail("[1]").await, "hello_sockets: a broadcast's payload must be a JSON object or binary data, not [1]");
+    let error = fail("{nonsense").await;
+    assert!(error.starts_with("hello_sockets: payload is no JSON value: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_command_without_a_server_says_how_to_start_one() {
+    let login = Login::new();
+    let say = async |port| login.fail(port, &["sign", "1"]).await;
+    assert_eq!(say(4000).await, "hello_sockets: no server answers on port 4000: start it with bin/run");
+    assert_eq!(say(4567).await, "hello_sockets: no server answers on port 4567: start it with PORT=4567 bin/run");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_one_line_with_the_way_out() {
+    let (login, program, _) = running().await;
+    let (port, next) = (program.port, program.port.checked_add(1).unwrap_or(4000));
+    let expected = format!("hello_sockets: port {port} is in use: choose another with PORT={next} bin/run");
+    assert_eq!(login.fail(port, &[]).await, expected);
+}
+
+#[tokio::test]
+async fn what_keeps_a_server_from_starting_is_one_line() {
+    let login = Login::new();
+    let error = login.fail_to_start("SECRET_KEY_BASE", "too short").await;
+    assert_eq!(
+        error,
+        "hello_sockets: SECRET_KEY_BASE cannot be used: a secret of 9 bytes is too short: it must have at least 20"
+    );
+    let error = login.fail_to_start("ASSETS", "/nowhere").await;
+    assert!(error.starts_with("hello_sockets: the page's files in /nowhere cannot be read: "), "{error}");
+}
+
+#[tokio::test]
+async fn the_control_socket_is_its_owners_alone_and_gone_after_the_end() {
+    for login in [Login::new(), Login::without_runtime_directory()] {
+        let mut program = Program::start(&login, 0).await;
+        assert!(!login.ask(program.port, &["sign", "1"]).await.is_empty());
+        let socket = login.control_socket(program.port);
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&socket), mode(socket.parent().unwrap())), (0o600, 0o700));
+        program.signal(Signal::TERM);
+        assert_eq!(program.ended().await, Some(0));
+        assert!(!socket.exists());
+    }
+}
+
+#[tokio::test]
+async fn a_socket_file_that_a_killed_server_left_is_replaced() {
+    let (login, mut program, _) = running().await;
+    let port = program.port;
+    program.signal(Signal::KILL);
+    assert_eq!(program.ended().await, None);
+    assert!(login.control_socket(port).exists());
+    let expected = format!("hello_sockets: no server answers on port {port}: start it with PORT={port} bin/run");
+    assert_eq!(login.fail(port, &["sign", "1"]).await, expected);
+    let again = Program::start(&login, port).await;
+    assert!(!login.ask(again.port, &["sign", "1"]).await.is_empty());
+}
+
+#[tokio::test]
+async fn sigterm_and_ctrl_c_drain_the_clients_and_say_so() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let (_login, mut program, mut client) = running().await;
+        client.dialogue(JOIN_PING).await;
+        program.signal(signal);
+        assert_eq!(client.closed().await, 1012);
+        assert_eq!(program.line().await.unwrap(), "Draining 1 connection (Ctrl-C again ends at once)");
+        let drained = program.line().await.unwrap();
+        assert!(drained.starts_with("Drained 1 connection in ") && drained.ends_with(" s"), "{drained}");
+        assert_eq!((program.line().await, program.ended().await), (None, Some(0)));
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_a_client_that_does_not_answer() {
+    let (_login, mut program, mut client) = running().await;
+    client.dialogue(JOIN_PING).await;
+    program.signal(Signal::INT);
+    assert_eq!(program.line().await.unwrap(), "Draining 1 connection (Ctrl-C again ends at once)");
+    program.signal(Signal::INT);
+    assert_eq!((program.line().await, program.ended().await), (None, Some(1)));
+}
+
+#[tokio::test]
+async fn a_line_past_the_bound_and_one_that_is_no_command_are_refused() {
+    let (login, program, _) = running().await;
+    let error = login.fail(program.port, &["broadcast", "ping", "test", &format!("{:?}", "x".repeat(100_000))]).await;
+    assert!(error.len() < 1000, "{} bytes of error", error.len());
+    for (line, expected) in [
+        ("nonsense\n".to_owned(), r#"{"Err":"this is no command: "#),
+        ("x".repeat(1 << 20), r#"{"Err":"this is no command: a line has more than 1048576 bytes"}"#),
+    ] {
+        let answer = converse(&login.control_socket(program.port), line.as_bytes()).await;
+        assert!(answer.starts_with(expected), "{answer}");
+    }
+}
+
+async fn converse(socket: &Path, line: &[u8]) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+    stream.write_all(line).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+const JOIN_PING: &str = r#"
+    > ["1","1","ping","phx_join",{}]
+    < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+"#;

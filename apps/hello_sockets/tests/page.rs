@@ -1,0 +1,106 @@
+//! The page and its assets over HTTP, as a browser asks for them.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use support::server::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+struct Response {
+    status: u16,
+    headers: String,
+    body: String,
+}
+
+impl Response {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.lines().find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+async fn get(address: SocketAddr, path: &str) -> Response {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    let (headers, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = headers.split(' ').nth(1).unwrap().parse().unwrap();
+    Response { status, headers: headers.to_owned(), body: body.to_owned() }
+}
+
+/// What stands in the page for a `<meta>` of this name.
+fn meta<'a>(page: &'a str, name: &str) -> &'a str {
+    let (_, rest) = page.split_once(&format!(r#"<meta name="{name}" content=""#)).unwrap();
+    rest.split_once('"').unwrap().0
+}
+
+#[tokio::test]
+async fn the_page_has_a_token_for_user_1_that_nothing_may_keep() {
+    let server = Server::start().await;
+    let page = get(server.address, "/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self';"));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert!(!page.body.contains("{{"), "a placeholder is left");
+    assert_eq!(meta(&page.body, "user-id"), "1");
+    let token = meta(&page.body, "auth-token");
+    let day = std::time::Duration::from_secs(86_400);
+    assert_eq!(server.endpoint.verify::<u64>("salt identifier", token, day), Ok(1));
+}
+
+#[tokio::test]
+async fn scripts_and_styles_are_served_under_assets_and_asked_for_again_each_time() {
+    let server = Server::start().await;
+    for (path, media_type) in [("/assets/app.js", "text/javascript"), ("/assets/app.css", "text/css")] {
+        let asset = get(server.address, path).await;
+        assert_eq!((asset.status, asset.header("content-type")), (200, Some(media_type)), "{path}");
+        assert_eq!(asset.header("cache-control"), Some("no-cache"));
+        assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
+        assert!(asset.header("last-modified").is_some());
+    }
+}
+
+#[tokio::test]
+async fn the_official_client_is_served_from_where_npm_puts_it_even_if_it_comes_later() {
+    let assets = tempfile::tempdir().unwrap();
+    let server = Server::start_with(assets.path()).await;
+    assert_eq!(get(server.address, "/assets/phoenix.mjs").await.status, 404);
+    let directory = assets.path().join("node_modules/phoenix/priv/static");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("phoenix.mjs"), "export class Socket {}").unwrap();
+    let client = get(server.address, "/assets/phoenix.mjs").await;
+    assert_eq!((client.status, client.header("content-type")), (200, Some("application/javascript")));
+    assert_eq!(client.body, "export class Socket {}");
+}
+
+#[tokio::test]
+async fn nothing_else_is_served() {
+    let server = Server::start().await;
+    for path in [
+        "/nothing",
+        "/assets/",
+        "/assets/nothing.js",
+        "/assets/index.html",
+        "/assets/package.json",
+        "/assets/node_modules/phoenix/package.json",
+        "/assets/..%2fCargo.toml",
+        "/assets/../Cargo.toml",
+        "/socket",
+    ] {
+        assert_eq!(get(server.address, path).await.status, 404, "{path}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let endpoint = bennu::Endpoint::new(bennu::token::Secret::new("a secret of enough length").unwrap());
+    let error = hello_sockets::app(&endpoint, Path::new("/nowhere")).unwrap_err().to_string();
+    assert!(error.starts_with("the page's files in /nowhere cannot be read: "), "{error}");
+}

@@ -1,0 +1,132 @@
+//! The page in headless Chromium, driven by chromedriver. What one waits for is a CSS selector that matches in time.
+//!
+//! The programs are those that `CHROMIUM` and `CHROMEDRIVER` name, or else those of the `PATH`; `bin/test` installs
+//! them. Without them there is no page, and the test says that it is skipped.
+
+use super::DEADLINE;
+use std::env;
+use std::future::Future;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use thirtyfour::prelude::*;
+use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const FLAGS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,1400",
+];
+
+const POLL_EVERY: Duration = Duration::from_millis(50);
+
+/// Opens a server's page in a browser of its own, plays `scenario`, and closes the browser however that ended.
+pub(crate) async fn with_page<F: Future<Output = ()>>(test: &str, port: u16, scenario: impl FnOnce(Page) -> F) {
+    let [chromium, chromedriver] = match programs() {
+        Ok(programs) => programs,
+        Err(missing) => {
+            // Not `eprintln`, which is kept from sight when a test passes.
+            let line = format!("SKIPPED the page's test {test:?}: {missing}\n");
+            return std::io::stderr().write_all(line.as_bytes()).unwrap();
+        }
+    };
+    let profile = tempfile::tempdir().unwrap();
+    let (_chromedriver, driver_port) = start(&chromedriver).await;
+    let mut capabilities = DesiredCapabilities::chrome();
+    capabilities.set_binary(chromium.to_str().expect("a path in UTF-8")).unwrap();
+    capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
+    capabilities.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
+    for flag in FLAGS {
+        capabilities.add_arg(flag).unwrap();
+    }
+    let driver = WebDriver::new(format!("http://127.0.0.1:{driver_port}"), capabilities).await.unwrap();
+    let played = driver.run_and_quit(async |driver| {
+        driver.goto(format!("http://localhost:{port}/")).await?;
+        scenario(Page { driver, test: test.to_owned() }).await;
+        WebDriverResult::Ok(())
+    });
+    played.await.unwrap();
+}
+
+/// A page that is open.
+pub(crate) struct Page {
+    driver: WebDriver,
+    test: String,
+}
+
+impl Page {
+    /// Waits until the page has an element like this.
+    pub(crate) async fn shows(&self, selector: &str) {
+        let query = self.driver.query(By::Css(selector)).wait(DEADLINE, POLL_EVERY);
+        if !query.exists().await.unwrap() {
+            let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.png", self.test));
+            let taken = self.driver.screenshot(&picture).await.map(|()| picture);
+            panic!("the page does not show {selector}; what it shows: {taken:?}");
+        }
+    }
+
+    pub(crate) async fn click(&self, selector: &str) {
+        self.find(selector).await.click().await.unwrap();
+    }
+
+    pub(crate) async fn fill(&self, selector: &str, text: &str) {
+        let field = self.find(selector).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// What the browser's console has to complain of: an error in a script, a resource that was refused.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let entries = self.driver.browser_log().await.unwrap();
+        entries.into_iter().filter(|entry| entry.level == "SEVERE").map(|entry| entry.message).collect()
+    }
+
+    async fn find(&self, selector: &str) -> WebElement {
+        self.driver.query(By::Css(selector)).wait(DEADLINE, POLL_EVERY).first().await.unwrap()
+    }
+}
+
+/// Chromium and chromedriver, or what is missing.
+fn programs() -> Result<[PathBuf; 2], String> {
+    let find = |variable, name| {
+        let named = env::var_os(variable).map(PathBuf::from);
+        let path = env::var_os("PATH").unwrap_or_default();
+        let installed =
+            || env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.exists());
+        named.or_else(installed).ok_or_else(|| format!("there is no {name} in the PATH, and {variable} names none"))
+    };
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/node_modules/phoenix");
+    if !client.exists() {
+        return Err("the page lacks the Phoenix client: npm ci --prefix apps/hello_sockets/assets".to_owned());
+    }
+    Ok([find("CHROMIUM", "chromium")?, find("CHROMEDRIVER", "chromedriver")?])
+}
+
+/// Starts chromedriver on a free port, which it tells.
+async fn start(chromedriver: &Path) -> (Child, u16) {
+    let mut command = Command::new(chromedriver);
+    let mut child = command.arg("--port=0").stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let port = async {
+        while let Some(line) = output.next_line().await.unwrap() {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return port.trim_end_matches('.').parse().unwrap();
+            }
+        }
+        panic!("chromedriver ended before it listened");
+    };
+    let port = timeout(DEADLINE, port).await.expect("chromedriver did not start before the deadline");
+    // What it says later is of no use, but must go somewhere: a closed pipe would end it.
+    tokio::spawn(async move { while let Ok(Some(_)) = output.next_line().await {} });
+    (child, port)
+}

@@ -1,0 +1,285 @@
+//! The graceful end: every client is told, in batches; every channel terminates; nobody new comes in.
+
+mod support;
+
+use bennu::prelude::*;
+use bennu::pubsub::{Message, Subscription};
+use bennu::{Drain, Drained};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use support::channel::{Open, app};
+use support::client::{Client, handshake};
+use support::watch::Log;
+use support::{Server, endpoint, quick_drain, soon, until};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+const PATH: &str = "/socket/websocket?vsn=2.0.0";
+
+/// What a channel publishes when it terminates.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ended {
+    topic: String,
+    reason: String,
+}
+
+impl Message for Ended {
+    const KIND: &'static str = "test.ended";
+}
+
+/// What a channel or a connect waits for where a test holds it.
+#[derive(Clone, Serialize, Deserialize)]
+struct GoOn;
+
+impl Message for GoOn {
+    const KIND: &'static str = "test.go_on";
+}
+
+/// Says on the PubSub when it terminates; the ones of `held:*` wait for [`GoOn`] before that.
+struct Ending;
+
+struct EndingSocket;
+
+impl Socket for EndingSocket {
+    async fn connect(request: Connect) -> Result<Self, Refusal> {
+        if request.params.get("held").is_some() {
+            let mut go_on: Subscription<GoOn> = request.endpoint.pubsub().subscribe("go on");
+            request.endpoint.pubsub().local_broadcast("asked", GoOn);
+            go_on.recv().await?;
+        }
+        Ok(EndingSocket)
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        router.channel::<Ending>("ending:*").channel::<Ending>("held:*").channel::<Stuck>("stuck");
+    }
+}
+
+impl<S: Socket> Channel<S> for Ending {
+    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        Ok(Ending)
+    }
+
+    async fn terminate(&mut self, reason: Terminate, ctx: &mut Context<S, Self>) {
+        let pubsub = ctx.endpoint().pubsub();
+        if ctx.topic().starts_with("held") {
+            let mut go_on: Subscription<GoOn> = pubsub.subscribe("go on");
+            let _ = go_on.recv().await;
+        }
+        pubsub.local_broadcast("ended", Ended { topic: ctx.topic().to_owned(), reason: format!("{reason:?}") });
+    }
+}
+
+/// Never ends by itself.
+struct Stuck;
+
+impl<S: Socket> Channel<S> for Stuck {
+    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        Ok(Stuck)
+    }
+
+    async fn terminate(&mut self, _: Terminate, _: &mut Context<S, Self>) {
+        std::future::pending().await
+    }
+}
+
+fn ending_app(endpoint: &Endpoint) -> axum::Router {
+    bennu::socket::<EndingSocket>("/socket").router(endpoint).unwrap()
+}
+
+#[tokio::test]
+async fn clients_are_closed_with_1012_two_at_a_time_joined_or_not() {
+    let endpoint = endpoint();
+    let interval = Duration::from_millis(500);
+    let drain = Drain { batch_size: 2, batch_interval: interval, deadline: Duration::from_secs(20) };
+    let mut server = Server::start_with(&endpoint, app(&endpoint), drain).await;
+    let closed: Arc<Mutex<Vec<(usize, Instant)>>> = Arc::default();
+    let mut clients = Vec::new();
+    for n in 0..6 {
+        let mut client = Client::connect(server.addr, PATH).await;
+        if n % 2 == 0 {
+            client.joined("room:1").await;
+        }
+        let closed = closed.clone();
+        clients.push(tokio::spawn(async move {
+            assert_eq!(client.close_frame().await, (Some(1012), String::new()), "client {n}");
+            closed.lock().push((n, Instant::now()));
+            client.answer_close(1012).await;
+        }));
+    }
+    until("all are connected", || endpoint.connection_count() == 6).await;
+    server.shut_down();
+    for client in clients {
+        soon("a close", client).await.unwrap();
+    }
+    assert_eq!(server.drained().await, Drained { connections: 6, left: 0 });
+    let closed = closed.lock();
+    // Between two batches lies the interval; within one there is none.
+    let gaps: Vec<bool> = closed.windows(2).map(|pair| pair[1].1 - pair[0].1 > interval / 2).collect();
+    assert_eq!(gaps, [false, true, false, true, false], "{closed:?}");
+}
+
+#[tokio::test]
+async fn every_channel_of_every_client_terminates_before_serving_returns() {
+    let endpoint = endpoint();
+    let mut ended: Subscription<Ended> = endpoint.pubsub().subscribe("ended");
+    let server = Server::start(&endpoint, ending_app(&endpoint)).await;
+    let mut clients = Vec::new();
+    for n in 0..10 {
+        let mut client = Client::connect(server.addr, PATH).await;
+        for m in 0..10 {
+            client.joined(&format!("ending:{n}:{m}")).await;
+        }
+        clients.push(client);
+    }
+    // These clients are told, and leave without a word.
+    let leaving = tokio::spawn(async move {
+        for client in &mut clients {
+            assert_eq!(client.close_frame().await.0, Some(1012));
+        }
+    });
+    assert_eq!(server.drained().await, Drained { connections: 10, left: 0 });
+    leaving.await.unwrap();
+    assert_eq!((endpoint.connection_count(), endpoint.channel_count()), (0, 0));
+    let mut reasons = BTreeMap::new();
+    while let Some(Ok(end)) = ended.try_recv() {
+        *reasons.entry(end.reason.clone()).or_insert(0) += 1;
+    }
+    assert_eq!(reasons, BTreeMap::from([("Closed".to_owned(), 100)]));
+}
+
+#[tokio::test]
+async fn the_drain_waits_for_a_channel_that_takes_its_time_to_terminate() {
+    let endpoint = endpoint();
+    let mut ended: Subscription<Ended> = endpoint.pubsub().subscribe("ended");
+    let server = Server::start(&endpoint, ending_app(&endpoint)).await;
+    let mut client = Client::connect(server.addr, PATH).await;
+    client.joined("held:1").await;
+    let drained = tokio::spawn(server.drained());
+    assert_eq!(client.close_frame().await.0, Some(1012));
+    client.answer_close(1012).await;
+    until("the connection is gone", || endpoint.connection_count() == 0).await;
+    until("its channel holds", || endpoint.pubsub().subscriber_count("go on") == 1).await;
+    assert!(!drained.is_finished() && ended.try_recv().is_none(), "the channel has not terminated yet");
+    endpoint.pubsub().local_broadcast("go on", GoOn);
+    assert_eq!(soon("the drain", drained).await.unwrap(), Drained { connections: 1, left: 0 });
+    let end = ended.try_recv().expect("it has terminated before the drain was over").unwrap();
+    assert_eq!((&*end.topic, &*end.reason), ("held:1", "Closed"));
+}
+
+#[tokio::test]
+async fn nobody_new_comes_in_while_it_drains() {
+    let endpoint = endpoint();
+    let mut server = Server::start(&endpoint, ending_app(&endpoint)).await;
+    let mut staying = Client::connect(server.addr, PATH).await;
+    staying.joined("held:1").await;
+    // An HTTP connection that was there before.
+    let mut early = Client::tcp(server.addr).await;
+    early.send_raw("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(early.response().await.status, 404);
+
+    server.shut_down();
+    assert_eq!(staying.close_frame().await.0, Some(1012));
+    early.send_raw(handshake(PATH, "")).await;
+    let response = early.response().await;
+    assert_eq!((response.status, &*response.body), (503, "shutting down"));
+    let refused = TcpStream::connect(server.addr).await.map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+
+    staying.answer_close(1012).await;
+    until("its channel holds", || endpoint.pubsub().subscriber_count("go on") == 1).await;
+    endpoint.pubsub().local_broadcast("go on", GoOn);
+    assert_eq!(server.drained().await, Drained { connections: 1, left: 0 });
+}
+
+/// The handshake is half done when the drain begins: the client must not be forgotten.
+#[tokio::test]
+async fn a_client_whose_connect_is_still_asked_when_the_drain_begins_does_not_stay() {
+    let endpoint = endpoint();
+    let mut asked: Subscription<GoOn> = endpoint.pubsub().subscribe("asked");
+    let mut server = Server::start(&endpoint, ending_app(&endpoint)).await;
+    let mut late = Client::tcp(server.addr).await;
+    late.send_raw(handshake(&format!("{PATH}&held=1"), "")).await;
+    soon("connect is asked", asked.recv()).await.unwrap();
+    server.shut_down();
+    until("it drains", || endpoint.is_draining()).await;
+    endpoint.pubsub().local_broadcast("go on", GoOn);
+    let response = late.response().await;
+    if response.status == 101 {
+        assert_eq!(late.close_frame().await.0, Some(1012));
+        late.answer_close(1012).await;
+    } else {
+        assert_eq!(response.status, 503);
+    }
+    assert_eq!(server.drained().await.left, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_never_answers_is_left_at_the_deadline_and_counted() {
+    let (log, _guard) = Log::watch(tracing::Level::INFO);
+    let endpoint = endpoint();
+    let drain = Drain { deadline: Duration::from_millis(300), ..quick_drain() };
+    let server = Server::start_with(&endpoint, app(&endpoint), drain).await;
+    let mut good = Client::connect(server.addr, PATH).await;
+    let mut stubborn = Client::connect(server.addr, PATH).await;
+    stubborn.joined("room:1").await;
+    let good = tokio::spawn(async move {
+        assert_eq!(good.close_frame().await.0, Some(1012));
+        good.answer_close(1012).await;
+    });
+    // It hears the close, and neither answers nor ends.
+    let drained = tokio::spawn(server.drained());
+    assert_eq!(stubborn.close_frame().await.0, Some(1012));
+    assert_eq!(soon("the drain", drained).await.unwrap(), Drained { connections: 2, left: 1 });
+    good.await.unwrap();
+    assert!(log.has(&["INFO", "draining", "connections=2"]), "{:?}", log.lines());
+    assert!(log.has(&["INFO", "drained", "connections=2", "left=1"]), "{:?}", log.lines());
+}
+
+/// A channel that does not end is dropped after its own timeout of 5 s, and the log names it.
+#[tokio::test]
+async fn a_channel_that_never_terminates_is_dropped_after_five_seconds_and_named() {
+    let (log, _guard) = Log::watch(tracing::Level::INFO);
+    let endpoint = endpoint();
+    let patient = Drain { deadline: Duration::from_secs(20), ..quick_drain() };
+    let server = Server::start_with(&endpoint, ending_app(&endpoint), patient).await;
+    let mut client = Client::connect(server.addr, PATH).await;
+    client.joined("stuck").await;
+    let drained = tokio::spawn(server.drained());
+    assert_eq!(client.close_frame().await.0, Some(1012));
+    drop(client);
+    assert_eq!(soon("the drain", drained).await.unwrap(), Drained { connections: 1, left: 0 });
+    assert_eq!(endpoint.channel_count(), 0);
+    let expected = ["ERROR", "channel crashed", "stuck", "terminate", "still running 5s after it was told to end"];
+    assert!(log.has(&expected), "{:?}", log.lines());
+}
+
+#[tokio::test]
+async fn a_drain_of_nobody_is_over_at_once() {
+    let endpoint = endpoint();
+    let drain = Drain { batch_interval: Duration::from_secs(60), ..quick_drain() };
+    let server =
+        Server::start_with(&endpoint, bennu::socket::<Open>("/socket").router(&endpoint).unwrap(), drain).await;
+    assert_eq!(server.drained().await, Drained { connections: 0, left: 0 });
+}
+
+#[tokio::test]
+async fn clients_that_leave_while_the_others_wait_their_turn_do_not_hold_the_drain_up() {
+    let endpoint = endpoint();
+    let drain = Drain { batch_size: 1, batch_interval: Duration::from_millis(100), deadline: Duration::from_secs(20) };
+    let server = Server::start_with(&endpoint, app(&endpoint), drain).await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(Client::connect(server.addr, PATH).await);
+    }
+    until("all are connected", || endpoint.connection_count() == 4).await;
+    let drained = tokio::spawn(server.drained());
+    until("it drains", || endpoint.is_draining()).await;
+    for client in clients {
+        client.reset();
+    }
+    assert_eq!(soon("the drain", drained).await.unwrap(), Drained { connections: 4, left: 0 });
+}

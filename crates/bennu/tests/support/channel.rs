@@ -1,0 +1,94 @@
+//! Sockets and channels to talk to.
+
+use bennu::prelude::*;
+use std::time::Duration;
+
+/// Lets anyone in.
+pub struct Open;
+
+impl Socket for Open {
+    async fn connect(_request: Connect) -> Result<Self, Refusal> {
+        Ok(Open)
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        router
+            .channel::<Room>("room:*")
+            .channel::<SlowJoin>("slow:*")
+            .channel::<Parser>("parser")
+            .channel::<Denied>("denied");
+    }
+}
+
+/// Echoes, broadcasts, crashes.
+pub struct Room;
+
+impl<S: Socket> Channel<S> for Room {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        Ok(Room)
+    }
+
+    async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
+        match event {
+            "echo" => reply_ok(payload),
+            "say" => {
+                ctx.broadcast("said", payload)?;
+                noreply()
+            }
+            "push" => {
+                ctx.push("pushed", payload)?;
+                reply_ok(Payload::empty())
+            }
+            "quiet" => noreply(),
+            // Takes no more mail for a while.
+            "dawdle" => {
+                tokio::time::sleep(Duration::from_millis(payload.get("ms")?.unwrap_or(1000))).await;
+                reply_ok(Payload::empty())
+            }
+            "panic" => panic!("asked to"),
+            _ => unhandled(event),
+        }
+    }
+}
+
+/// Joins after as many milliseconds as its topic says.
+pub struct SlowJoin;
+
+impl<S: Socket> Channel<S> for SlowJoin {
+    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        let ms = topic.trim_start_matches("slow:").parse()?;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        Ok(SlowJoin)
+    }
+
+    async fn handle_in(&mut self, _event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
+        reply_ok(payload)
+    }
+}
+
+/// Parses whatever it gets.
+pub struct Parser;
+
+impl<S: Socket> Channel<S> for Parser {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        Ok(Parser)
+    }
+
+    async fn handle_in(&mut self, _event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
+        let parsed: serde_json::Value = payload.parse()?;
+        reply_ok(json!({ "is_array": parsed.is_array() }))
+    }
+}
+
+pub struct Denied;
+
+impl<S: Socket> Channel<S> for Denied {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        refuse(json!({ "reason": "denied" }))
+    }
+}
+
+/// The application most tests serve.
+pub fn app(endpoint: &Endpoint) -> axum::Router {
+    bennu::socket::<Open>("/socket").router(endpoint).expect("a good mount")
+}

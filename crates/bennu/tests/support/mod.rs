@@ -1,0 +1,110 @@
+//! What the tests share: a server on a free port, sockets and channels to talk to, and a raw client that masks and reads
+//! frames itself, so that it can also break every rule.
+
+// Each test binary uses its own part.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod channel;
+pub mod child;
+pub mod client;
+pub mod watch;
+
+use axum::Router;
+use bennu::token::Secret;
+use bennu::{Drain, Drained, Endpoint};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How long anything that should happen at once may take: debug builds on a busy machine.
+pub const SOON: Duration = Duration::from_secs(30);
+
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Secret::new("a secret of at least twenty bytes for tests").expect("long enough"))
+}
+
+/// Waits for what should happen soon.
+pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(SOON, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what} did not happen within {SOON:?}"),
+    }
+}
+
+/// Waits until something holds that tells nobody.
+pub async fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_within(SOON, what, holds).await;
+}
+
+pub async fn until_within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + limit;
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "{what} did not hold within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A drain that does not dawdle.
+pub fn quick_drain() -> Drain {
+    Drain { batch_size: 10_000, batch_interval: Duration::from_millis(1), deadline: Duration::from_secs(10) }
+}
+
+/// A listener on a free port. `TcpListener::bind` lets 128 connections wait to be accepted; some tests open more at once,
+/// and the kernel lets those that find no place wait for a second.
+pub fn listen() -> TcpListener {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    socket.listen(4096).expect("a listener")
+}
+
+/// As [`listen`], with connections whose kernel takes little at a time from the server.
+pub fn listen_narrow(send_buffer: u32) -> TcpListener {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(send_buffer).expect("a TCP option");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    socket.listen(128).expect("a listener")
+}
+
+/// A running server.
+pub struct Server {
+    pub addr: SocketAddr,
+    shutdown: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Drained>,
+}
+
+impl Server {
+    pub async fn start(endpoint: &Endpoint, app: Router) -> Self {
+        Server::start_with(endpoint, app, quick_drain()).await
+    }
+
+    pub async fn start_with(endpoint: &Endpoint, app: Router, drain: Drain) -> Self {
+        Server::start_on(listen(), endpoint, app, drain)
+    }
+
+    pub fn start_on(listener: TcpListener, endpoint: &Endpoint, app: Router, drain: Drain) -> Self {
+        let addr = listener.local_addr().expect("bound");
+        let (shutdown, signal) = oneshot::channel::<()>();
+        let endpoint = endpoint.clone();
+        let task = tokio::spawn(async move {
+            bennu::serve(listener, app, &endpoint, drain, async {
+                let _ = signal.await;
+            })
+            .await
+        });
+        Server { addr, shutdown: Some(shutdown), task }
+    }
+
+    pub fn shut_down(&mut self) {
+        if let Some(shutdown) = self.shutdown.take() {
+            let _ = shutdown.send(());
+        }
+    }
+
+    pub async fn drained(mut self) -> Drained {
+        self.shut_down();
+        soon("the drain", self.task).await.expect("serving does not panic")
+    }
+}

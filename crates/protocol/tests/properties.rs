@@ -1,0 +1,292 @@
+//! The laws of both serializers: what goes in comes out, and no bytes of a peer's panic.
+
+use bennu_protocol::{
+    DecodeError, EncodeError, Frame, FrameKind, Inbound, Name, Outbound, Payload, Ref, Serializer, Status, event,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Any JSON value, with the numbers and texts that are hard.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        // Quarters: serde_json may miss the last digit of other fractions, which is not our matter here.
+        any::<i32>().prop_map(|quarters| Value::from(f64::from(quarters) / 4.0)),
+        any_text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(any_text(), inner, 0..6).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+/// Any text, and often one that has to be escaped.
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![".{0,20}", "[\\x00-\\x1f\"\\\\/ \u{7f}\u{2028}\u{1f600}]{0,8}", "[a-z0-9:_*-]{0,20}"]
+}
+
+/// A ref as its JSON value.
+fn any_ref() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        2 => Just(Value::Null),
+        6 => any_text().prop_map(Value::from),
+        2 => any::<u64>().prop_map(Value::from),
+        1 => any_json(),
+    ]
+}
+
+/// A topic or an event as its JSON value: nearly always a text.
+fn any_name() -> impl Strategy<Value = Value> {
+    prop_oneof![9 => any_text().prop_map(Value::from), 1 => any_json()]
+}
+
+fn any_status() -> impl Strategy<Value = Status> {
+    prop_oneof![Just(Status::Ok), Just(Status::Error), any_text().prop_map(|word| Status::Other(word.into()))]
+}
+
+/// The text of a value, as JSON that nobody would write but everybody must read.
+fn spelled(value: &Value, odd: bool) -> String {
+    let json = value.to_string();
+    match value {
+        Value::String(text) if odd => {
+            let units = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<String>();
+            format!(" \"{units}\"\t")
+        }
+        _ if odd => format!("\n {json} "),
+        _ => json,
+    }
+}
+
+fn name_value(name: &Name<'_>) -> Value {
+    match name {
+        Name::Text(text) => Value::from(&**text),
+        Name::Json(json) => serde_json::from_str(json).expect("the JSON of a value"),
+    }
+}
+
+/// What a decoded ref stands for, seen in what is sent with it.
+fn ref_value(reference: &Ref) -> Value {
+    let mut frame = Vec::new();
+    let message = Outbound::End { join_ref: reference, topic: "", event: "", payload: &Payload::empty() };
+    Serializer::V2.encode(&message, &mut frame).expect("the ref came in a text frame");
+    serde_json::from_slice::<Value>(&frame).expect("a text frame is JSON")[0].clone()
+}
+
+/// One encoded text frame as JSON.
+fn text_frame(serializer: Serializer, message: &Outbound<'_>) -> Value {
+    let mut frame = Vec::new();
+    assert_eq!(serializer.encode(message, &mut frame), Ok(FrameKind::Text));
+    serde_json::from_slice(&frame).expect("a text frame is JSON")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn v2_text_is_read_part_by_part_however_it_is_spelled(
+        join_ref in any_ref(), reference in any_ref(), topic in any_name(), event in any_name(), payload in any_json(),
+        odd in any::<[bool; 5]>(), extra in prop::collection::vec(any_json(), 0..3),
+    ) {
+        let mut elements: Vec<String> =
+            [&join_ref, &reference, &topic, &event, &payload].iter().zip(odd).map(|(value, odd)| spelled(value, odd)).collect();
+        elements.extend(extra.iter().map(Value::to_string));
+        let text = format!("[{}]", elements.join(","));
+        let inbound = Serializer::V2.decode(Frame::Text(&text)).unwrap();
+        prop_assert_eq!(ref_value(&inbound.join_ref), join_ref);
+        prop_assert_eq!(ref_value(&inbound.reference), reference);
+        prop_assert_eq!(name_value(&inbound.topic), topic);
+        prop_assert_eq!(name_value(&inbound.event), event);
+        prop_assert_eq!(inbound.payload.as_json(), Some(elements[4].trim()), "payloads stay as they are");
+    }
+
+    #[test]
+    fn v1_text_is_read_part_by_part_in_any_order(
+        join_ref in prop::option::of(any_ref()), reference in any_ref(), topic in any_name(), event in any_name(),
+        payload in any_json(), odd in any::<[bool; 5]>(), turn in 0..5usize,
+    ) {
+        let mut fields = vec![
+            format!(r#""topic":{}"#, spelled(&topic, odd[0])),
+            format!(r#" "event" : {}"#, spelled(&event, odd[1])),
+            format!(r#""payload":{}"#, spelled(&payload, odd[2])),
+            format!(r#""ref":{}"#, spelled(&reference, odd[3])),
+            r#""extra":[1]"#.to_owned(),
+        ];
+        fields.extend(join_ref.as_ref().map(|value| format!(r#""join_ref":{}"#, spelled(value, odd[4]))));
+        fields.rotate_left(turn);
+        let text = format!(" {{{}}}\n", fields.join(","));
+        let inbound = Serializer::V1.decode(Frame::Text(&text)).unwrap();
+        prop_assert_eq!(ref_value(&inbound.join_ref), join_ref.unwrap_or(Value::Null));
+        prop_assert_eq!(ref_value(&inbound.reference), reference);
+        prop_assert_eq!(name_value(&inbound.topic), topic);
+        prop_assert_eq!(name_value(&inbound.event), event);
+        prop_assert_eq!(inbound.payload.parse::<Value>().unwrap(), payload);
+        prop_assert_eq!(Serializer::V1.decode(Frame::Binary(text.as_bytes())), Ok(inbound));
+    }
+
+    #[test]
+    fn what_is_sent_to_a_v2_client_has_the_right_parts(
+        join_ref in any_ref(), reference in any_ref(), topic in any_text(), event in any_text(), status in any_status(),
+        response in any_json(),
+    ) {
+        let inbound = json!([join_ref, reference, topic, event, response]).to_string();
+        let Inbound { join_ref: join, reference: own, topic: name, payload, .. } =
+            &Serializer::V2.decode(Frame::Text(&inbound)).unwrap();
+        let reply = Outbound::Reply { join_ref: join, reference: own, topic: name, status: &status, payload };
+        let expected = json!([join_ref, reference, topic, "phx_reply", {"status": status.as_str(), "response": response}]);
+        prop_assert_eq!(text_frame(Serializer::V2, &reply), expected);
+        let push = Outbound::Push { join_ref: join, topic: &topic, event: &event, payload };
+        prop_assert_eq!(text_frame(Serializer::V2, &push), json!([join_ref, null, topic, event, response]));
+        let broadcast = Outbound::Broadcast { topic: &topic, event: &event, payload };
+        prop_assert_eq!(text_frame(Serializer::V2, &broadcast), json!([null, null, topic, event, response]));
+        let end = Outbound::End { join_ref: join, topic: &topic, event: event::CLOSE, payload };
+        prop_assert_eq!(text_frame(Serializer::V2, &end), json!([join_ref, join_ref, topic, "phx_close", response]));
+    }
+
+    #[test]
+    fn what_is_sent_to_a_v1_client_has_the_right_parts(
+        join_ref in any_ref(), reference in any_ref(), topic in any_text(), event in any_text(), status in any_status(),
+        response in any_json(),
+    ) {
+        let inbound = json!([join_ref, reference, topic, event, response]).to_string();
+        let Inbound { join_ref: join, reference: own, topic: name, payload, .. } =
+            &Serializer::V2.decode(Frame::Text(&inbound)).unwrap();
+        let object = |event: &str, payload: Value, reference: &Value| {
+            json!({"topic": topic, "event": event, "payload": payload, "ref": reference})
+        };
+        let reply = Outbound::Reply { join_ref: join, reference: own, topic: name, status: &status, payload };
+        let replied = json!({"status": status.as_str(), "response": response});
+        prop_assert_eq!(text_frame(Serializer::V1, &reply), object("phx_reply", replied, &reference));
+        for message in [
+            Outbound::Push { join_ref: join, topic: &topic, event: &event, payload },
+            Outbound::Broadcast { topic: &topic, event: &event, payload },
+        ] {
+            prop_assert_eq!(text_frame(Serializer::V1, &message), object(&event, response.clone(), &Value::Null));
+        }
+        let end = Outbound::End { join_ref: join, topic: &topic, event: event::ERROR, payload };
+        prop_assert_eq!(text_frame(Serializer::V1, &end), object("phx_error", response.clone(), &join_ref));
+    }
+
+    #[test]
+    fn binary_pushes_are_read_part_by_part_and_a_reply_has_the_same_parts(
+        join_ref in prop::collection::vec(any::<u8>(), 0..256), reference in prop::collection::vec(any::<u8>(), 0..256),
+        topic in "[ -~\u{e9}]{0,120}", event in "[ -~\u{e9}]{0,120}", data in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let parts = [&join_ref[..], &reference, topic.as_bytes(), event.as_bytes()];
+        let mut frame = vec![0];
+        frame.extend(parts.iter().map(|part| part.len() as u8));
+        frame.extend(parts.concat());
+        frame.extend(&data);
+        let inbound = Serializer::V2.decode(Frame::Binary(&frame)).unwrap();
+        prop_assert_eq!(inbound.topic.as_str(), Some(&*topic));
+        prop_assert_eq!(inbound.event.as_str(), Some(&*event));
+        prop_assert_eq!(&inbound.payload.to_binary().unwrap()[..], &data[..]);
+        for (reference, bytes) in [(&inbound.join_ref, &join_ref), (&inbound.reference, &reference)] {
+            prop_assert!(!reference.is_null());
+            prop_assert_eq!(reference.size(), bytes.len());
+        }
+
+        // The event is the status here, so that the reply is the push again, but for its kind.
+        let Inbound { join_ref, reference, topic, payload, .. } = &inbound;
+        let status = &Status::Other(event.into());
+        let mut again = Vec::new();
+        let reply = Outbound::Reply { join_ref, reference, topic, status, payload };
+        prop_assert_eq!(Serializer::V2.encode(&reply, &mut again), Ok(FrameKind::Binary));
+        frame[0] = 1;
+        prop_assert_eq!(again, frame.clone());
+
+        // A frame that ends early says where, and how much it should have had.
+        frame[0] = 0;
+        let header = 5 + frame[1..5].iter().map(|len| usize::from(*len)).sum::<usize>();
+        for cut in 0..header {
+            let error = Serializer::V2.decode(Frame::Binary(&frame[..cut])).unwrap_err();
+            prop_assert!(matches!(error, DecodeError::Truncated { len, needed, .. } if len == cut && needed <= header), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        for serializer in Serializer::ALL {
+            let _ = serializer.decode(Frame::Binary(&bytes));
+            let _ = serializer.decode(Frame::Text(&String::from_utf8_lossy(&bytes)));
+        }
+    }
+
+    #[test]
+    fn no_text_that_looks_like_json_panics(text in r#"[\[\]{}",:0-9a-z\\ \.\-+eE]{0,60}"#, cut in 0..40usize) {
+        let message = r#"["1","2","room:1","event",{"a":[1,"\u00e9\ud83d\ude00"]}]"#;
+        for text in [text.clone(), format!("[{text}]"), format!("{}{text}{}", &message[..cut], &message[cut..])] {
+            for serializer in Serializer::ALL {
+                let _ = serializer.decode(Frame::Text(&text));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_binary_message_that_is_too_long_is_an_error_that_names_it() {
+    let long = "x".repeat(256);
+    let (long_ref, short, payload) = (Ref::text(&*long), Ref::text("1"), Payload::binary(vec![1]));
+    let (name, status) = (Name::from("t"), Status::Other(long.clone().into()));
+    let reply =
+        |join_ref, reference, topic, status| Outbound::Reply { join_ref, reference, topic, status, payload: &payload };
+    let long_name = Name::from(&*long);
+    for (message, part) in [
+        (reply(&long_ref, &short, &name, &Status::Ok), "join ref"),
+        (reply(&short, &long_ref, &name, &Status::Ok), "ref"),
+        (reply(&short, &short, &long_name, &Status::Ok), "topic"),
+        (reply(&short, &short, &name, &status), "status"),
+        (Outbound::Push { join_ref: &short, topic: "t", event: &long, payload: &payload }, "event"),
+        (Outbound::Broadcast { topic: &long, event: "e", payload: &payload }, "topic"),
+    ] {
+        let error = Serializer::V2.encode(&message, &mut Vec::new()).unwrap_err();
+        assert_eq!(error, EncodeError::TooLong { part, len: 256 });
+        assert_eq!(error.to_string(), format!("the {part} of a binary message is 256 bytes long, the limit is 255"));
+    }
+}
+
+#[test]
+fn bytes_cannot_be_sent_to_a_v1_client() {
+    let message = Outbound::Broadcast { topic: "t", event: "e", payload: &Payload::binary(vec![1, 2, 3]) };
+    let error = Serializer::V1.encode(&message, &mut Vec::new()).unwrap_err();
+    assert_eq!(error.to_string(), "a binary payload of 3 bytes cannot be sent to a V1 client");
+}
+
+#[test]
+fn a_ref_that_is_not_utf8_cannot_stand_in_text() {
+    let inbound = Serializer::V2.decode(Frame::Binary(b"\x00\x02\x01\x01\x01\xff\xfe2te")).unwrap();
+    let payload = &Payload::empty();
+    for serializer in Serializer::ALL {
+        let end = Outbound::End { join_ref: &inbound.join_ref, topic: "t", event: "e", payload };
+        assert_eq!(serializer.encode(&end, &mut Vec::new()), Err(EncodeError::RefNotUtf8 { len: 2 }));
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_json_is_an_error_where_it_is_sent() {
+    let payload = &Payload::json(&std::collections::BTreeMap::from([((1, 2), 3)]));
+    for serializer in Serializer::ALL {
+        let error =
+            serializer.encode(&Outbound::Broadcast { topic: "t", event: "e", payload }, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "payload cannot be written as JSON: key must be a string");
+    }
+}
+
+#[test]
+fn a_message_nested_a_hundred_thousand_deep_is_read_and_written() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let text = format!(r#"["1",{deep},"t","e",{deep},{deep}]"#);
+    let inbound = Serializer::V2.decode(Frame::Text(&text)).unwrap();
+    assert_eq!((inbound.payload.as_json(), inbound.reference.size()), (Some(&*deep), 200_000));
+    let text = format!(r#"{{"topic":"t","event":"e","ref":1,"payload":{deep},"extra":{deep}}}"#);
+    let inbound = Serializer::V1.decode(Frame::Text(&text)).unwrap();
+    let mut frame = Vec::new();
+    Serializer::V1
+        .encode(&Outbound::Broadcast { topic: "t", event: "e", payload: &inbound.payload }, &mut frame)
+        .unwrap();
+    assert_eq!(frame.len(), deep.len() + r#"{"topic":"t","event":"e","payload":,"ref":null}"#.len());
+}

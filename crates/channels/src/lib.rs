@@ -46,7 +46,7 @@ pub use encoding::{Encoding, Framing};
 pub use endpoint::{Endpoint, EndpointBuilder};
 pub use info::{ChannelGone, ChannelRef};
 pub use mount::{NotConnected, SocketMount};
-pub use outbox::{Drainer, Outbox};
+pub use outbox::{Drainer, Outbox, Taken};
 pub use outcome::{
     Crash, Flow, Handled, JoinError, Outcome, Reply, Step, StopReason, noreply, refuse, reply, reply_error, reply_ok,
     stop, stop_with, unhandled,

@@ -22,6 +22,17 @@ pub trait Drainer: Send + Sync {
     }
 }
 
+/// What [`Outbox::take`] has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// More frames wait.
+    Some,
+    /// Nothing waits.
+    All,
+    /// Nothing waits and nothing will come: the connection shall end.
+    Last(Close),
+}
+
 /// Frames on their way to one client.
 pub struct Outbox {
     state: Mutex<State>,
@@ -117,30 +128,33 @@ impl Outbox {
 
     /// Takes up to `max` frames for writing, appending them to `frames`.
     ///
-    /// Returns the close reason when the queue is drained and the connection shall end. Until a call has taken
-    /// nothing, the drainer is not told again.
-    pub fn take(&self, frames: &mut Vec<Bytes>, max: usize) -> Option<Close> {
+    /// Once a call has answered [`Taken::All`], the drainer is told of what comes next.
+    pub fn take(&self, frames: &mut Vec<Bytes>, max: usize) -> Taken {
         let mut state = self.state.lock();
-        let Some(first) = state.first.take() else {
-            state.signalled = false;
-            let reason = state.close.take();
-            state.finished |= reason.is_some();
-            return reason.map(|reason| *reason);
-        };
-        let mut taken = first.len();
-        frames.push(first);
-        if !state.rest.is_empty() {
-            let count = state.rest.len().min(max - 1);
-            taken += state.rest.iter().take(count).map(Bytes::len).sum::<usize>();
-            frames.extend(state.rest.drain(..count));
-            state.first = state.rest.pop_front();
-            if state.first.is_none() {
-                // An idle connection holds no queue.
-                state.rest = VecDeque::new();
+        if let Some(first) = state.first.take() {
+            let mut taken = first.len();
+            frames.push(first);
+            if !state.rest.is_empty() {
+                let count = state.rest.len().min(max - 1);
+                taken += state.rest.iter().take(count).map(Bytes::len).sum::<usize>();
+                frames.extend(state.rest.drain(..count));
+                state.first = state.rest.pop_front();
             }
+            state.bytes -= taken;
         }
-        state.bytes -= taken;
-        None
+        if state.first.is_some() {
+            return Taken::Some;
+        }
+        // An idle connection holds no queue.
+        state.rest = VecDeque::new();
+        state.signalled = false;
+        match state.close.take() {
+            Some(reason) => {
+                state.finished = true;
+                Taken::Last(*reason)
+            }
+            None => Taken::All,
+        }
     }
 
     /// Drops what waits and takes nothing more: the transport is gone.
@@ -181,10 +195,10 @@ mod tests {
     fn drain(outbox: &Outbox) -> (Vec<Bytes>, Option<Close>) {
         let mut frames = Vec::new();
         loop {
-            let before = frames.len();
-            let close = outbox.take(&mut frames, 64);
-            if frames.len() == before {
-                return (frames, close);
+            match outbox.take(&mut frames, 64) {
+                Taken::Some => {}
+                Taken::All => return (frames, None),
+                Taken::Last(close) => return (frames, Some(close)),
             }
         }
     }

@@ -8,7 +8,7 @@
 use super::flush::Queue;
 use super::stream::Writer;
 use bennu_channels::protocol::Close;
-use bennu_channels::{Connection, Drainer};
+use bennu_channels::{Connection, Drainer, Taken};
 use bennu_websocket::{CloseCode, encode};
 use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
@@ -127,9 +127,16 @@ impl Link {
         let Some(connection) = state.connection.upgrade() else { return };
         FRAMES.with_borrow_mut(|frames| {
             frames.append(&mut state.unwritten);
+            let mut more = true;
             while state.is_writable() {
-                if frames.is_empty() && !state.refill(&connection, frames, self) {
-                    break;
+                if frames.is_empty() {
+                    if !more {
+                        break;
+                    }
+                    more = state.refill(&connection, frames, self);
+                    if frames.is_empty() {
+                        continue;
+                    }
                 }
                 match state.write(self, frames) {
                     Poll::Ready(true) => {}
@@ -142,7 +149,7 @@ impl Link {
             }
             if !frames.is_empty() {
                 // Most links have nothing left over and hold no buffer.
-                state.unwritten.extend(frames.drain(..));
+                state.unwritten.append(frames);
             }
         });
     }
@@ -178,7 +185,7 @@ impl Wake for Link {
 }
 
 impl State {
-    /// Takes what waits, the close frame last. `false` when there is nothing to write.
+    /// Takes what waits, the close frame last; `false` when nothing more is there to take.
     fn refill(&mut self, connection: &Connection, frames: &mut Vec<Bytes>, link: &Link) -> bool {
         if self.close_frame_queued {
             if let Phase::Closing(reason) = &self.phase {
@@ -187,12 +194,16 @@ impl State {
             }
             return false;
         }
-        if let Some(reason) = connection.outbox().take(frames, MAX_SLICES) {
-            frames.push(encode::close_frame(reason.code().map(CloseCode), &reason.reason()));
-            self.close_frame_queued = true;
-            self.enter(Phase::Closing(reason), link);
+        match connection.outbox().take(frames, MAX_SLICES) {
+            Taken::Some => true,
+            Taken::All => false,
+            Taken::Last(reason) => {
+                frames.push(encode::close_frame(reason.code().map(CloseCode), &reason.reason()));
+                self.close_frame_queued = true;
+                self.enter(Phase::Closing(reason), link);
+                true
+            }
         }
-        !frames.is_empty()
     }
 
     /// The socket takes no more for now. If the connection shall end, the driver must know: it sets the deadline.

@@ -3,7 +3,7 @@
 use bennu_channels::protocol::{Close, Frame, FrameKind, Serializer};
 use bennu_channels::token::Secret;
 use bennu_channels::{
-    Connect, ConnectInfo, Connection, Drainer, Encoding, Endpoint, Framing, Limits, Params, Socket, SocketMount,
+    Connect, ConnectInfo, Connection, Drainer, Encoding, Endpoint, Framing, Limits, Params, Socket, SocketMount, Taken,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -212,12 +212,13 @@ impl Client {
     fn drain(&mut self) {
         let mut frames = Vec::new();
         loop {
-            let before = frames.len();
-            if let Some(close) = self.connection.outbox().take(&mut frames, 16) {
-                self.closed = Some(close);
-            }
-            if frames.len() == before {
-                break;
+            match self.connection.outbox().take(&mut frames, 16) {
+                Taken::Some => {}
+                Taken::All => break,
+                Taken::Last(close) => {
+                    self.closed = Some(close);
+                    break;
+                }
             }
         }
         self.arrived.extend(frames);

@@ -67,7 +67,11 @@ impl CheckOrigin {
         match &self.0 {
             Check::Any => true,
             Check::SameHost => own_host(headers).is_some_and(|own| own.eq_ignore_ascii_case(host)),
-            Check::List(list) => list.iter().any(|allowed| allowed.matches(scheme, host, origin.port_u16())),
+            Check::List(list) => {
+                // Browsers write both small; whoever wrote the list may not have.
+                let (scheme, host) = (scheme.to_ascii_lowercase(), host.to_ascii_lowercase());
+                list.iter().any(|allowed| allowed.matches(&scheme, &host, origin.port_u16()))
+            }
             Check::Function(check) => check(&origin),
         }
     }
@@ -97,7 +101,7 @@ impl Allowed {
         let (scheme, rest) = entry.split_once("//").ok_or_else(fail)?;
         let scheme = match scheme {
             "" => None,
-            _ => Some(scheme.strip_suffix(':').ok_or_else(fail)?.to_owned()),
+            _ => Some(scheme.strip_suffix(':').ok_or_else(fail)?.to_ascii_lowercase()),
         };
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().map_err(|_| fail())?)),
@@ -106,7 +110,7 @@ impl Allowed {
         if host.is_empty() || host.contains(['/', '?', '#']) {
             return Err(fail());
         }
-        Ok(Allowed { scheme, host: host.to_owned(), port })
+        Ok(Allowed { scheme, host: host.to_ascii_lowercase(), port })
     }
 
     fn matches(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
@@ -185,6 +189,15 @@ mod tests {
         {
             assert!(!allows(&check, bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn capitals_are_no_difference() {
+        let check = CheckOrigin::list(["HTTPS://App.Test", "//*.Wild.test"]).unwrap();
+        for origin in ["https://app.test", "https://APP.test", "http://a.wild.TEST"] {
+            assert!(allows(&check, origin), "{origin}");
+        }
+        assert!(allows(&CheckOrigin::default(), "http://APP.test"));
     }
 
     #[test]

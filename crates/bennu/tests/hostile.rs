@@ -12,11 +12,11 @@ use serde_json::Value;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use support::channel::{Open, app};
+use support::channel::{Open, Room, app};
 use support::child::{MIB, ServerProcess, Stats, serve_if_asked};
 use support::client::{CLOSE, Client, MASK, PONG, handshake};
 use support::watch::{Log, Metrics};
-use support::{Server, endpoint, soon, until};
+use support::{Server, endpoint, soon, until, until_within};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
@@ -663,6 +663,53 @@ async fn a_client_that_never_answers_our_close_is_left_after_five_seconds() {
     assert_eq!(told.ended().await + broken.ended().await, 0);
     assert_eq!(draining.await.unwrap().left, 0);
     drop(server);
+}
+
+/// A user who was thrown out must not go on talking because its client ignores the close frame.
+#[tokio::test]
+async fn nothing_that_a_client_sends_after_our_close_is_heard() {
+    struct Named;
+    impl Socket for Named {
+        async fn connect(_: Connect) -> Result<Self, Refusal> {
+            Ok(Named)
+        }
+        fn id(&self) -> Option<String> {
+            Some("named".to_owned())
+        }
+        fn channels(router: &mut ChannelRouter<Self>) {
+            router.channel::<Room>("room:*");
+        }
+    }
+    let endpoint = endpoint();
+    let named = bennu::socket::<Named>("/named").router(&endpoint).unwrap();
+    let server = Server::start(&endpoint, app(&endpoint).merge(named)).await;
+    let mut listener = Client::connect(server.addr, PATH).await;
+    listener.joined("room:1").await;
+    let mut banned = Client::connect(server.addr, "/named/websocket?vsn=2.0.0").await;
+    banned.joined("room:1").await;
+    endpoint.disconnect("named").unwrap();
+    assert_eq!(banned.close_frame().await.0, Some(1001));
+    let words = text_frame(&json!(["1", "2", "room:1", "say", { "from": "banned" }]));
+    let answer = encode::masked_frame(Opcode::Close, &1001u16.to_be_bytes(), MASK);
+    let _ = banned.try_send_raw([words, answer].concat()).await;
+    // The stream ends after all of that has been read.
+    banned.ended().await;
+    drop(banned);
+    until("it has gone", || endpoint.connection_count() == 1).await;
+    listener.send(json!(["1", "3", "room:1", "say", { "from": "listener" }])).await;
+    assert_eq!(listener.receive().await[4]["from"], "listener");
+}
+
+#[tokio::test]
+async fn a_client_that_has_closed_has_left_its_channels_although_it_keeps_the_stream_open() {
+    let endpoint = endpoint();
+    let server = Server::start(&endpoint, app(&endpoint)).await;
+    let mut client = Client::connect(server.addr, PATH).await;
+    client.joined("room:1").await;
+    client.send_raw(encode::masked_frame(Opcode::Close, &1000u16.to_be_bytes(), MASK)).await;
+    assert_eq!(client.close_frame().await.0, Some(1000));
+    until_within(CLOSE_TIMEOUT / 2, "its channel has ended", || endpoint.channel_count() == 0).await;
+    drop(client);
 }
 
 /// The timer of the closing must not wait for a pause in what the client sends.

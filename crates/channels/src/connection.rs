@@ -81,12 +81,8 @@ impl Connected {
         }
         *connection.registration.lock() = Some(connection.endpoint.register(Arc::downgrade(&connection)));
         if connection.endpoint.is_draining() {
-            // It was accepted before the drain began, and may have registered after that took its list.
-            connection.outbox.close(Close::Restart);
-        }
-        if connection.endpoint.is_draining() {
             // It came too late for the drain's list.
-            connection.outbox.close(Close::Restart);
+            connection.close(Close::Restart);
         }
         drop(upgrading);
         connection
@@ -127,7 +123,14 @@ impl Connection {
         &self.outbox
     }
 
-    /// The transport is gone: every channel ends, and nothing is sent any more.
+    /// Ends the connection: every channel ends now, and what still comes from the client is not heard; what has been
+    /// said to it is written, and then the reason.
+    pub fn close(&self, reason: Close) {
+        self.outbox.close(reason);
+        self.step(Session::close);
+    }
+
+    /// The transport is gone.
     pub fn finish(&self) {
         self.outbox.finish();
         *self.identity.lock() = None;
@@ -219,7 +222,7 @@ impl Sink for Disconnector {
     fn deliver(&self, delivery: &Delivery) {
         let is_disconnect = delivery.downcast_ref::<Broadcast>().is_some_and(|sent| sent.event() == event::DISCONNECT);
         if is_disconnect && let Some(connection) = self.0.upgrade() {
-            connection.outbox.close(Close::Disconnected);
+            connection.close(Close::Disconnected);
         }
     }
 }

@@ -46,7 +46,7 @@ impl Drain {
                 break;
             }
             for connection in batch.iter().filter_map(std::sync::Weak::upgrade) {
-                connection.outbox().close(Close::Restart);
+                connection.close(Close::Restart);
                 metrics::counter!("bennu.drain.connections").increment(1);
                 told += 1;
             }

@@ -22,6 +22,13 @@ pub trait Drainer: Send + Sync {
     }
 }
 
+/// What a waiting frame costs besides its bytes: small frames must not be free.
+const OVERHEAD: usize = 64;
+
+fn cost(frame: &Bytes) -> usize {
+    frame.len() + OVERHEAD
+}
+
 /// What [`Outbox::take`] has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
@@ -37,7 +44,7 @@ pub enum Taken {
 pub struct Outbox {
     state: Mutex<State>,
     drainer: Arc<dyn Drainer>,
-    /// Bytes that may wait; a single frame may be larger, so that it can be sent at all.
+    /// Bytes that may wait, each frame with its [`OVERHEAD`]; a single frame may be larger, so that it can be sent at all.
     limit: usize,
 }
 
@@ -93,7 +100,7 @@ impl Outbox {
         if state.close.is_some() || state.finished {
             return false;
         }
-        let waiting = state.bytes + frame.len();
+        let waiting = state.bytes + cost(&frame);
         if waiting > self.limit && state.first.is_some() {
             metrics::counter!("bennu.socket.slow_clients").increment(1);
             state.forget();
@@ -132,11 +139,11 @@ impl Outbox {
     pub fn take(&self, frames: &mut Vec<Bytes>, max: usize) -> Taken {
         let mut state = self.state.lock();
         if let Some(first) = state.first.take() {
-            let mut taken = first.len();
+            let mut taken = cost(&first);
             frames.push(first);
             if !state.rest.is_empty() {
                 let count = state.rest.len().min(max - 1);
-                taken += state.rest.iter().take(count).map(Bytes::len).sum::<usize>();
+                taken += state.rest.iter().take(count).map(cost).sum::<usize>();
                 frames.extend(state.rest.drain(..count));
                 state.first = state.rest.pop_front();
             }
@@ -205,7 +212,7 @@ mod tests {
 
     #[test]
     fn frames_come_out_in_order_and_many_pushes_wake_once() {
-        let (outbox, wakes) = outbox(1000);
+        let (outbox, wakes) = outbox(10_000);
         for n in 0..100u8 {
             outbox.push(Bytes::copy_from_slice(&[n]));
         }
@@ -230,11 +237,11 @@ mod tests {
 
     #[test]
     fn past_the_limit_the_client_is_too_slow_and_what_waited_is_dropped() {
-        let (outbox, _) = outbox(10);
+        let (outbox, _) = outbox(100);
         outbox.push(Bytes::from_static(b"12345678"));
         outbox.push(Bytes::from_static(b"345"));
         outbox.push(Bytes::from_static(b"later"));
-        assert_eq!(drain(&outbox), (vec![], Some(Close::TooSlow { waiting: 11, limit: 10 })));
+        assert_eq!(drain(&outbox), (vec![], Some(Close::TooSlow { waiting: 139, limit: 100 })));
     }
 
     #[test]

@@ -170,6 +170,9 @@ impl<H: Clone> Session<H> {
             // A transport may hear of the end of its client later than we do; a channel started now would never end.
             return Actions::new();
         }
+        if self.closed {
+            return Actions::new();
+        }
         let (Some(topic), event) = (message.topic.as_str(), message.event.as_str()) else {
             return smallvec![unmatched(message.reference, message.topic.into_owned())];
         };
@@ -328,7 +331,9 @@ impl<H: Clone> Session<H> {
 
     /// The connection is gone: every channel is told, and nothing is sent any more.
     pub(crate) fn close(&mut self) -> Actions<H> {
-        self.closed = true;
+        if std::mem::replace(&mut self.closed, true) {
+            return Actions::new();
+        }
         self.channels
             .iter_mut()
             .map(|entry| {

@@ -22,6 +22,10 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How long a peer may take to answer a close frame, and then to end the stream.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Reads before the timer and other tasks get their turn: a client that never pauses must not outrun either. Far fewer
+/// than the 128 operations that tokio grants a task, past which a timer does not fire.
+const READS_A_TURN: u32 = 16;
+
 /// What the handshake settled.
 pub(crate) struct Agreed {
     pub(crate) serializer: Serializer,
@@ -106,7 +110,7 @@ impl Future for Driver {
         if !std::mem::replace(&mut driver.registered, true) {
             driver.link.set_driver(cx.waker());
         }
-        loop {
+        for turn in 1.. {
             if driver.stage != Stage::Lingering && !driver.link.is_open() && driver.follow() {
                 return Poll::Ready(());
             }
@@ -117,6 +121,10 @@ impl Future for Driver {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(()),
                 Poll::Pending => break,
+            }
+            if turn == READS_A_TURN {
+                cx.waker().wake_by_ref();
+                break;
             }
         }
         driver.poll_timer(cx)
@@ -150,7 +158,7 @@ impl Driver {
             } else {
                 self.stage = Stage::Closing;
                 self.timer.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
-                self.connection.outbox().close(Close::IdleTimeout(self.idle_timeout));
+                self.connection.close(Close::IdleTimeout(self.idle_timeout));
             }
         }
         Poll::Pending
@@ -202,7 +210,7 @@ impl Driver {
             };
             if let Some(close) = close {
                 self.deaf = true;
-                connection.outbox().close(close);
+                connection.close(close);
             }
         }
     }

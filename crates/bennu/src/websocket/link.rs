@@ -147,11 +147,18 @@ impl Link {
                     }
                 }
             }
-            if !frames.is_empty() {
+            if frames.is_empty() {
+                state.flush(self);
+            } else {
                 // Most links have nothing left over and hold no buffer.
                 state.unwritten.append(frames);
             }
         });
+    }
+
+    /// Needed only where the socket is full, which it rarely is.
+    fn waker(&self) -> Waker {
+        self.myself.upgrade().map_or_else(|| Waker::noop().clone(), Waker::from)
     }
 
     fn enqueue(self: Arc<Self>) {
@@ -218,6 +225,15 @@ impl State {
         }
     }
 
+    /// TLS may keep a part of what it took: then the socket is full, and its waker drains this link again.
+    fn flush(&mut self, link: &Link) {
+        if let Some(writer) = &mut self.writer
+            && let Poll::Ready(Err(_)) = writer.poll_flush(|| link.waker())
+        {
+            self.enter(Phase::Failed, link);
+        }
+    }
+
     fn is_writable(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Closing(_))
     }
@@ -225,12 +241,10 @@ impl State {
     /// Writes frames and drops what is written; `false` when the socket is broken.
     fn write(&mut self, link: &Link, frames: &mut Vec<Bytes>) -> Poll<bool> {
         let Some(writer) = &mut self.writer else { return Poll::Ready(false) };
-        // The waker is needed only where the socket is full, which it rarely is.
-        let waker = || link.myself.upgrade().map_or_else(|| Waker::noop().clone(), Waker::from);
         let written = {
             let slices: SmallVec<[IoSlice<'_>; 8]> =
                 frames.iter().take(MAX_SLICES).map(|frame| IoSlice::new(frame)).collect();
-            writer.poll_write(waker, &slices)
+            writer.poll_write(|| link.waker(), &slices)
         };
         match std::task::ready!(written) {
             Ok(0) | Err(_) => Poll::Ready(false),

@@ -66,16 +66,15 @@ impl Writer {
                     written => Poll::Ready(written),
                 }
             }
-            Writer::Other(half) => {
-                let waker = waker();
-                let cx = &mut Context::from_waker(&waker);
-                let written = std::task::ready!(Pin::new(&mut *half).poll_write_vectored(cx, slices))?;
-                // TLS keeps records back until it is flushed.
-                match Pin::new(half).poll_flush(cx) {
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                    _ => Poll::Ready(Ok(written)),
-                }
-            }
+            Writer::Other(half) => Pin::new(half).poll_write_vectored(&mut Context::from_waker(&waker()), slices),
+        }
+    }
+
+    /// Hands over what TLS still keeps of earlier writes; when it cannot, the waker is told once that changes.
+    pub(crate) fn poll_flush(&mut self, waker: impl FnOnce() -> Waker) -> Poll<io::Result<()>> {
+        match self {
+            Writer::Tcp(_) => Poll::Ready(Ok(())),
+            Writer::Other(half) => Pin::new(half).poll_flush(&mut Context::from_waker(&waker())),
         }
     }
 

@@ -270,3 +270,13 @@ async fn a_terminate_that_is_stuck_is_dropped_after_the_shutdown_timeout() {
     assert!(left.elapsed() < SHUTDOWN_TIMEOUT + Duration::from_secs(1), "{:?}", left.elapsed());
     assert_eq!(notes(), ["room:1 terminates: Left"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_terminate_that_is_stuck_in_a_channel_that_stopped_by_itself_is_dropped_too() {
+    let mut client = connect::<TestSocket>().await;
+    client.join_with(ROOM, "1", json!({ "slow_terminate": 3600 })).await;
+    let stopped = Instant::now();
+    client.send(json!(["1", "2", ROOM, "stop_normal", {}]));
+    client.expect([terminating("1"), phx_error("1", ROOM)]).await;
+    assert!(stopped.elapsed() < SHUTDOWN_TIMEOUT + Duration::from_secs(1), "{:?}", stopped.elapsed());
+}

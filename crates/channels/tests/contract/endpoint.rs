@@ -222,6 +222,17 @@ async fn connections_that_close_with_their_channels_joined_leave_nothing_behind(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_somebody_still_refers_to_has_given_everything_back_when_it_has_closed() {
+    let endpoint = endpoint();
+    let mut client = named(&endpoint, "1").await;
+    client.join("room:1", "1").await;
+    let _kept = client.connection().clone();
+    client.hang_up();
+    rest().await;
+    assert_eq!((endpoint.connection_count(), endpoint.channel_count(), endpoint.pubsub().topic_count()), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_join_that_arrives_after_the_connection_has_closed_starts_nothing() {
     let endpoint = endpoint();
     let client = connect_to::<TestSocket>(&endpoint).await;
@@ -292,8 +303,10 @@ async fn a_drain_tells_connections_in_batches_with_a_pause_between() {
     let endpoint = endpoint();
     transports(clients(&endpoint, 7).await);
     assert!(!endpoint.is_draining());
+    let started = Instant::now();
     let drained = drain(3).run(&endpoint).await;
     assert_eq!(drained, Drained { connections: 7, left: 0 });
+    assert_eq!(started.elapsed().as_secs(), 4, "done when the last has gone");
     assert!(endpoint.is_draining());
     assert_eq!(notes(), ["0 s", "0 s", "0 s", "2 s", "2 s", "2 s", "4 s"]);
 }
@@ -308,7 +321,8 @@ async fn a_drain_waits_for_every_channel_to_have_terminated() {
     let started = Instant::now();
     assert_eq!(drain(10).run(&endpoint).await, Drained { connections: 2, left: 0 });
     assert_eq!(started.elapsed().as_secs(), 3);
-    assert_eq!(notes(), ["0 s", "0 s", "room:1 terminated", "room:slow terminated"]);
+    // Channels end as soon as their connection is told to, not when it has gone.
+    assert_eq!(notes(), ["room:1 terminated", "0 s", "0 s", "room:slow terminated"]);
     assert_eq!(endpoint.channel_count(), 0);
 }
 
@@ -356,6 +370,20 @@ async fn a_client_that_was_connecting_when_the_drain_began_is_told_as_soon_as_it
     let mut late = late.await.unwrap();
     assert_eq!(late.closed().await, Close::Restart);
     draining.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_a_client_that_is_connecting_and_no_longer_when_that_comes_to_nothing() {
+    let endpoint = endpoint();
+    let mount = SocketMount::new::<Named>(endpoint.clone(), Limits::default()).unwrap();
+    let params = [("id", "late")].into_iter().collect();
+    let request = Connect { params, info: Default::default(), endpoint: endpoint.clone() };
+    let connecting = tokio::spawn(async move { mount.connect(request).await.map(drop) });
+    rest().await;
+    let started = Instant::now();
+    assert_eq!(drain(10).run(&endpoint).await, Drained { connections: 0, left: 0 });
+    assert_eq!(started.elapsed().as_millis(), 999, "it took a second, of which one millisecond had passed");
+    assert!(connecting.await.unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]

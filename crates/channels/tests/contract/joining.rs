@@ -200,6 +200,7 @@ async fn past_the_mailbox_limit_what_waits_is_dropped_and_the_channel_crashes_wi
 #[tokio::test(start_paused = true)]
 async fn long_events_and_refs_count_towards_the_mailbox_limit() {
     for (reference, event) in [("1".to_owned(), "e".repeat(2000)), ("1".repeat(2000), "e".to_owned())] {
+        let log = Log::capture();
         let mut connecting = Connecting::to(&endpoint());
         connecting.limits = Limits { mailbox_bytes: 10_000, ..Limits::default() };
         let mut client = connecting.open::<TestSocket>().await;
@@ -208,6 +209,7 @@ async fn long_events_and_refs_count_towards_the_mailbox_limit() {
             client.send(json!(["1", reference, SLOW, event, {}]));
         }
         client.expect([ok("1", "1", SLOW, json!({})), phx_error("1", SLOW)]).await;
+        assert!(log.of("ERROR")[0].contains("callback=mailbox why=\"mailbox full: "), "{:?}", log.lines());
     }
 }
 

@@ -248,5 +248,5 @@ async fn slow_clients_broadcasts_that_are_skipped_and_drained_connections_are_co
     metrics.expect([standing[0], standing[1], ("bennu.socket.slow_clients{}", 1.0)]);
     let drain = Drain { deadline: Duration::from_secs(1), ..Drain::default() };
     drain.run(&endpoint).await;
-    metrics.expect([standing[0], ("bennu.drain.connections{}", 1.0), standing[1]]);
+    metrics.expect([("bennu.drain.connections{}", 1.0), standing[1]]);
 }

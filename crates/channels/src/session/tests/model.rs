@@ -95,8 +95,12 @@ impl World {
             Op::Say { topic, age } => self.receive(topic, "hello", self.join_ref(topic, age)),
             Op::Proceed { channel, well } => self.proceed(channel, well),
             Op::Close => {
-                self.closed = true;
+                let again = std::mem::replace(&mut self.closed, true);
                 let actions = self.session.close();
+                if again {
+                    assert!(actions.is_empty(), "a connection is closed once");
+                    return;
+                }
                 assert!(actions.iter().all(|action| matches!(action, Action::Stop(_, End::Closed))));
                 let told: BTreeSet<_> = actions.iter().map(|action| channel_of(action).unwrap()).collect();
                 assert_eq!(told, self.live().collect(), "every live channel is told, and no other");

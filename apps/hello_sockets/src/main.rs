@@ -4,6 +4,10 @@ use clap::Parser;
 use hello_sockets::command::{self, CommandLine};
 use std::process::ExitCode;
 
+/// Channels are many small objects that come and go together: this allocator gives their memory back.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match command::run(CommandLine::parse()).await {

@@ -84,14 +84,14 @@ async fn handshake(
     let serializer = negotiate_version(&params, options)?;
     let key = check_headers(request.headers()).map_err(IntoResponse::into_response)?;
     let extension = options.compress.then(|| negotiate_extension(request.headers())).flatten();
-    let connected = connect(&mount, params, &mut request, offered.auth_token).await?;
-    // The drain tells those that are connected when it begins; `connect` may have taken its time.
-    refuse_when_draining(&mount)?;
-
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
         Refused::new(StatusCode::UPGRADE_REQUIRED, "this connection cannot be upgraded: HTTP/1.1 is needed")
             .into_response()
     })?;
+    let connected = connect(&mount, params, &mut request, offered.auth_token).await?;
+    // The drain tells those that are connected when it begins; `connect` may have taken its time.
+    refuse_when_draining(&mount)?;
+
     let response = switching_protocols(&key, extension.as_ref());
     let agreed =
         Agreed { serializer, extension, max_frame_size: options.max_frame_size, idle_timeout: options.timeout };

@@ -98,7 +98,8 @@ async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Joi
     let Join { id, reference, params, .. } = &*join;
     let started = Instant::now();
     let mut ctx = ChannelContext::new(slot.clone(), &join);
-    let joined = supervise(&slot, async { C::join(&id.topic, params.clone(), &mut ctx).await }.boxed()).await;
+    let joining = async { C::join(&id.topic, params.clone(), &mut ctx).await };
+    let joined = supervise(&slot, joining.instrument(slot.instruments.join_span(&id.topic)).boxed()).await;
     let (response, result) = match joined {
         Ok(Ok(channel)) => {
             // Subscribed before the client knows: from the reply on, it misses nothing.

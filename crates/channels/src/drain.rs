@@ -35,6 +35,7 @@ impl Drain {
     /// Closes every connection with code 1012 and waits until all have gone and all channels have terminated.
     ///
     /// From now on [`Endpoint::is_draining`] holds. A later call drains what has come meanwhile.
+    #[tracing::instrument(name = "drain", level = "info", skip_all)]
     pub async fn run(&self, endpoint: &Endpoint) -> Drained {
         endpoint.start_draining();
         let deadline = Instant::now() + self.deadline;

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// A mounted socket. Cloning is cheap.
 #[derive(Clone)]
@@ -73,7 +74,8 @@ impl<S: Socket> Connector for Typed<S> {
         async move {
             let started = Instant::now();
             let (params, endpoint) = (request.params.clone(), request.endpoint.clone());
-            let connecting = async { S::connect(request).await.map(|socket| (socket.id(), socket)) };
+            let span = tracing::info_span!("connect", socket = telemetry::short_name::<S>());
+            let connecting = async { S::connect(request).await.map(|socket| (socket.id(), socket)) }.instrument(span);
             let connected = AssertUnwindSafe(connecting).catch_unwind().await.map_err(|_| {
                 telemetry::connect_crashed::<S>("see the panic's own message above");
                 NotConnected::Crashed

@@ -14,8 +14,10 @@
 //! | `bennu.broadcast.unencodable` | counter | broadcasts that some version cannot carry | |
 //! | `bennu.drain.connections` | counter | connections told to go elsewhere | |
 //!
-//! Labels are type names of the application, so their values are bounded. Levels: connect and join at info, messages at
-//! debug, pushes at trace, crashes at error.
+//! Labels are type names of the application, so their values are bounded. Levels: connect, join and drain at info,
+//! messages at debug, pushes at trace, crashes at error. User code runs in spans of the same names and levels: `connect`
+//! (`socket`), `join` (`topic`, `channel`), `handle_in` (with `event`); a drain is one span too. The HTTP edge adds
+//! `bennu.http.half_open_dropped` and `bennu.websocket.protocol_errors`, both counters.
 
 use crate::params::Params;
 use crate::socket::{Refusal, Socket};
@@ -158,6 +160,11 @@ impl Instruments {
             handle_in_duration: metrics::histogram!("bennu.channel.handle_in_duration", "channel" => channel),
             crashes: metrics::counter!("bennu.channel.crashes", "channel" => channel),
         }
+    }
+
+    /// The span that a topic is joined in.
+    pub(crate) fn join_span(&self, topic: &str) -> tracing::Span {
+        tracing::info_span!("join", topic, channel = self.channel)
     }
 
     pub(crate) fn join(&self, topic: &str, params: &Payload, filter: &[String], took: Duration, result: JoinResult) {

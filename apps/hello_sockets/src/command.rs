@@ -1,6 +1,7 @@
 //! The command line: `serve`, and what can be asked of the server that runs.
 
 use crate::control::{self, AskError, Request};
+use crate::port::DEFAULT_PORT;
 use crate::serve::{self, ServeError};
 use clap::{Parser, Subcommand};
 
@@ -14,8 +15,6 @@ pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
 }
-
-const DEFAULT_PORT: u16 = 4000;
 
 const ENVIRONMENT: &str = "\
 Environment of the server, none of which is needed:
@@ -79,12 +78,4 @@ pub async fn run(CommandLine { port, command }: CommandLine) -> Result<(), Comma
     };
     println!("{}", control::ask(port, &request).await?);
     Ok(())
-}
-
-/// What to type to start a server on this port.
-pub(crate) fn start(port: u16) -> String {
-    match port {
-        DEFAULT_PORT => "bin/run".to_owned(),
-        _ => format!("PORT={port} bin/run"),
-    }
 }

@@ -8,6 +8,7 @@ mod channel;
 pub mod command;
 mod control;
 mod page;
+mod port;
 mod serve;
 mod socket;
 mod stop_signal;

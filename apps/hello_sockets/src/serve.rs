@@ -2,9 +2,9 @@
 //!
 //! Standard output says where it listens and how it ended; the log goes to standard error, as `RUST_LOG` says.
 
-use crate::command;
 use crate::control::{ControlError, ControlSocket};
 use crate::page::phoenix_client;
+use crate::port;
 use crate::stop_signal::StopSignal;
 use crate::{AppError, app};
 use bennu::token::{Secret, SecretError};
@@ -25,7 +25,7 @@ const REPOSITORY_ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
 /// Why the server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    #[error("port {port} is in use: choose another with {}", command::start(port.checked_add(1).unwrap_or(4000)))]
+    #[error("port {port} is in use: choose another with {}", port::start(port.checked_add(1).unwrap_or(port::DEFAULT_PORT)))]
     PortInUse { port: u16 },
     #[error("cannot listen on port {port}: {error}")]
     Listen { port: u16, error: io::Error },
@@ -52,7 +52,7 @@ pub(crate) enum ServeError {
 /// [`ServeError`]
 pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
     start_log();
-    let listener = listen(port).await?;
+    let listener = listen(port)?;
     let endpoint = Endpoint::new(secret()?);
     let assets = env::var_os("ASSETS").map_or_else(|| PathBuf::from(REPOSITORY_ASSETS), PathBuf::from);
     let app = app(&endpoint, &assets)?;
@@ -115,8 +115,8 @@ fn warn_of_missing_client(assets: &Path) {
 }
 
 /// On the loopback address alone: nothing here is meant for the network.
-async fn listen(port: u16) -> Result<TcpListener, ServeError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+fn listen(port: u16) -> Result<TcpListener, ServeError> {
+    bennu::bind((Ipv4Addr::LOCALHOST, port).into()).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => ServeError::PortInUse { port },
         _ => ServeError::Listen { port, error },
     })

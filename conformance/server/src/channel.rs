@@ -1,6 +1,5 @@
 //! The fixture's channels, as `conformance/README.md` specifies them.
 
-use crate::socket::Authenticated;
 use bennu::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -184,6 +183,11 @@ impl<S: Socket> Channel<S> for ReplyChannel {
         ctx.join_reply(Payload::json(&Joined { topic, got: &params }));
         Ok(ReplyChannel)
     }
+}
+
+/// A socket whose user is known.
+pub(crate) trait Authenticated: Socket {
+    fn user(&self) -> &str;
 }
 
 pub(crate) struct User;

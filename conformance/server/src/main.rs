@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .init();
     let port: u16 = std::env::args().nth(1).ok_or("usage: conformance-server PORT")?.parse()?;
     let endpoint = Endpoint::new(Secret::new(SECRET)?);
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = bennu::bind(([127, 0, 0, 1], port).into())?;
     println!("conformance server at http://{}", listener.local_addr()?);
     let app = app(&endpoint)?;
     bennu::serve(listener, app, &endpoint, Drain::default(), shutdown()).await;

@@ -1,6 +1,6 @@
 //! The fixture's sockets.
 
-use crate::channel::{Bench, CrashingJoin, Deny, Ping, ReplyChannel, Slow, User, Wild};
+use crate::channel::{Authenticated, Bench, CrashingJoin, Deny, Ping, ReplyChannel, Slow, User, Wild};
 use bennu::prelude::*;
 
 /// The salt of every token.
@@ -35,11 +35,6 @@ impl Socket for UserSocket {
     fn channels(router: &mut ChannelRouter<Self>) {
         common(router);
     }
-}
-
-/// A socket whose user is known.
-pub(crate) trait Authenticated: Socket {
-    fn user(&self) -> &str;
 }
 
 pub(crate) struct AuthSocket {

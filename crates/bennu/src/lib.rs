@@ -36,7 +36,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let endpoint = Endpoint::new(Secret::new(std::env::var("SECRET_KEY_BASE")?)?);
 //!     let app = axum::Router::new().merge(bennu::socket::<UserSocket>("/socket").router(&endpoint)?);
-//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
+//!     let listener = bennu::bind(([127, 0, 0, 1], 4000).into())?;
 //!     bennu::serve(listener, app, &endpoint, Drain::default(), async {
 //!         let _ = tokio::signal::ctrl_c().await;
 //!     })
@@ -47,6 +47,7 @@
 
 mod half_open;
 mod mount;
+mod options;
 mod origin;
 mod serve;
 mod session_cookie;
@@ -58,7 +59,7 @@ mod websocket;
 
 pub use mount::{Mount, MountError, socket};
 pub use origin::{CheckOrigin, OriginError};
-pub use serve::serve;
+pub use serve::{bind, serve};
 pub use session_cookie::{CSRF_PARAM, SessionCookie, SessionMap};
 #[cfg(feature = "tls")]
 pub use tls::serve_tls;

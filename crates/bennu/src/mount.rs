@@ -1,11 +1,12 @@
 //! Mounting a socket at a path: its options, and the axum router that serves it.
 
+use crate::options::Options;
 use crate::origin::CheckOrigin;
 use crate::session_cookie::SessionCookie;
 use crate::upgrade;
 use crate::websocket::flush::Flushers;
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::any;
 use bennu_channels::protocol::{PatternError, Serializer};
 use bennu_channels::{Endpoint, Limits, Refusal, Socket, SocketMount};
@@ -33,21 +34,6 @@ pub struct Mount<S: Socket> {
     limits: Limits,
     socket: PhantomData<fn() -> S>,
 }
-
-/// Everything about a mount that does not depend on its socket's type.
-pub(crate) struct Options {
-    pub(crate) timeout: Duration,
-    pub(crate) max_frame_size: usize,
-    pub(crate) compress: bool,
-    pub(crate) check_origin: CheckOrigin,
-    pub(crate) subprotocols: Vec<String>,
-    pub(crate) auth_token: bool,
-    pub(crate) serializers: Vec<Serializer>,
-    pub(crate) session: Option<SessionCookie>,
-    pub(crate) error_handler: Option<ErrorHandler>,
-}
-
-pub(crate) type ErrorHandler = Arc<dyn Fn(&Refusal) -> Response + Send + Sync>;
 
 /// A socket that cannot be mounted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

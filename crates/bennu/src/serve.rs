@@ -17,7 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tower_service::Service;
 
 /// How long a client may take to send its request's headers.
@@ -26,6 +26,22 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that a request's line and headers may have together, in bytes: room for a URI with a token and for a jar of
 /// cookies. hyper's own bound is 400 KB, which thousands of clients that never finish their headers could all fill.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// Connections that the kernel keeps until they are accepted. The usual 128 is a second's worth when a crowd comes back
+/// after a restart: the others would try again after 1, 3 and 7 s.
+const BACKLOG: u32 = 4096;
+
+/// Listens at an address, with room for a crowd that comes back all at once.
+///
+/// # Errors
+/// As the system says: most often the port is in use, or below 1024.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted server must not wait for its old connections' last packets.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `shutdown` completes, then drains: clients get close code 1012 in batches.
 ///

@@ -3,10 +3,11 @@
 //! The order of the checks is Phoenix's: origin, subprotocol, version; then the upgrade headers; then the socket's
 //! `connect`. Source: `Phoenix.Transports.WebSocket`, RFC 6455 §4.2.
 
-use crate::mount::Options;
+use crate::options::Options;
 use crate::subprotocol;
 use crate::websocket::driver::{self, Agreed};
 use crate::websocket::flush::Flushers;
+use crate::websocket::link::Link;
 use crate::websocket::stream;
 use axum::RequestExt;
 use axum::body::Body;
@@ -28,7 +29,7 @@ use tokio::net::TcpStream;
 pub(crate) struct Mounted {
     pub(crate) socket: SocketMount,
     pub(crate) options: Options,
-    pub(crate) flushers: Flushers,
+    pub(crate) flushers: Flushers<Link>,
 }
 
 /// Why there is no upgrade.

@@ -689,7 +689,12 @@ async fn nothing_that_a_client_sends_after_our_close_is_heard() {
     banned.joined("room:1").await;
     endpoint.disconnect("named").unwrap();
     assert_eq!(banned.close_frame().await.0, Some(1001));
-    let words = text_frame(&json!(["1", "2", "room:1", "say", { "from": "banned" }]));
+    let words = [
+        text_frame(&json!(["1", "2", "room:1", "say", { "from": "banned" }])),
+        text_frame(&json!(["3", "3", "room:1", "phx_join", {}])),
+        text_frame(&json!(["3", "4", "room:1", "say", { "from": "banned, joined anew" }])),
+    ]
+    .concat();
     let answer = encode::masked_frame(Opcode::Close, &1001u16.to_be_bytes(), MASK);
     let _ = banned.try_send_raw([words, answer].concat()).await;
     // The stream ends after all of that has been read.

@@ -125,12 +125,16 @@ async fn a_join_is_said_at_info_and_messages_at_debug_without_secrets() {
     client.send(json!(["1", "1", "room:1", "phx_join", { "token": "s3cret", "name": "ann" }])).await;
     client.receive().await;
     let line = the_line(&log, &["INFO", "joined", "topic=\"room:1\"", "channel=\"Room\""]);
-    assert!(line.contains("took=") && line.contains(r#"{"name":"ann","token":"[FILTERED]"}"#), "{line}");
+    for part in ["took=", r#""name":"ann""#, r#""token":"[FILTERED]""#] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
 
     client.send(json!(["1", "2", "room:1", "echo", { "deep": [{ "password": "hunter2" }], "n": 1 }])).await;
     client.receive().await;
     let line = the_line(&log, &["DEBUG", "handle_in", "topic=\"room:1\"", "event=\"echo\""]);
-    assert!(line.contains(r#"{"deep":[{"password":"[FILTERED]"}],"n":1}"#), "{line}");
+    for part in [r#""deep":[{"password":"[FILTERED]"}]"#, r#""n":1"#] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
 
     client.send(json!(["2", "3", "touchy:refused", "phx_join", { "token": "s3cret" }])).await;
     client.receive().await;

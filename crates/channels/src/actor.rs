@@ -1,11 +1,12 @@
 //! The task of one joined topic: runs user code one message at a time, and makes sure that whatever goes wrong in it
 //! ends this channel only.
 //!
-//! Started by [`crate::slot`] when the session starts a join; reports to the session when it joined, was refused, or
+//! Started as the session's [`ChannelHandle`] when a join begins; reports to the session when it joined, was refused, or
 //! ended. Each callback runs in a box of its own: an idle channel's task holds its state, not its largest handler.
 //! Invariant: what the channel has said is flushed before its task waits.
 
 use crate::channel::{Channel, Terminate};
+use crate::connection::ChannelHandle;
 use crate::context::Context as ChannelContext;
 use crate::endpoint::ChannelAlive;
 use crate::mailbox::Overflow;
@@ -31,9 +32,24 @@ use tracing::Instrument;
 /// dropped. Phoenix's default.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
+impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
+    fn start(self: Arc<Self>, join: Box<Join>) {
+        start(self, join);
+    }
+
+    fn deliver(&self, message: Incoming) {
+        let size = message.size();
+        self.push(Mail::Message(message), size);
+    }
+
+    fn end(&self, end: End) {
+        self.mailbox.push_end(Mail::End(end));
+    }
+}
+
 /// Runs a join. Its part before the first `await` that has to wait runs at once, so that a join which needs nothing is
 /// answered before the client's next message, as in Phoenix; the rest runs beside the connection.
-pub(crate) fn start<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Join>) {
+fn start<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Join>) {
     let alive = slot.connection.endpoint().channel_started();
     let mut joining = Box::pin(run_join(slot.clone(), join));
     match joining.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

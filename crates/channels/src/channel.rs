@@ -1,9 +1,9 @@
 //! The channel as its author writes it: one joined topic of one client.
 
-use crate::context::Context;
+use crate::context::{Context, PushError};
 use crate::outcome::{Flow, Handled, JoinError, noreply, unhandled};
 use crate::socket::Socket;
-use bennu_protocol::Payload;
+use bennu_protocol::{EncodeError, Payload};
 use std::future::Future;
 
 /// One joined topic of one client: its own task, one message at a time, isolated from all others.
@@ -61,7 +61,8 @@ pub trait Channel<S: Socket>: Sized + Send + 'static {
         async move { unknown }
     }
 
-    /// A broadcast of an event in [`Channel::INTERCEPT`]. Pushes it unchanged, unless implemented.
+    /// A broadcast of an event in [`Channel::INTERCEPT`]. Pushes it unchanged, unless implemented; to a V1 client binary
+    /// data is not pushed, which has no frame for it.
     ///
     /// # Errors
     /// Any error crashes this channel.
@@ -73,8 +74,13 @@ pub trait Channel<S: Socket>: Sized + Send + 'static {
     ) -> impl Future<Output = Flow> + Send {
         let pushed = ctx.push(event, payload);
         async move {
-            pushed?;
-            noreply()
+            match pushed {
+                Err(PushError::Encode(EncodeError::BinaryInV1 { .. })) => noreply(),
+                pushed => {
+                    pushed?;
+                    noreply()
+                }
+            }
         }
     }
 

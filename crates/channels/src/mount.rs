@@ -80,7 +80,7 @@ impl<S: Socket> Connector for Typed<S> {
                 telemetry::connect_crashed::<S>("see the panic's own message above");
                 NotConnected::Crashed
             })?;
-            let result = connected.as_ref().map(|_| ());
+            let result = connected.as_ref().map(|_| ()).map_err(|refusal| refusal as &dyn std::fmt::Display);
             telemetry::connected::<S>(&params, endpoint.filter_parameters(), started.elapsed(), result);
             let (id, socket) = connected.map_err(NotConnected::Refused)?;
             let opener: Arc<dyn Opener> = Arc::new(Live { socket: Arc::new(socket), router });

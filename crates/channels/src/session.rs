@@ -170,9 +170,6 @@ impl<H: Clone> Session<H> {
             // A transport may hear of the end of its client later than we do; a channel started now would never end.
             return Actions::new();
         }
-        if self.closed {
-            return Actions::new();
-        }
         let (Some(topic), event) = (message.topic.as_str(), message.event.as_str()) else {
             return smallvec![unmatched(message.reference, message.topic.into_owned())];
         };

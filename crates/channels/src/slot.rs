@@ -3,13 +3,12 @@
 //! One allocation a channel. It is the session's handle, the subscriber of the channel's own topic (where the fastlane
 //! forks off) and what channel references point to.
 
-use crate::actor;
 use crate::broadcast::Broadcast;
 use crate::channel::Channel;
-use crate::connection::{ChannelHandle, Connection};
+use crate::connection::Connection;
 use crate::info::Info;
 use crate::mailbox::Mailbox;
-use crate::session::{End, Incoming, Join};
+use crate::session::{End, Incoming};
 use crate::socket::Socket;
 use crate::telemetry::Instruments;
 use bennu_pubsub::{Delivery, Sink};
@@ -43,23 +42,8 @@ impl<S: Socket, C: Channel<S>> Slot<S, C> {
         self.push(Mail::Info(info), size)
     }
 
-    fn push(&self, mail: Mail<S, C>, size: usize) -> bool {
+    pub(crate) fn push(&self, mail: Mail<S, C>, size: usize) -> bool {
         self.mailbox.push(mail, size, self.connection.limits().mailbox_bytes)
-    }
-}
-
-impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
-    fn start(self: Arc<Self>, join: Box<Join>) {
-        actor::start(self, join);
-    }
-
-    fn deliver(&self, message: Incoming) {
-        let size = message.size();
-        self.push(Mail::Message(message), size);
-    }
-
-    fn end(&self, end: End) {
-        self.mailbox.push_end(Mail::End(end));
     }
 }
 

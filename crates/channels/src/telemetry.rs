@@ -20,7 +20,6 @@
 //! `bennu.http.half_open_dropped` and `bennu.websocket.protocol_errors`, both counters.
 
 use crate::params::Params;
-use crate::socket::{Refusal, Socket};
 use bennu_protocol::Payload;
 use compact_str::CompactString;
 use std::fmt;
@@ -113,7 +112,7 @@ impl<T> Filtered<'_, T> {
     }
 }
 
-pub(crate) fn connected<S: Socket>(request: &Params, filter: &[String], took: Duration, result: Result<(), &Refusal>) {
+pub(crate) fn connected<S>(request: &Params, filter: &[String], took: Duration, result: Result<(), &dyn fmt::Display>) {
     let socket = short_name::<S>();
     let parameters = Filtered { value: request, names: filter };
     let word = if result.is_ok() { "ok" } else { "refused" };
@@ -124,7 +123,7 @@ pub(crate) fn connected<S: Socket>(request: &Params, filter: &[String], took: Du
     }
 }
 
-pub(crate) fn connect_crashed<S: Socket>(what: &str) {
+pub(crate) fn connect_crashed<S>(what: &str) {
     let socket = short_name::<S>();
     metrics::counter!("bennu.socket.connects", "socket" => socket, "result" => "crashed").increment(1);
     tracing::error!(socket, what, "connect panicked");
@@ -208,7 +207,7 @@ mod tests {
     #[test]
     fn sensitive_values_are_filtered_at_every_depth_and_in_connection_parameters() {
         let names = ["password".to_owned(), "token".to_owned()];
-        let payload = Payload::from(json!({ "user": { "password": "x", "name": "n" }, "list": [{ "auth_token": 1 }] }));
+        let payload = Payload::from(json!({ "list": [{ "auth_token": 1 }], "user": { "name": "n", "password": "x" } }));
         let shown = format!("{:?}", Filtered { value: &payload, names: &names });
         assert_eq!(shown, r#"{"list":[{"auth_token":"[FILTERED]"}],"user":{"name":"n","password":"[FILTERED]"}}"#);
         let params = Params::from_iter([("token", "secret"), ("vsn", "2.0.0")]);

@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
     /// There is no server to ask.
-    #[error("no server answers on port {port}: start it with {}", crate::command::start(*port))]
+    #[error("no server answers on port {port}: start it with {}", crate::port::start(*port))]
     NotRunning { port: u16 },
     /// Somebody else listens where the server would.
     #[error("the process that listens at {} is another user's", .0.display())]

@@ -40,7 +40,7 @@ pub(crate) fn spawn(
     agreed: Agreed,
     (reader, writer): (Reader, Writer),
     early: &[u8],
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Link>>,
 ) {
     let link = Link::new(writer, queue);
     let framing = framing::of(agreed.extension.as_ref());

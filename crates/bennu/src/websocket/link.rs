@@ -5,7 +5,7 @@
 //! somebody else or the socket was full. Invariants: frames are written in the order of the outbox; nothing is written
 //! after the close frame; nobody waits for the link's lock to write.
 
-use super::flush::Queue;
+use super::flush::{Flush, Queue};
 use super::stream::Writer;
 use bennu_channels::protocol::Close;
 use bennu_channels::{Connection, Drainer, Taken};
@@ -24,7 +24,7 @@ const MAX_SLICES: usize = 64;
 
 pub(crate) struct Link {
     state: Mutex<State>,
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Link>>,
     queued: AtomicBool,
     /// Whether the phase is no longer [`Phase::Open`]: what the driver asks at every turn, without the lock.
     ending: AtomicBool,
@@ -56,7 +56,7 @@ pub(crate) enum Phase {
 }
 
 impl Link {
-    pub(crate) fn new(writer: Writer, queue: Arc<Queue>) -> Arc<Self> {
+    pub(crate) fn new(writer: Writer, queue: Arc<Queue<Link>>) -> Arc<Self> {
         let state = State {
             writer: Some(writer),
             connection: Weak::new(),
@@ -112,13 +112,6 @@ impl Link {
         }
     }
 
-    /// Writes until the outbox is drained or the socket takes no more. Called by this link's flusher, and through
-    /// [`Drainer::flush`] by senders.
-    pub(crate) fn drain(&self) {
-        self.queued.store(false, Ordering::Release);
-        self.drain_locked(&mut self.state.lock());
-    }
-
     fn drain_locked(&self, state: &mut State) {
         thread_local! {
             /// Frames on their way from an outbox to a socket: empty between two drains.
@@ -165,6 +158,13 @@ impl Link {
         if !self.queued.swap(true, Ordering::AcqRel) {
             self.queue.clone().push(self);
         }
+    }
+}
+
+impl Flush for Link {
+    fn drain(&self) {
+        self.queued.store(false, Ordering::Release);
+        self.drain_locked(&mut self.state.lock());
     }
 }
 

@@ -53,7 +53,7 @@ socket!(TestSocket: "room:*" => Room);
 #[tokio::test(start_paused = true)]
 async fn secrets_in_parameters_reach_no_log() {
     let log = Log::capture();
-    let secrets = json!({ "user": { "password": "s3cret", "name": "n" }, "list": [{ "auth_token": "s3cret" }] });
+    let secrets = json!({ "list": [{ "auth_token": "s3cret" }], "user": { "name": "n", "password": "s3cret" } });
     let mut client = Connecting::to(&endpoint())
         .params([("key", "k"), ("token", "s3cret"), ("user_password", "s3cret")])
         .open::<Keyed>()

@@ -7,7 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio::task::AbortHandle;
 
-/// Handshakes that may be under way at once. Each costs about 10 KB here and a file descriptor.
+/// Handshakes that may be under way at once. Each costs a file descriptor and, while its headers come in, up to 27 KB
+/// (measured 2026-11-20 in a debug build).
 pub(crate) const MAX_HALF_OPEN: usize = 4096;
 
 #[derive(Clone, Default)]

@@ -34,8 +34,8 @@ pub(crate) struct Link {
 struct State {
     /// `None` once the driver has ended: the stream is closed however long a channel takes to terminate.
     writer: Option<Writer>,
-    /// Weak: the connection holds us as its waker.
-    connection: Weak<Connection>,
+    /// Whose outbox is written. The two hold each other until the driver has ended: [`Link::release`].
+    connection: Option<Arc<Connection>>,
     /// Frames taken from the outbox and not, or not wholly, written: the socket's buffer is full.
     unwritten: Vec<Bytes>,
     phase: Phase,
@@ -59,7 +59,7 @@ impl Link {
     pub(crate) fn new(writer: Writer, queue: Arc<Queue<Link>>) -> Arc<Self> {
         let state = State {
             writer: Some(writer),
-            connection: Weak::new(),
+            connection: None,
             unwritten: Vec::new(),
             phase: Phase::Open,
             close_frame_queued: false,
@@ -76,7 +76,7 @@ impl Link {
 
     /// Whose outbox is written here. Before that nothing is.
     pub(crate) fn attach(self: &Arc<Self>, connection: &Arc<Connection>) {
-        self.state.lock().connection = Arc::downgrade(connection);
+        self.state.lock().connection = Some(connection.clone());
         // What was sent before there was anyone to write it.
         Drainer::wake(&**self);
     }
@@ -87,6 +87,10 @@ impl Link {
         state.writer = None;
         state.unwritten = Vec::new();
         state.driver = None;
+        let connection = state.connection.take();
+        drop(state);
+        // The last reference maybe: its own drop must not find us locked.
+        drop(connection);
     }
 
     /// Who is told when the connection begins to end.
@@ -117,7 +121,7 @@ impl Link {
             /// Frames on their way from an outbox to a socket: empty between two drains.
             static FRAMES: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
         }
-        let Some(connection) = state.connection.upgrade() else { return };
+        let Some(connection) = state.connection.take() else { return };
         FRAMES.with_borrow_mut(|frames| {
             frames.append(&mut state.unwritten);
             let mut more = true;
@@ -147,6 +151,7 @@ impl Link {
                 state.unwritten.append(frames);
             }
         });
+        state.connection = Some(connection);
     }
 
     /// Needed only where the socket is full, which it rarely is.

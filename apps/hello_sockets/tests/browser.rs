@@ -45,6 +45,30 @@ async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {
 }
 
 #[tokio::test]
+async fn the_official_client_in_the_browser_sends_binary_data_and_notices_what_is_never_answered() {
+    let login = Login::new();
+    let program = Program::start(&login, 0).await;
+    with_page("client", program.port, async |page| {
+        everything_is_up(&page).await;
+        let script = r#"
+            import("/assets/phoenix.mjs").then(({ Socket }) => {
+                const socket = new Socket("/socket");
+                socket.connect();
+                const channel = socket.channel("ping:binary");
+                channel.join();
+                channel.push("param_ping", new Uint8Array([0, 1, 254, 255]).buffer).receive("ok", (echoed) => {
+                    const bytes = Array.from(new Uint8Array(echoed));
+                    channel.push("pong", {}, 300).receive("timeout", () => done({ bytes, timeout: true }));
+                });
+            });
+        "#;
+        let expected = serde_json::json!({ "bytes": [0, 1, 254, 255], "timeout": true });
+        assert_eq!(page.script(script).await, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_the_command_line_asks_for_appears_on_the_page() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;

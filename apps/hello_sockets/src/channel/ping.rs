@@ -18,7 +18,7 @@ impl<S: Socket> Channel<S> for PingChannel {
             "ping" => reply_ok(json!({ "ping": payload.get("ack_phrase")?.unwrap_or(json!("pong")) })),
             "pong" => noreply(),
             "pang" => stop_with(StopReason::Shutdown, Reply::ok(json!({ "msg": "shutting down" }))),
-            "param_ping" if payload.get("error")? == Some(json!(true)) => {
+            "param_ping" if payload.is_object() && payload.get("error")? == Some(json!(true)) => {
                 reply_error(json!({ "reason": "You asked for this!" }))
             }
             "param_ping" => reply_ok(payload),

@@ -85,6 +85,13 @@ impl Page {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Runs a script of the page's own kind, which hands its result to `done`.
+    pub(crate) async fn script(&self, script: &str) -> serde_json::Value {
+        let script = format!("const done = arguments[arguments.length - 1]; {script}");
+        let result = timeout(DEADLINE, self.driver.execute_async(script, Vec::new())).await;
+        result.expect("the script did not end before the deadline").unwrap().json().clone()
+    }
+
     /// What the browser's console has to complain of: an error in a script, a resource that was refused.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.driver.browser_log().await.unwrap();

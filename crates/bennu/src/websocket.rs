@@ -2,8 +2,10 @@
 //!
 //! - [`driver`]: one task a connection; reads, decodes, hands messages on, keeps the idle timer.
 //! - [`link`]: what that task shares with whoever writes: the write half and what is left over of a write.
-//! - [`flush`]: the tasks that write, so that one message to many clients is one loop of writes.
+//! - [`flush`]: the tasks that write what others sent, so that one message to many clients is one loop of writes; what a
+//!   channel says to its own client is written by its own task.
 //! - [`framing`]: how encoded messages become frames.
+//! - [`stream`]: the two halves of TCP, or of anything else behind a box.
 //!
 //! Called by [`crate::upgrade`] once the handshake is done.
 

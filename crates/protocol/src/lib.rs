@@ -26,6 +26,7 @@
 //! payloads pass through byte for byte.
 
 mod binary;
+pub mod client;
 mod close;
 pub mod event;
 mod json;

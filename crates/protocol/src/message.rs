@@ -56,6 +56,15 @@ impl Status {
             Status::Other(word) => word,
         }
     }
+
+    /// The status that a word on the wire stands for.
+    pub(crate) fn from_word(word: &str) -> Self {
+        match word {
+            "ok" => Status::Ok,
+            "error" => Status::Error,
+            other => Status::Other(Cow::Owned(other.to_owned())),
+        }
+    }
 }
 
 impl From<&'static str> for Status {

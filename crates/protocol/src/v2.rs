@@ -109,7 +109,7 @@ fn event_message(
     Ok(())
 }
 
-fn head(frame: &mut Vec<u8>, join_ref: &Ref, reference: &Ref) -> Result<(), EncodeError> {
+pub(crate) fn head(frame: &mut Vec<u8>, join_ref: &Ref, reference: &Ref) -> Result<(), EncodeError> {
     frame.push(b'[');
     write_ref(frame, join_ref)?;
     frame.push(b',');

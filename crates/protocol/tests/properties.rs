@@ -1,5 +1,6 @@
 //! The laws of both serializers: what goes in comes out, and no bytes of a peer's panic.
 
+use bennu_protocol::client::{self, Received};
 use bennu_protocol::{
     DecodeError, EncodeError, Frame, FrameKind, Inbound, Name, Outbound, Payload, Ref, Serializer, Status, event,
 };
@@ -289,4 +290,67 @@ fn a_message_nested_a_hundred_thousand_deep_is_read_and_written() {
         .encode(&Outbound::Broadcast { topic: "t", event: "e", payload: &inbound.payload }, &mut frame)
         .unwrap();
     assert_eq!(frame.len(), deep.len() + r#"{"topic":"t","event":"e","payload":,"ref":null}"#.len());
+}
+
+fn any_payload() -> impl Strategy<Value = Payload> {
+    prop_oneof![any_json().prop_map(Payload::from), prop::collection::vec(any::<u8>(), 0..64).prop_map(Payload::from)]
+}
+
+/// As a frame travels.
+fn framed(kind: FrameKind, bytes: &[u8]) -> Frame<'_> {
+    match kind {
+        FrameKind::Text => Frame::Text(std::str::from_utf8(bytes).expect("a text frame is UTF-8")),
+        FrameKind::Binary => Frame::Binary(bytes),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_a_client_writes_is_what_the_server_reads(
+        join_ref in "[a-z0-9]{0,8}", reference in any_text(), topic in any_text(), event in any_text(),
+        payload in any_payload(),
+    ) {
+        let (topic, event) = (Name::from(topic.as_str()), Name::from(event.as_str()));
+        let sent = Inbound { join_ref: Ref::text(join_ref), reference: Ref::text(reference), topic, event, payload };
+        let mut frame = Vec::new();
+        let kind = client::encode(&sent, &mut frame).unwrap();
+        prop_assert_eq!(Serializer::V2.decode(framed(kind, &frame)).unwrap(), sent);
+    }
+
+    #[test]
+    fn what_the_server_writes_is_what_a_client_reads(
+        join_ref in "[a-z0-9]{1,8}", reference in any_text(), topic in any_text(), word in any_text(),
+        status in any_status(), payload in any_payload(),
+    ) {
+        prop_assume!(word != event::REPLY);
+        let (join_ref, reference, name) = (Ref::text(join_ref), Ref::text(reference), Name::from(topic.as_str()));
+        let read = |message: Outbound<'_>| {
+            let mut frame = Vec::new();
+            let kind = Serializer::V2.encode(&message, &mut frame).unwrap();
+            client::decode(framed(kind, &frame)).unwrap()
+        };
+        let reply = Outbound::Reply {
+            join_ref: &join_ref, reference: &reference, topic: &name, status: &status, payload: &payload,
+        };
+        let status = match status.as_str() { "ok" => Status::Ok, "error" => Status::Error, _ => status.clone() };
+        prop_assert_eq!(read(reply), Received::Reply {
+            join_ref: join_ref.clone(), reference, topic: topic.clone(), status, payload: payload.clone(),
+        });
+        let received = |join_ref: &Ref| Received::Event {
+            join_ref: join_ref.clone(), topic: topic.clone(), event: word.clone(), payload: payload.clone(),
+        };
+        let (topic, event, payload) = (topic.as_str(), word.as_str(), &payload);
+        prop_assert_eq!(read(Outbound::Push { join_ref: &join_ref, topic, event, payload }), received(&join_ref));
+        prop_assert_eq!(read(Outbound::Broadcast { topic, event, payload }), received(&Ref::NULL));
+        prop_assert_eq!(read(Outbound::End { join_ref: &join_ref, topic, event, payload }), received(&join_ref));
+    }
+
+    #[test]
+    fn no_bytes_of_a_server_panic_its_client(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,100}") {
+        let _ = client::decode(Frame::Binary(&bytes));
+        let _ = client::decode(Frame::Text(&text));
+        let _ = client::decode(Frame::Text(&format!(r#"["1","2","t","phx_reply",{text}]"#)));
+    }
 }

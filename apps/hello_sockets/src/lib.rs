@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 pub fn app(endpoint: &Endpoint, assets: &Path) -> Result<Router, AppError> {
     let page = page::routes(endpoint, assets).map_err(|error| AppError::Assets { path: assets.to_owned(), error })?;
     Ok(Router::new()
-        .merge(bennu::socket::<UserSocket>("/socket").router(endpoint)?)
-        .merge(bennu::socket::<AuthSocket>("/auth_socket").router(endpoint)?)
+        .merge(bennu::socket::<UserSocket>("/socket").longpoll(true).router(endpoint)?)
+        .merge(bennu::socket::<AuthSocket>("/auth_socket").longpoll(true).router(endpoint)?)
         .merge(page))
 }
 

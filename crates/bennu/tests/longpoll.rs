@@ -10,6 +10,7 @@ use bennu::pubsub::{InProcess, NodeName, PubSub};
 use bennu::token::Secret;
 use bennu::{CheckOrigin, ConnectInfo, Drained, LongPoll};
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{Method, StatusCode};
 use metrics_util::debugging::DebuggingRecorder;
 use serde_json::Value;
@@ -137,6 +138,37 @@ mod delivery {
             say(&endpoint, 2);
             assert_eq!(client.polling().await.messages, [said(2)]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_poll_that_was_rung_for_does_not_take_over_from_a_newer_one() {
+        let endpoint = endpoint();
+        let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;
+        client.join("room:1").await;
+        let older = tokio::spawn(client.polling());
+        rest().await;
+        say(&endpoint, 1);
+        // Before the older one comes to run, a newer one takes what it was rung for, and the newest waits.
+        let newer = client.polling().now_or_never().expect("a message is there");
+        assert_eq!(newer.messages, [said(1)]);
+        client.token = newer.token;
+        let mut newest = Box::pin(client.polling());
+        assert!(newest.as_mut().now_or_never().is_none());
+        rest().await;
+        say(&endpoint, 2);
+        assert_eq!(newest.await.messages, [said(2)]);
+        assert_eq!(older.await.unwrap().status, 204);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_poll_is_answered_with_what_the_connection_itself_says() {
+        let client = Poller::open(&mount(&endpoint(), true), "/socket").await;
+        let started = Instant::now();
+        let polling = tokio::spawn(client.polling());
+        rest().await;
+        client.send([json!([null, "1", "phoenix", "heartbeat", {}])]).await;
+        assert_eq!(polling.await.unwrap().messages.len(), 1);
+        assert!(started.elapsed() < Duration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -103,7 +103,7 @@ impl fmt::Display for Arrival {
             }
             Arrival::Reply { client, topic, reference, status, payload, .. } => {
                 let status = status.as_str();
-                write!(f, "reply {status} {payload:?} to ref {reference} on {topic:?} to client {client}")
+                write!(f, "reply {status} to ref {reference} {payload:?} on {topic:?} to client {client}")
             }
             Arrival::Broadcast { topic, event, payload } => write!(f, "broadcast {event:?} {payload:?} on {topic:?}"),
             Arrival::Closed { client, reason } => {

@@ -126,8 +126,8 @@ pub fn any() -> Matcher<'static, Payload> {
 }
 
 /// The payload must be this one: JSON is compared by value, binary data by its bytes.
-pub fn equal(expected: impl Expected) -> Matcher<'static, Payload> {
-    let expected = expected.into_payload();
+pub fn equal(expected: &impl Expected) -> Matcher<'static, Payload> {
+    let expected = expected.to_payload();
     Matcher {
         description: Description::Value(expected.clone()),
         test: Box::new(
@@ -173,36 +173,36 @@ pub fn binds<'a, T: DeserializeOwned, R>(
 )]
 pub trait Expected {
     /// The payload that is expected.
-    fn into_payload(self) -> Payload;
+    fn to_payload(&self) -> Payload;
 }
 
 impl Expected for Value {
-    fn into_payload(self) -> Payload {
-        self.into()
+    fn to_payload(&self) -> Payload {
+        self.clone().into()
     }
 }
 
 impl Expected for Payload {
-    fn into_payload(self) -> Payload {
-        self
+    fn to_payload(&self) -> Payload {
+        self.clone()
     }
 }
 
 impl Expected for Vec<u8> {
-    fn into_payload(self) -> Payload {
-        self.into()
+    fn to_payload(&self) -> Payload {
+        self.clone().into()
     }
 }
 
 impl Expected for Bytes {
-    fn into_payload(self) -> Payload {
-        self.into()
+    fn to_payload(&self) -> Payload {
+        self.clone().into()
     }
 }
 
-impl<E: Expected + Clone> Expected for &E {
-    fn into_payload(self) -> Payload {
-        self.clone().into_payload()
+impl<E: Expected + ?Sized> Expected for &E {
+    fn to_payload(&self) -> Payload {
+        (**self).to_payload()
     }
 }
 

@@ -111,29 +111,28 @@ macro_rules! __event {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __reply {
-    ($assertion:ident, $reference:expr $(,)?) => {
-        $crate::__await!($assertion, $reference, $crate::__private::Wanted::any_reply(&$reference), ())
-    };
+    ($assertion:ident, $reference:expr $(,)?) => { $crate::__reply!(@any $assertion, $reference, ()) };
     ($assertion:ident, $reference:expr, _ $(, $($payload:tt)*)?) => {
-        $crate::__await!(
-            $assertion, $reference, $crate::__private::Wanted::any_reply(&$reference), ($($($payload)*)?)
-        )
+        $crate::__reply!(@any $assertion, $reference, ($($($payload)*)?))
     };
     ($assertion:ident, $reference:expr, ok $(, $($payload:tt)*)?) => {
-        $crate::__await!(
-            $assertion, $reference, $crate::__private::Wanted::reply(&$reference, "ok"), ($($($payload)*)?)
-        )
+        $crate::__reply!(@with "ok", $assertion, $reference, ($($($payload)*)?))
     };
     ($assertion:ident, $reference:expr, error $(, $($payload:tt)*)?) => {
-        $crate::__await!(
-            $assertion, $reference, $crate::__private::Wanted::reply(&$reference, "error"), ($($($payload)*)?)
-        )
+        $crate::__reply!(@with "error", $assertion, $reference, ($($($payload)*)?))
     };
     ($assertion:ident, $reference:expr, $status:expr $(, $($payload:tt)*)?) => {
-        $crate::__await!(
-            $assertion, $reference, $crate::__private::Wanted::reply(&$reference, $status), ($($($payload)*)?)
-        )
+        $crate::__reply!(@with $status, $assertion, $reference, ($($($payload)*)?))
     };
+    // The expression that gives the ref is most often the push itself: it must not run twice.
+    (@any $assertion:ident, $reference:expr, $payload:tt) => {{
+        let reference = &$reference;
+        $crate::__await!($assertion, reference, $crate::__private::Wanted::any_reply(reference), $payload)
+    }};
+    (@with $status:expr, $assertion:ident, $reference:expr, $payload:tt) => {{
+        let reference = &$reference;
+        $crate::__await!($assertion, reference, $crate::__private::Wanted::reply(reference, $status), $payload)
+    }};
 }
 
 #[doc(hidden)]
@@ -159,8 +158,9 @@ macro_rules! __await {
 macro_rules! __payload {
     () => { ($crate::__private::any(), ::core::option::Option::None) };
     (_ $(, $timeout:expr)? $(,)?) => { ($crate::__private::any(), $crate::__timeout!($($timeout)?)) };
-    (| $($rest:tt)+) => { $crate::__payload!(@closure | $($rest)+) };
-    (move | $($rest:tt)+) => { $crate::__payload!(@closure move | $($rest)+) };
+    (@form (| $($rest:tt)+) $($all:tt)+) => { $crate::__payload!(@closure $($all)+) };
+    (@form (move | $($rest:tt)+) $($all:tt)+) => { $crate::__payload!(@closure $($all)+) };
+    (@form ($($any:tt)+) $($all:tt)+) => { $crate::__payload!(@scan () ($($all)+) $($all)+) };
     (@closure $closure:expr $(, $timeout:expr)? $(,)?) => {
         ($crate::__private::holds(::core::stringify!($closure), $closure), $crate::__timeout!($($timeout)?))
     };
@@ -213,9 +213,9 @@ macro_rules! __payload {
         )
     };
     (@value $value:expr $(, $timeout:expr)? $(,)?) => {
-        ($crate::__private::equal($value), $crate::__timeout!($($timeout)?))
+        ($crate::__private::equal(&$value), $crate::__timeout!($($timeout)?))
     };
-    ($($all:tt)+) => { $crate::__payload!(@scan () ($($all)+) $($all)+) };
+    ($($all:tt)+) => { $crate::__payload!(@form ($($all)+) $($all)+) };
 }
 
 #[doc(hidden)]

@@ -57,8 +57,9 @@
 //! **Nothing is shared.** Each test has its endpoint, its PubSub and its mailbox, and [`capture_log`] and
 //! [`capture_metrics`] see one thread, which is one test. Tests run in parallel as any others do.
 //!
-//! **Refs and order.** A mailbox has what arrived in the order in which it was sent, across all clients. Assertions take
-//! the first that fits, wherever it stands; for the order compare [`Inbox::mailbox`].
+//! **Order.** A mailbox has what arrived in the order in which it was sent, across all clients; one broadcast reaches its
+//! subscribers in no particular order. Assertions take the first that fits, wherever it stands. Where the order matters,
+//! compare [`Inbox::mailbox`].
 
 mod arrival;
 mod assertion;

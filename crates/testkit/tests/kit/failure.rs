@@ -18,10 +18,12 @@ async fn expect_failure(assertion: impl Future<Output = ()>, text: &str) {
 #[tokio::test]
 async fn a_push_that_is_missing_is_shown_with_all_arrivals_and_how_the_nearest_differs() {
     let room = room().await;
+    room.push("echo", json!({}));
     room.push("push", json!({ "a": 1, "b": [1, 2], "c": "x" }));
     room.push("push", json!({ "value": 1 }));
-    room.test().endpoint().broadcast("room:1", "other", json!({})).unwrap();
     room.test().settle().await;
+    room.test().endpoint().broadcast("room:1", "other", json!({})).unwrap();
+    assert_broadcast!(room, "other");
     expect_failure(
         async { _ = assert_push!(room, "pushed", json!({ "a": 1, "b": [1, 3], "c": "x" })) },
         r#"
@@ -30,12 +32,12 @@ async fn a_push_that_is_missing_is_shown_with_all_arrivals_and_how_the_nearest_d
         expected: push "pushed" {"a":1,"b":[1,3],"c":"x"}
 
         arrived, in order:
-          1. broadcast "other" {} on "room:1"
-          2. push "other" {} on "room:1" to client 1
-          3. push "pushed" {"a":1,"b":[1,2],"c":"x"} on "room:1" to client 1
-          4. push "pushed" {"value":1} on "room:1" to client 1
+          1. reply ok to ref 2 {} on "room:1" to client 1
+          2. push "pushed" {"a":1,"b":[1,2],"c":"x"} on "room:1" to client 1
+          3. push "pushed" {"value":1} on "room:1" to client 1
+          4. push "other" {} on "room:1" to client 1
 
-        the nearest is 3, which differs (- expected, + arrived):
+        the nearest is 2, which differs (- expected, + arrived):
               "a": 1,
               "b": [
                 1,
@@ -155,8 +157,8 @@ async fn a_reply_of_another_message_is_not_the_nearest() {
 #[tokio::test]
 async fn a_broadcast_that_is_missing_says_where_the_test_listens() {
     let room = room().await;
-    room.push("broadcast", json!({ "text": "hello" }));
-    room.test().settle().await;
+    room.test().endpoint().broadcast("room:1", "said", json!({ "text": "hello" })).unwrap();
+    assert_push!(room, "said");
     expect_failure(
         async { _ = assert_broadcast!(room, "said", json!({ "text": "hi" })) },
         r#"
@@ -167,7 +169,6 @@ async fn a_broadcast_that_is_missing_says_where_the_test_listens() {
 
         arrived, in order:
           1. broadcast "said" {"text":"hello"} on "room:1"
-          2. push "said" {"text":"hello"} on "room:1" to client 1
 
         the nearest is 1, which differs (- expected, + arrived):
             {

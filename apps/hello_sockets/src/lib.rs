@@ -2,7 +2,7 @@
 //! command line that reaches the running server.
 //!
 //! Begin with [`app`], then `socket` and `channel/ping`: the rest is what surrounds them. `main` only calls
-//! [`command::run`].
+//! [`command::run`]. Sockets and channels are public where the tests need them.
 
 mod channel;
 pub mod command;
@@ -13,9 +13,11 @@ mod serve;
 mod socket;
 mod stop_signal;
 
+pub use channel::{AuthChannel, DedupeChannel};
+pub use socket::{AuthSocket, UserSocket};
+
 use axum::Router;
 use bennu::{Endpoint, MountError};
-use socket::{AuthSocket, UserSocket};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -20,7 +20,7 @@ async fn a_user_joins_the_topic_of_that_user_and_no_other() {
     for topic in ["user:2", "user:01", "user:"] {
         let log = capture_log();
         assert_eq!(socket.join(topic, json!({})).await.unwrap_err(), json!({ "reason": "unauthorized" }));
-        log.assert_contains(&format!("ERROR AuthChannel refused a join topic={topic:?} user_id=1"));
+        log.assert_contains(&format!("ERROR AuthChannel refused a join topic={topic} user_id=1"));
     }
     assert!(socket.join("user:1", json!({})).await.is_ok());
 }

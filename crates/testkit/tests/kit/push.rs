@@ -43,6 +43,26 @@ async fn what_a_pattern_binds_is_what_the_assertion_gives() {
 }
 
 #[tokio::test]
+async fn every_form_takes_a_patience() {
+    let room = room().await;
+    let (least, long) = (2, Duration::from_secs(2));
+    for value in 1..=7 {
+        room.push("after", json!({ "ms": value * 1000 }));
+    }
+    #[derive(serde::Deserialize)]
+    struct From {
+        from: String,
+    }
+    assert_push!(room, "tick", json!({ "from": "timer" }), long);
+    assert_push!(room, "tick", From { .. }, long);
+    assert_push!(room, "tick", From { from } if from.len() > least, long);
+    assert_push!(room, "tick", |tick: From| tick.from.len() > least, long,);
+    assert_push!(room, "tick", move |tick: From| tick.from.len() > least, long);
+    assert_eq!(assert_push!(room, "tick", From { from } => from, long), "timer");
+    assert_eq!(assert_push!(room, "tick", From { from } if from.len() > least => from.len(), long), 5);
+}
+
+#[tokio::test]
 async fn a_name_and_any_other_expression_are_compared_and_match_nothing_else() {
     struct Kept {
         payload: Value,
@@ -95,6 +115,8 @@ async fn the_first_that_fits_is_taken_and_the_others_stay_in_order() {
     let left = [("pushed", json!({ "value": 2 })), ("pushed", json!({ "value": 1 }))];
     assert_eq!(room.mailbox(), left);
     assert_eq!(room.mailbox(), left, "looking takes nothing");
+    assert_ne!(room.mailbox(), [("pushed", json!({ "value": 2 })), ("pushed", json!({ "value": 2 }))]);
+    assert_ne!(room.mailbox(), [("pushed", json!({ "value": 2 })), ("other", json!({ "value": 1 }))]);
     refute_push!(room, "pushed", json!({ "value": 3 }));
 }
 
@@ -152,10 +174,11 @@ async fn the_end_of_a_channel_is_a_push_as_its_client_sees_it() {
 async fn a_join_again_of_the_same_topic_is_another_channel() {
     let old = room().await;
     let new = old.socket().join("room:1", json!({})).await.unwrap();
+    assert_eq!((old.mailbox().len(), new.mailbox().len()), (1, 0));
     assert_push!(old, "phx_close");
     push_numbers(&old, [1]);
     push_numbers(&new, [2]);
+    refute_push!(old);
     assert_push!(new, "pushed", Number { value: 2 });
     refute_push!(new);
-    refute_push!(old);
 }

@@ -64,6 +64,12 @@ impl Channel<UserSocket> for Room {
                 ctx.push("pushed", payload)?;
                 noreply()
             }
+            "flood" => {
+                for _ in 0..100 {
+                    ctx.push("pushed", json!({ "text": "x".repeat(100_000) }))?;
+                }
+                noreply()
+            }
             "broadcast" => {
                 ctx.broadcast("said", payload)?;
                 noreply()

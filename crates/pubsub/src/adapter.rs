@@ -1,6 +1,9 @@
 //! The seam between this node's table and the others': what an engine (zenoh, Redis, NATS) must do.
 
-use crate::{Delivery, NodeName, SubscriberId, table::Table};
+use crate::{Delivery, Envelope, NodeEvent, NodeName, SubscriberId, table::Table};
+use bytes::Bytes;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// Who shall receive a message beyond the publishing node.
@@ -36,10 +39,39 @@ pub enum PublishError {
     },
 }
 
+/// A node that could not be connected to at run time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The nodes of this engine do not connect to each other.
+    #[error("nodes of the {adapter} adapter meet {where_}, they do not connect to each other")]
+    Unsupported {
+        /// The adapter's name.
+        adapter: &'static str,
+        /// Where they meet instead.
+        where_: &'static str,
+    },
+    /// The address is none of this engine's.
+    #[error("{address:?} is no address for the {adapter} adapter: {reason}")]
+    Address {
+        /// The adapter's name.
+        adapter: &'static str,
+        /// What was given.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// What [`Adapter::leave`] returns.
+pub type Leaving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Carries messages between nodes.
 ///
 /// Contract, checked by the `conformance` suite: never blocks the caller; keeps the order of one publisher on one
-/// topic; never hands a node its own messages; a node receives only topics it has subscribers for.
+/// topic; never hands a node its own messages; a node receives only topics it has subscribers for; who joins and who
+/// leaves is told to the [`Inbox`], once. An engine that is out of reach is no error of the publisher's: messages are
+/// lost, counted, and the adapter comes back by itself.
 pub trait Adapter: Send + Sync + 'static {
     /// This node's name.
     fn node(&self) -> &NodeName;
@@ -56,19 +88,64 @@ pub trait Adapter: Send + Sync + 'static {
     /// [`PublishError`] when the target is unknown or the engine refuses.
     fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError>;
 
-    /// The first subscriber of a topic came, or the last one left.
+    /// The first subscriber of a topic came, or the last one left. Called under a lock of the table: must neither wait
+    /// nor call back.
     fn interest(&self, topic: &str, wanted: bool);
+
+    /// Connects to a node at run time, as `Node.connect/1` does. Returns before the connection is up: what comes of it is
+    /// told by [`NodeEvent`]s.
+    ///
+    /// # Errors
+    /// [`ConnectError`] for engines whose nodes meet elsewhere, and for what is no address.
+    fn connect(&self, address: &str) -> Result<(), ConnectError>;
+
+    /// Says goodbye: what was published before is sent, and the other nodes know that this one has left. Nothing is
+    /// published or received any more.
+    fn leave(&self) -> Leaving;
 }
 
 /// Where an adapter delivers what other nodes published. Cloning is cheap.
 #[derive(Clone)]
 pub struct Inbox {
     table: Arc<Table>,
+    node: NodeName,
 }
 
+/// The topic of this node's own [`NodeEvent`]s.
+pub(crate) const NODES_TOPIC: &str = "bennu.nodes";
+
 impl Inbox {
-    pub(crate) fn new(table: Arc<Table>) -> Self {
-        Inbox { table }
+    pub(crate) fn new(table: Arc<Table>, node: NodeName) -> Self {
+        Inbox { table, node }
+    }
+
+    /// Takes one frame that came from the engine, as [`Envelope::encode`] wrote it. What is for other nodes, or from this
+    /// one, is nothing; what is no frame is counted, and dropped.
+    pub fn receive(&self, frame: &Bytes) {
+        let envelope = match Envelope::decode(frame) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                metrics::counter!("bennu.pubsub.garbage").increment(1);
+                tracing::debug!(%error, "an engine brought what is no message between nodes");
+                return;
+            }
+        };
+        if !envelope.is_for(&self.node) {
+            return;
+        }
+        let bytes = frame.len() as u64;
+        metrics::counter!("bennu.pubsub.received").increment(1);
+        metrics::counter!("bennu.pubsub.received_bytes").increment(bytes);
+        if self.deliver(envelope.topic, &Delivery::from_bytes(envelope.kind, envelope.json)) == 0 {
+            metrics::counter!("bennu.pubsub.unwanted").increment(1);
+            metrics::counter!("bennu.pubsub.unwanted_bytes").increment(bytes);
+        }
+    }
+
+    /// Tells this node's subscribers of [`NodeEvent`]s what changed.
+    pub fn node_event(&self, event: NodeEvent) {
+        tracing::info!(?event, "nodes");
+        self.deliver(NODES_TOPIC, &Delivery::new(Arc::new(event)));
     }
 
     /// Gives a message to this node's subscribers of a topic and says how many they were.

@@ -1,9 +1,13 @@
 //! What is published: any message type with a name, shared between all who receive it.
+//!
+//! A message of this node is the value itself. One that came from another node is bytes until a subscriber of its type
+//! asks for it; then it is decoded once for all of them.
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A type that can be published.
 ///
@@ -16,31 +20,62 @@ pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
 
 /// One published message on its way to one node's subscribers. Cloning shares it.
 #[derive(Clone)]
-pub struct Delivery {
-    message: Arc<dyn Any + Send + Sync>,
-    kind: &'static str,
-    encode: fn(&(dyn Any + Send + Sync)) -> Result<Vec<u8>, serde_json::Error>,
+pub struct Delivery(Content);
+
+#[derive(Clone)]
+enum Content {
+    Local {
+        message: Arc<dyn Any + Send + Sync>,
+        kind: &'static str,
+        encode: fn(&(dyn Any + Send + Sync)) -> Result<Vec<u8>, serde_json::Error>,
+    },
+    Remote(Arc<Remote>),
+}
+
+struct Remote {
+    kind: Box<str>,
+    json: Bytes,
+    /// `None` when the bytes are no message of that kind.
+    decoded: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Delivery {
     /// Wraps a message.
     pub fn new<M: Message>(message: Arc<M>) -> Self {
-        Delivery { message, kind: M::KIND, encode: encode::<M> }
+        Delivery(Content::Local { message, kind: M::KIND, encode: encode::<M> })
+    }
+
+    /// What another node's [`Delivery::to_bytes`] gave, with its kind.
+    pub fn from_bytes(kind: &str, json: Bytes) -> Self {
+        Delivery(Content::Remote(Arc::new(Remote { kind: kind.into(), json, decoded: OnceLock::new() })))
     }
 
     /// The message, when it is of that type.
     pub fn downcast_ref<M: Message>(&self) -> Option<&M> {
-        self.message.downcast_ref()
+        self.message::<M>()?.downcast_ref()
     }
 
     /// The shared message, when it is of that type.
     pub fn downcast<M: Message>(&self) -> Option<Arc<M>> {
-        self.message.clone().downcast().ok()
+        self.message::<M>()?.clone().downcast().ok()
+    }
+
+    fn message<M: Message>(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        match &self.0 {
+            Content::Local { message, .. } => Some(message),
+            Content::Remote(remote) if *remote.kind == *M::KIND => {
+                remote.decoded.get_or_init(|| decode::<M>(&remote.json)).as_ref()
+            }
+            Content::Remote(_) => None,
+        }
     }
 
     /// [`Message::KIND`] of its type.
-    pub fn kind(&self) -> &'static str {
-        self.kind
+    pub fn kind(&self) -> &str {
+        match &self.0 {
+            Content::Local { kind, .. } => kind,
+            Content::Remote(remote) => &remote.kind,
+        }
     }
 
     /// The bytes that travel to another node.
@@ -48,7 +83,10 @@ impl Delivery {
     /// # Errors
     /// When serde cannot write the value as JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        (self.encode)(&*self.message)
+        match &self.0 {
+            Content::Local { message, encode, .. } => encode(&**message),
+            Content::Remote(remote) => Ok(remote.json.to_vec()),
+        }
     }
 }
 
@@ -56,8 +94,53 @@ fn encode<M: Message>(message: &(dyn Any + Send + Sync)) -> Result<Vec<u8>, serd
     serde_json::to_vec(message.downcast_ref::<M>().expect("a delivery is built with its own type's encoder"))
 }
 
+/// Bytes of another node that are no such message harm nobody: another version of the application may run there.
+fn decode<M: Message>(json: &[u8]) -> Option<Arc<dyn Any + Send + Sync>> {
+    match serde_json::from_slice::<M>(json) {
+        Ok(message) => Some(Arc::new(message)),
+        Err(error) => {
+            metrics::counter!("bennu.pubsub.garbage").increment(1);
+            tracing::warn!(kind = M::KIND, %error, "a message of another node cannot be read");
+            None
+        }
+    }
+}
+
 impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Delivery({})", self.kind)
+        write!(f, "Delivery({})", self.kind())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Sold(u32);
+    impl Message for Sold {
+        const KIND: &'static str = "sold";
+    }
+
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Bought(u32);
+    impl Message for Bought {
+        const KIND: &'static str = "bought";
+    }
+
+    #[test]
+    fn a_message_of_another_node_is_decoded_once_and_only_as_its_own_kind() {
+        let json = Delivery::new(Arc::new(Sold(7))).to_bytes().unwrap();
+        let delivery = Delivery::from_bytes("sold", json.into());
+        let (one, two) = (delivery.downcast::<Sold>().unwrap(), delivery.clone().downcast::<Sold>().unwrap());
+        assert!(Arc::ptr_eq(&one, &two));
+        assert_eq!((delivery.downcast_ref::<Sold>(), delivery.downcast_ref::<Bought>()), (Some(&Sold(7)), None));
+        assert_eq!((delivery.kind(), delivery.to_bytes().unwrap()), ("sold", b"7".to_vec()));
+    }
+
+    #[test]
+    fn bytes_that_are_no_such_message_are_nothing() {
+        let delivery = Delivery::from_bytes("sold", Bytes::from_static(b"{]"));
+        assert_eq!((delivery.downcast_ref::<Sold>(), delivery.downcast::<Sold>()), (None, None));
     }
 }

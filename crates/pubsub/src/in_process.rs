@@ -1,6 +1,6 @@
 //! The in-process adapter: nodes that live in one program. A program that is no cluster is one such node.
 
-use crate::{Adapter, Delivery, Inbox, NodeName, PublishError, Target};
+use crate::{Adapter, ConnectError, Delivery, Inbox, Leaving, NodeEvent, NodeName, PublishError, Target};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -23,6 +23,35 @@ impl InProcess {
     }
 }
 
+impl InProcess {
+    fn insert(&self, name: &NodeName, inbox: Inbox) {
+        let mut members = self.members.write();
+        members.insert(name.clone(), inbox.clone());
+        let others: Vec<_> = others(&members, name);
+        drop(members);
+        for (other, theirs) in others {
+            theirs.node_event(NodeEvent::joined(name));
+            inbox.node_event(NodeEvent::joined(&other));
+        }
+    }
+
+    fn remove(&self, name: &NodeName) {
+        let mut members = self.members.write();
+        let removed = members.remove(name);
+        let others = others(&members, name);
+        drop(members);
+        if removed.is_some() {
+            for (_, theirs) in others {
+                theirs.node_event(NodeEvent::left(name));
+            }
+        }
+    }
+}
+
+fn others(members: &BTreeMap<NodeName, Inbox>, name: &NodeName) -> Vec<(NodeName, Inbox)> {
+    members.iter().filter(|(other, _)| *other != name).map(|(other, inbox)| (other.clone(), inbox.clone())).collect()
+}
+
 struct Member {
     name: NodeName,
     cluster: InProcess,
@@ -40,7 +69,7 @@ impl Adapter for Member {
 
     fn start(&self, inbox: Inbox) {
         if self.inbox.set(inbox.clone()).is_ok() {
-            self.cluster.members.write().insert(self.name.clone(), inbox);
+            self.cluster.insert(&self.name, inbox);
         }
     }
 
@@ -68,12 +97,21 @@ impl Adapter for Member {
 
     // Delivery looks into the other node's table directly, so interest needs no announcement.
     fn interest(&self, _topic: &str, _wanted: bool) {}
+
+    fn connect(&self, _address: &str) -> Result<(), ConnectError> {
+        Err(ConnectError::Unsupported { adapter: "in-process", where_: "in their program" })
+    }
+
+    fn leave(&self) -> Leaving {
+        self.cluster.remove(&self.name);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
         if self.inbox.get().is_some() {
-            self.cluster.members.write().remove(&self.name);
+            self.cluster.remove(&self.name);
         }
     }
 }

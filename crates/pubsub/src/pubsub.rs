@@ -1,9 +1,10 @@
 //! The handle that applications and channels publish and subscribe with.
 
+use crate::adapter::NODES_TOPIC;
 use crate::table::Table;
 use crate::{
-    Adapter, Attachment, Delivery, InProcess, Inbox, Message, NodeName, PublishError, Sink, SubscriberId, Subscription,
-    Target,
+    Adapter, Attachment, ConnectError, Delivery, InProcess, Inbox, Message, NodeEvent, NodeName, PublishError, Sink,
+    SubscriberId, Subscription, Target,
 };
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ impl PubSub {
     /// A node of the adapter's cluster.
     pub fn new(adapter: impl Adapter) -> Self {
         let (table, adapter) = (Arc::new(Table::new()), Arc::new(adapter));
-        adapter.start(Inbox::new(table.clone()));
+        adapter.start(Inbox::new(table.clone(), adapter.node().clone()));
         PubSub { table, adapter }
     }
 
@@ -35,6 +36,26 @@ impl PubSub {
     /// All nodes of the cluster, this one included, sorted by name.
     pub fn nodes(&self) -> Vec<NodeName> {
         self.adapter.nodes()
+    }
+
+    /// Subscribes to who joins the cluster and who leaves it, from now on.
+    pub fn node_events(&self) -> Subscription<NodeEvent> {
+        self.subscribe(NODES_TOPIC)
+    }
+
+    /// Connects to a node at run time, where the engine's nodes connect to each other. What comes of it is told by
+    /// [`PubSub::node_events`].
+    ///
+    /// # Errors
+    /// [`ConnectError`] for engines whose nodes meet elsewhere, and for what is no address.
+    pub fn connect(&self, address: &str) -> Result<(), ConnectError> {
+        self.adapter.connect(address)
+    }
+
+    /// Leaves the cluster: what was published before is sent, and the other nodes are told. To be called once, before the
+    /// program ends.
+    pub async fn leave(&self) {
+        self.adapter.leave().await;
     }
 
     /// Subscribes to messages of one type on a topic. Others on the same topic are not delivered.

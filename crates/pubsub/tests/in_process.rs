@@ -15,6 +15,7 @@ async fn the_in_process_adapter_keeps_every_law() {
     let cluster = InProcess::cluster();
     let (a, b) = (PubSub::new(cluster.join(NodeName::new("a"))), PubSub::new(cluster.join(NodeName::new("b"))));
     conformance::check(&a, &b).await;
+    conformance::check_nodes(&a, &b, || async { PubSub::new(cluster.join(NodeName::new("c"))) }).await;
 }
 
 #[test]

@@ -1,0 +1,216 @@
+//! How a message travels between nodes: one frame for all engines. Written by adapters, read by [`crate::Inbox::receive`].
+//!
+//! | bytes | |
+//! |---|---|
+//! | 1 | version, 1 |
+//! | 2 | length of the header, big-endian |
+//! | header | fields: a tag of one byte, a length of two, the bytes |
+//! | rest | the message's JSON |
+//!
+//! Fields: 1 the node that sends, 2 the topic, 3 the message's kind, 4 the node it is for, where that is one. A field with
+//! another tag is skipped, so that a later version may add some and still be read by this one: that is what makes a
+//! rolling upgrade work. The version only changes when that does not suffice, and then each node goes on writing the old
+//! one until all have been upgraded.
+//!
+//! Invariant: bytes of an engine never panic; what is no frame is an error that says why.
+
+use crate::NodeName;
+use bytes::Bytes;
+
+const VERSION: u8 = 1;
+const FROM: u8 = 1;
+const TOPIC: u8 = 2;
+const KIND: u8 = 3;
+const TO: u8 = 4;
+
+/// The version, and the length of the header.
+const PREFIX: usize = 3;
+
+/// One message between nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// The node that published it.
+    pub from: &'a str,
+    /// The node that it is for; `None` for all.
+    pub to: Option<&'a str>,
+    /// The topic.
+    pub topic: &'a str,
+    /// The message's [`crate::Message::KIND`].
+    pub kind: &'a str,
+    /// The message.
+    pub json: Bytes,
+}
+
+/// Bytes that are no message between nodes, or a message that cannot become such bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// Another version, which this program does not know.
+    #[error("version {0} of the messages between nodes, this program knows {VERSION}")]
+    Version(u8),
+    /// The bytes end early.
+    #[error("{len} bytes end inside the {part}")]
+    Truncated {
+        /// Which part.
+        part: &'static str,
+        /// How many there are.
+        len: usize,
+    },
+    /// A field that must be there is not.
+    #[error("the {0} is missing")]
+    Missing(&'static str),
+    /// A field is no text.
+    #[error("the {0} is not UTF-8")]
+    NotUtf8(&'static str),
+    /// The names are too long together.
+    #[error("topic, kind and nodes take {bytes} bytes, the limit is {limit}", limit = u16::MAX)]
+    TooLong {
+        /// How many they take.
+        bytes: usize,
+    },
+}
+
+impl Envelope<'_> {
+    /// The bytes that travel.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`].
+    pub fn encode(&self) -> Result<Bytes, WireError> {
+        let fields = [(FROM, Some(self.from)), (TOPIC, Some(self.topic)), (KIND, Some(self.kind)), (TO, self.to)];
+        let fields = fields.into_iter().filter_map(|(tag, text)| Some((tag, text?)));
+        let header: usize = fields.clone().map(|(_, text)| PREFIX + text.len()).sum();
+        let length = u16::try_from(header).map_err(|_| WireError::TooLong { bytes: header })?;
+        let mut frame = Vec::with_capacity(PREFIX + header + self.json.len());
+        frame.push(VERSION);
+        frame.extend_from_slice(&length.to_be_bytes());
+        for (tag, text) in fields {
+            // Shorter than the header, whose length fits.
+            let length = u16::try_from(text.len()).map_err(|_| WireError::TooLong { bytes: text.len() })?;
+            frame.push(tag);
+            frame.extend_from_slice(&length.to_be_bytes());
+            frame.extend_from_slice(text.as_bytes());
+        }
+        frame.extend_from_slice(&self.json);
+        Ok(frame.into())
+    }
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads what [`Envelope::encode`] wrote, here or in a later version. The message's bytes are shared with `frame`.
+    ///
+    /// # Errors
+    /// [`WireError`]
+    pub fn decode(frame: &'a Bytes) -> Result<Self, WireError> {
+        let truncated = |part| WireError::Truncated { part, len: frame.len() };
+        match frame.first() {
+            None => return Err(truncated("version")),
+            Some(&VERSION) => {}
+            Some(&other) => return Err(WireError::Version(other)),
+        }
+        let length = frame.get(1..PREFIX).and_then(<[u8]>::first_chunk).ok_or_else(|| truncated("header's length"))?;
+        let end = PREFIX + usize::from(u16::from_be_bytes(*length));
+        let mut header = frame.get(PREFIX..end).ok_or_else(|| truncated("header"))?;
+        let (mut from, mut to, mut topic, mut kind) = (None, None, None, None);
+        while let [tag, high, low, rest @ ..] = header {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let (text, rest) = rest.split_at_checked(length).ok_or_else(|| truncated("header's field"))?;
+            let (field, name) = match *tag {
+                FROM => (&mut from, "node"),
+                TO => (&mut to, "node it is for"),
+                TOPIC => (&mut topic, "topic"),
+                KIND => (&mut kind, "kind"),
+                _ => {
+                    header = rest;
+                    continue;
+                }
+            };
+            *field = Some(std::str::from_utf8(text).map_err(|_| WireError::NotUtf8(name))?);
+            header = rest;
+        }
+        if !header.is_empty() {
+            return Err(truncated("header's field"));
+        }
+        Ok(Envelope {
+            from: from.ok_or(WireError::Missing("node"))?,
+            to,
+            topic: topic.ok_or(WireError::Missing("topic"))?,
+            kind: kind.ok_or(WireError::Missing("kind"))?,
+            json: frame.slice(end..),
+        })
+    }
+
+    /// Whether a node is meant: it is not the one that sent it, and the only one or one of all.
+    pub fn is_for(&self, node: &NodeName) -> bool {
+        self.from != node.as_str() && self.to.is_none_or(|to| to == node.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn envelope<'a>(to: Option<&'a str>, topic: &'a str) -> Envelope<'a> {
+        Envelope { from: "a@host", to, topic, kind: "note", json: Bytes::from_static(b"{\"n\":1}") }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            from in ".{0,20}", to in prop::option::of(".{0,20}"), topic in ".{0,40}", kind in ".{0,20}",
+            json in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let sent = Envelope { from: &from, to: to.as_deref(), topic: &topic, kind: &kind, json: json.into() };
+            let frame = sent.encode().unwrap();
+            prop_assert_eq!(Envelope::decode(&frame).unwrap(), sent);
+        }
+
+        #[test]
+        fn bytes_of_an_engine_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0..60usize) {
+            let _ = Envelope::decode(&Bytes::from(bytes));
+            let frame = envelope(Some("b@host"), "t").encode().unwrap();
+            let _ = Envelope::decode(&frame.slice(..cut.min(frame.len())));
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_these_in_every_version_to_come() {
+        let frame = envelope(Some("b"), "t").encode().unwrap();
+        let header = b"\x01\0\x06a@host\x02\0\x01t\x03\0\x04note\x04\0\x01b";
+        let expected = [&[1, 0, header.len() as u8][..], header, b"{\"n\":1}"].concat();
+        assert_eq!(frame, expected);
+    }
+
+    #[test]
+    fn fields_of_a_later_version_are_skipped_wherever_they_stand() {
+        let header = b"\xF0\0\x03new\x01\0\x01a\x02\0\x01t\xF1\0\0\x03\0\x01k";
+        let frame = Bytes::from([&[1, 0, header.len() as u8][..], header, b"7"].concat());
+        let read = Envelope::decode(&frame).unwrap();
+        assert_eq!(read, Envelope { from: "a", to: None, topic: "t", kind: "k", json: Bytes::from_static(b"7") });
+    }
+
+    #[test]
+    fn what_is_no_message_says_why() {
+        let error = |bytes: &[u8]| Envelope::decode(&Bytes::copy_from_slice(bytes)).unwrap_err().to_string();
+        assert_eq!(error(b""), "0 bytes end inside the version");
+        assert_eq!(error(b"\x02"), "version 2 of the messages between nodes, this program knows 1");
+        assert_eq!(error(b"\x01\0"), "2 bytes end inside the header's length");
+        assert_eq!(error(b"\x01\0\x09\x01"), "4 bytes end inside the header");
+        assert_eq!(error(b"\x01\0\x04\x01\0\x09a"), "7 bytes end inside the header's field");
+        assert_eq!(error(b"\x01\0\x02\x01\0"), "5 bytes end inside the header's field");
+        assert_eq!(error(b"\x01\0\x04\x01\0\x01a"), "the topic is missing");
+        assert_eq!(error(b"\x01\0\x04\x02\0\x01\xFF"), "the topic is not UTF-8");
+        let long = "x".repeat(70_000);
+        let error = envelope(None, &long).encode().unwrap_err().to_string();
+        assert_eq!(error, "topic, kind and nodes take 70019 bytes, the limit is 65535");
+    }
+
+    #[test]
+    fn a_message_is_for_all_others_or_for_one() {
+        let (a, b, c) = (NodeName::new("a@host"), NodeName::new("b@host"), NodeName::new("c@host"));
+        let for_all = envelope(None, "t");
+        assert_eq!([&a, &b, &c].map(|node| for_all.is_for(node)), [false, true, true]);
+        let for_b = envelope(Some("b@host"), "t");
+        assert_eq!([&a, &b, &c].map(|node| for_b.is_for(node)), [false, true, false]);
+    }
+}

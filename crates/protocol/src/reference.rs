@@ -43,6 +43,14 @@ impl Ref {
         }
     }
 
+    /// The text, where it is a JSON string.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.0 {
+            Value::Text(text) => Some(text),
+            Value::Null | Value::Json(_) | Value::Bytes(_) => None,
+        }
+    }
+
     /// Whether there is none.
     pub fn is_null(&self) -> bool {
         matches!(self.0, Value::Null)

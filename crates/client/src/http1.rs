@@ -21,13 +21,14 @@ use std::task::Poll;
 /// What of a refusal's body is kept, in bytes.
 const REFUSAL_BYTES: usize = 1024;
 
-type Running = Pin<Box<Connection<TokioIo<Stream>, Full<Bytes>>>>;
+/// hyper's half of a connection, until it has ended.
+pub(crate) type Running<F> = Option<Pin<Box<F>>>;
 
 /// Requests to one server.
 pub(crate) struct Http {
     address: Arc<Address>,
     tls: Tls,
-    open: Option<(SendRequest<Full<Bytes>>, Running)>,
+    open: Option<(SendRequest<Full<Bytes>>, Running<Connection<TokioIo<Stream>, Full<Bytes>>>)>,
 }
 
 impl Http {
@@ -61,7 +62,7 @@ impl Http {
         }
         let stream = dial(&self.address, &self.tls).await?;
         let (sender, running) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(&error))?;
-        let mut running = Box::pin(running);
+        let mut running = Some(Box::pin(running));
         match beside(&mut running, self.converse(sender, request(), max_body)).await {
             Ok((status, body, sender)) => {
                 self.open = sender.map(|sender| (sender, running));
@@ -136,21 +137,19 @@ pub(crate) fn refused(status: StatusCode, body: &[u8]) -> ConnectError {
 }
 
 /// Waits for `work` and runs the connection meanwhile, which `work` needs in order to go on.
-pub(crate) async fn beside<T>(running: &mut (impl Future + Unpin), work: impl Future<Output = T>) -> T {
+pub(crate) async fn beside<T>(running: &mut Running<impl Future>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
-    let mut ended = false;
     poll_fn(|cx| {
-        if !ended {
-            ended = Pin::new(&mut *running).poll(cx).is_ready();
-        }
-        match work.as_mut().poll(cx) {
-            // What `work` has just handed over may be sent at once.
-            Poll::Pending if !ended && Pin::new(&mut *running).poll(cx).is_ready() => {
-                ended = true;
-                work.as_mut().poll(cx)
+        // The work may hand something over, which the connection sends; what the connection reads is for the work.
+        for _ in 0..2 {
+            if let Poll::Ready(result) = work.as_mut().poll(cx) {
+                return Poll::Ready(result);
             }
-            polled => polled,
+            if running.as_mut().is_some_and(|running| running.as_mut().poll(cx).is_ready()) {
+                *running = None;
+            }
         }
+        work.as_mut().poll(cx)
     })
     .await
 }

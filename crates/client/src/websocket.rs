@@ -84,7 +84,7 @@ impl WebSocket {
         let request = request(address, params, auth_token, &key)?;
         let fail = |error: hyper::Error| broken(address, &error);
         let (mut sender, running) = http1::handshake(TokioIo::new(stream)).await.map_err(fail)?;
-        let mut running = Box::pin(running.with_upgrades());
+        let mut running = Some(Box::pin(running.with_upgrades()));
         let response = beside(&mut running, sender.send_request(request)).await.map_err(fail)?;
         let status = response.status();
         if status != StatusCode::SWITCHING_PROTOCOLS {

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_raw_loop_answers_the_probe_with_the_frames_of_phoenix() {
         let lengths = probe::lengths(load().port).unwrap();
-        let reply = r#"["1","1","bench:a","phx_reply",{"status":"ok","response":{}}]"#.len() as u64;
+        let reply = r#"["1","1","bench:a","phx_reply",{"response":{},"status":"ok"}]"#.len() as u64;
         let close = r#"["1","1","bench:a","phx_close",{}]"#.len() as u64;
         assert_eq!(lengths.join, reply);
         assert_eq!(lengths.echo, reply - 2 + 100);

@@ -234,8 +234,8 @@ impl Server {
 
     fn reply(&mut self, slot: u32, message: &Message<'_>, response: &[u8]) {
         let Message { join_ref, reference, topic, .. } = message;
-        let middle: &[u8] = br#","phx_reply",{"status":"ok","response":"#;
-        let parts = [b"[", *join_ref, b",", reference, b",", topic, middle, response, b"}]"];
+        let middle: &[u8] = br#","phx_reply",{"response":"#;
+        let parts = [b"[", *join_ref, b",", reference, b",", topic, middle, response, br#","status":"ok"}]"#];
         self.send(slot, TEXT, &parts);
     }
 

@@ -8,7 +8,7 @@ mod http;
 mod socket;
 
 use bennu::token::Secret;
-use bennu::{CheckOrigin, Drain, Endpoint};
+use bennu::{CheckOrigin, Drain, Endpoint, LongPoll};
 use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, UserSocket};
 use std::error::Error;
 use std::time::Duration;
@@ -26,6 +26,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
+    // It panics on purpose, and Bennu logs it. A backtrace takes longer to print than clients wait between two messages.
+    std::panic::set_hook(Box::new(|_| {}));
     let port: u16 = std::env::args().nth(1).ok_or("usage: conformance-server PORT")?.parse()?;
     let endpoint = Endpoint::new(Secret::new(SECRET)?);
     let listener = bennu::bind(([127, 0, 0, 1], port).into())?;
@@ -39,16 +41,27 @@ fn app(endpoint: &Endpoint) -> Result<axum::Router, Box<dyn Error>> {
     let any = || CheckOrigin::any();
     let user = |path| bennu::socket::<UserSocket>(path).check_origin(any());
     Ok(http::routes(endpoint)
-        .merge(user("/socket").router(endpoint)?)
-        .merge(bennu::socket::<AuthSocket>("/auth_socket").check_origin(any()).router(endpoint)?)
+        .merge(user("/socket").longpoll(true).router(endpoint)?)
+        .merge(bennu::socket::<AuthSocket>("/auth_socket").check_origin(any()).longpoll(true).router(endpoint)?)
         .merge(
             bennu::socket::<AuthTokenSocket>("/auth_token_socket")
                 .check_origin(any())
                 .auth_token(true)
+                .longpoll(true)
                 .router(endpoint)?,
         )
-        .merge(user("/origin_socket").check_origin(CheckOrigin::list(["//example.com"])?).router(endpoint)?)
-        .merge(user("/short_socket").timeout(Duration::from_secs(1)).router(endpoint)?)
+        .merge(
+            user("/origin_socket")
+                .check_origin(CheckOrigin::list(["//example.com"])?)
+                .longpoll(true)
+                .router(endpoint)?,
+        )
+        .merge(
+            user("/short_socket")
+                .timeout(Duration::from_secs(1))
+                .longpoll(LongPoll::default().window(Duration::from_secs(1)))
+                .router(endpoint)?,
+        )
         .merge(user("/compress_socket").compress(true).router(endpoint)?)
         .merge(user("/small_socket").max_frame_size(1000).router(endpoint)?)
         .merge(user("/subproto_socket").subprotocols(["phoenix", "other"]).router(endpoint)?)
@@ -56,9 +69,12 @@ fn app(endpoint: &Endpoint) -> Result<axum::Router, Box<dyn Error>> {
             bennu::socket::<RefusingSocket>("/errconn_socket")
                 .check_origin(any())
                 .error_handler(|_| (axum::http::StatusCode::TOO_MANY_REQUESTS, "Too many requests"))
+                .longpoll(true)
                 .router(endpoint)?,
         )
-        .merge(bennu::socket::<CrashingSocket>("/crashconn_socket").check_origin(any()).router(endpoint)?))
+        .merge(
+            bennu::socket::<CrashingSocket>("/crashconn_socket").check_origin(any()).longpoll(true).router(endpoint)?,
+        ))
 }
 
 /// Ctrl-C, or the signal that a service manager sends.

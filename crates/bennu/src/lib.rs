@@ -46,17 +46,18 @@
 //! ```
 
 mod half_open;
+mod longpoll;
 mod mount;
+mod mounted;
 mod options;
 mod origin;
 mod serve;
 mod session_cookie;
-mod subprotocol;
 #[cfg(feature = "tls")]
 mod tls;
-mod upgrade;
 mod websocket;
 
+pub use longpoll::LongPoll;
 pub use mount::{Mount, MountError, socket};
 pub use origin::{CheckOrigin, OriginError};
 pub use serve::{bind, serve};

@@ -1,13 +1,15 @@
 //! Mounting a socket at a path: its options, and the axum router that serves it.
 
+use crate::longpoll::{self, LongPoll};
+use crate::mounted::Mounted;
 use crate::options::Options;
 use crate::origin::CheckOrigin;
 use crate::session_cookie::SessionCookie;
-use crate::upgrade;
 use crate::websocket::flush::Flushers;
+use crate::websocket::upgrade;
 use axum::Router;
 use axum::response::IntoResponse;
-use axum::routing::any;
+use axum::routing::{MethodRouter, any};
 use bennu_channels::protocol::{PatternError, Serializer};
 use bennu_channels::{Endpoint, Limits, Refusal, Socket, SocketMount};
 use std::marker::PhantomData;
@@ -50,7 +52,7 @@ pub enum MountError {
     NoSerializer,
 }
 
-/// Mounts a socket at a path; clients connect to `path/websocket`. The path may have parts like `/ws/{id}`, which
+/// Mounts a socket at a path; clients connect to `path/websocket`, and with [`Mount::longpoll`] to `path/longpoll`. The path may have parts like `/ws/{id}`, which
 /// `connect` reads with `path_param`.
 pub fn socket<S: Socket>(path: impl Into<String>) -> Mount<S> {
     Mount {
@@ -65,6 +67,7 @@ pub fn socket<S: Socket>(path: impl Into<String>) -> Mount<S> {
             serializers: Serializer::ALL.to_vec(),
             session: None,
             error_handler: None,
+            longpoll: false.into(),
         },
         limits: Limits::default(),
         socket: PhantomData,
@@ -124,7 +127,15 @@ impl<S: Socket> Mount<S> {
         self
     }
 
-    /// Makes the response for connections that were refused with a reason. Default 403 for all.
+    /// Whether clients may also long poll, at `path/longpoll`, and how: `true`, or a [`LongPoll`]. Default no, as in
+    /// Phoenix. phoenix.js falls back to it by itself when told to by its option `longPollFallbackMs`.
+    pub fn longpoll(mut self, longpoll: impl Into<LongPoll>) -> Self {
+        self.options.longpoll = longpoll.into();
+        self
+    }
+
+    /// Makes the response for WebSocket handshakes that were refused with a reason. Default 403 for all; a long-poll
+    /// client is always told 403, the one refusal that it knows.
     pub fn error_handler<R: IntoResponse>(mut self, handler: impl Fn(&Refusal) -> R + Send + Sync + 'static) -> Self {
         self.options.error_handler = Some(Arc::new(move |refusal| handler(refusal).into_response()));
         self
@@ -159,13 +170,26 @@ impl<S: Socket> Mount<S> {
         if self.options.serializers.is_empty() {
             return Err(MountError::NoSerializer);
         }
-        let mount = Arc::new(upgrade::Mounted {
-            socket: SocketMount::new::<S>(endpoint.clone(), self.limits)?,
-            options: self.options,
-            flushers: Flushers::new(),
-        });
-        let path = format!("{}/websocket", self.path);
-        let serve = any(move |request| upgrade::serve(mount, request));
-        Ok(Router::new().route(&format!("{path}/"), serve.clone()).route(&path, serve))
+        let longpoll = self.options.longpoll.clone();
+        let mount =
+            Arc::new(Mounted { socket: SocketMount::new::<S>(endpoint.clone(), self.limits)?, options: self.options });
+        let mut router = Router::new();
+        if longpoll.enabled {
+            let service = longpoll::Service::new(mount.clone(), longpoll);
+            router = route(router, &self.path, "longpoll", any(move |request| service.serve(request)));
+        }
+        let flushers = Arc::new(Flushers::new());
+        let serve = any(move |request| upgrade::serve(mount, flushers, request));
+        Ok(route(router, &self.path, "websocket", serve))
     }
+}
+
+/// With or without a slash at the end.
+fn route<T: Clone + Send + Sync + 'static>(
+    router: Router<T>,
+    path: &str,
+    transport: &str,
+    serve: MethodRouter<T>,
+) -> Router<T> {
+    router.route(&format!("{path}/{transport}/"), serve.clone()).route(&format!("{path}/{transport}"), serve)
 }

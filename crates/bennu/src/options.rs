@@ -1,5 +1,6 @@
-//! The options of a mount: set by [`crate::mount`], obeyed by [`crate::upgrade`].
+//! The options of a mount: set by [`crate::mount`], obeyed by the transports.
 
+use crate::longpoll::LongPoll;
 use crate::origin::CheckOrigin;
 use crate::session_cookie::SessionCookie;
 use axum::response::Response;
@@ -19,6 +20,7 @@ pub(crate) struct Options {
     pub(crate) serializers: Vec<Serializer>,
     pub(crate) session: Option<SessionCookie>,
     pub(crate) error_handler: Option<ErrorHandler>,
+    pub(crate) longpoll: LongPoll,
 }
 
 pub(crate) type ErrorHandler = Arc<dyn Fn(&Refusal) -> Response + Send + Sync>;

@@ -344,7 +344,7 @@ async fn json_nested_a_hundred_thousand_deep_passes_through_and_crashes_only_a_c
     let echoed = client.frame().await;
     assert_eq!(
         echoed.text(),
-        format!(r#"["1","2","room:1","phx_reply",{{"status":"ok","response":{deep}}}]"#),
+        format!(r#"["1","2","room:1","phx_reply",{{"response":{deep},"status":"ok"}}]"#),
         "unread, byte for byte"
     );
     client.send_text(&format!(r#"["1","3","parser","parse",{deep}]"#)).await;

@@ -9,7 +9,7 @@ use crate::encoding::Encoding;
 use crate::endpoint::{Endpoint, Registration, Upgrading};
 use crate::outbox::{Drainer, Outbox};
 use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session, Unheard};
-use bennu_protocol::{Close, EncodeError, Frame, Outbound, Payload, Ref, event};
+use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, Ref, event};
 use bennu_pubsub::{Attachment, Delivery, Sink};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
@@ -107,12 +107,12 @@ impl Connection {
     /// A frame from the client. After the last one that has arrived, the transport calls [`Outbox::flush`].
     ///
     /// # Errors
-    /// [`Close::BadMessage`] when it is no message of the negotiated version: the transport then closes.
-    pub fn receive(self: &Arc<Self>, frame: Frame<'_>) -> Result<(), Close> {
-        let message = self.encoding.serializer.decode(frame).map_err(|error| {
+    /// [`DecodeError`] when it is no message of the negotiated version. A WebSocket then closes with
+    /// [`Close::BadMessage`]; a long-poll request is answered with what is wrong.
+    pub fn receive(self: &Arc<Self>, frame: Frame<'_>) -> Result<(), DecodeError> {
+        let message = self.encoding.serializer.decode(frame).inspect_err(|error| {
             metrics::counter!("bennu.socket.bad_messages").increment(1);
-            tracing::warn!(%error, "closing a connection");
-            Close::BadMessage
+            tracing::warn!(%error, "a client sent what is no message");
         })?;
         self.step(|session| session.receive(message, |topic| self.opener.open(topic, self)));
         Ok(())

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 pub struct Framing {
     /// Tells framings apart; unique in a program.
     pub name: &'static str,
-    /// Makes the bytes that are written.
+    /// Makes the bytes that are written; none where the transport cannot carry the message, which is then skipped.
     pub frame: fn(FrameKind, &[u8]) -> Bytes,
 }
 

@@ -9,6 +9,7 @@ use bennu_token::{MaxAge, Secret, Token, TokenError};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -32,6 +33,7 @@ struct Inner {
     draining: AtomicBool,
     /// A connection or a channel has ended.
     fewer: Notify,
+    extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 /// Builds an [`Endpoint`]; see [`Endpoint::builder`].
@@ -66,6 +68,7 @@ impl EndpointBuilder {
             upgrading: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             fewer: Notify::new(),
+            extensions: Mutex::default(),
         }))
     }
 }
@@ -153,6 +156,13 @@ impl Endpoint {
     /// Whether it drains: transports then refuse new connections.
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
+    }
+
+    /// What a transport keeps once for all its mounts of this endpoint; the first that asks makes it.
+    pub fn extension<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+        let mut extensions = self.0.extensions.lock();
+        let extension = extensions.entry(TypeId::of::<T>()).or_insert_with(|| make()).clone();
+        extension.downcast().expect("it lies under its own type")
     }
 
     pub(crate) fn start_draining(&self) {

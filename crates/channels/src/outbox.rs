@@ -97,7 +97,7 @@ impl Outbox {
 
     /// `false` when the frame was dropped and there is nothing to write.
     fn queue(&self, state: &mut State, frame: Bytes) -> bool {
-        if state.close.is_some() || state.finished {
+        if state.close.is_some() || state.finished || frame.is_empty() {
             return false;
         }
         let waiting = state.bytes + cost(&frame);
@@ -249,6 +249,15 @@ mod tests {
         let (outbox, _) = outbox(10);
         outbox.push(Bytes::from(vec![0; 100]));
         assert_eq!(drain(&outbox).0.len(), 1);
+    }
+
+    #[test]
+    fn a_frame_without_bytes_is_nothing_to_write() {
+        let (outbox, wakes) = outbox(100);
+        outbox.push(Bytes::new());
+        outbox.hold(Bytes::new());
+        outbox.flush();
+        assert_eq!((drain(&outbox), wakes.0.load(Ordering::Relaxed)), ((vec![], None), 0));
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //!     payload: &Payload::empty(),
 //! };
 //! Serializer::V2.encode(&reply, &mut frame)?;
-//! assert_eq!(frame, br#"["1","2","room","phx_reply",{"status":"ok","response":{}}]"#);
+//! assert_eq!(frame, br#"["1","2","room","phx_reply",{"response":{},"status":"ok"}]"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -1,6 +1,6 @@
 //! Serializer V1: `{"topic", "event", "payload", "ref"}`. Called by [`crate::Serializer`] only.
 //!
-//! Source: `Phoenix.Socket.V1.JSONSerializer`. All four keys are required (null counts), `join_ref` is optional, and
+//! Source: `Phoenix.Socket.V1.JSONSerializer`, whose order of keys is kept. All four keys are required (null counts), `join_ref` is optional, and
 //! what is sent never carries it.
 
 use crate::v2::{read_name, read_ref, write_name, write_ref, write_text};
@@ -44,41 +44,41 @@ pub(crate) fn encode(message: &Outbound<'_>, frame: &mut Vec<u8>) -> Result<Fram
     match *message {
         Outbound::Reply { reference, topic, status, payload, .. } => {
             let response = payload.json_bytes()?;
-            head(frame, topic, "phx_reply");
-            frame.extend_from_slice(b"{\"status\":");
-            write_text(frame, status.as_str());
-            frame.extend_from_slice(b",\"response\":");
+            head(frame, "phx_reply");
+            frame.extend_from_slice(b"{\"response\":");
             frame.extend_from_slice(response);
+            frame.extend_from_slice(b",\"status\":");
+            write_text(frame, status.as_str());
             frame.push(b'}');
-            tail(frame, reference)?;
+            tail(frame, reference, topic)?;
         }
         Outbound::Push { topic, event, payload, .. } | Outbound::Broadcast { topic, event, payload } => {
             let payload = payload.json_bytes()?;
-            head(frame, &text(topic), event);
+            head(frame, event);
             frame.extend_from_slice(payload);
-            tail(frame, &Ref::NULL)?;
+            tail(frame, &Ref::NULL, &text(topic))?;
         }
         Outbound::End { join_ref, topic, event, payload } => {
             let payload = payload.json_bytes()?;
-            head(frame, &text(topic), event);
+            head(frame, event);
             frame.extend_from_slice(payload);
-            tail(frame, join_ref)?;
+            tail(frame, join_ref, &text(topic))?;
         }
     }
     Ok(FrameKind::Text)
 }
 
-fn head(frame: &mut Vec<u8>, topic: &Name<'_>, event: &str) {
-    frame.extend_from_slice(b"{\"topic\":");
-    write_name(frame, topic);
-    frame.extend_from_slice(b",\"event\":");
+fn head(frame: &mut Vec<u8>, event: &str) {
+    frame.extend_from_slice(b"{\"event\":");
     write_text(frame, event);
     frame.extend_from_slice(b",\"payload\":");
 }
 
-fn tail(frame: &mut Vec<u8>, reference: &Ref) -> Result<(), EncodeError> {
+fn tail(frame: &mut Vec<u8>, reference: &Ref, topic: &Name<'_>) -> Result<(), EncodeError> {
     frame.extend_from_slice(b",\"ref\":");
     write_ref(frame, reference)?;
+    frame.extend_from_slice(b",\"topic\":");
+    write_name(frame, topic);
     frame.push(b'}');
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Serializer V2, text frames: `[join_ref, ref, topic, event, payload]`. Called by [`crate::Serializer`] only.
 //!
-//! Source: `Phoenix.Socket.V2.JSONSerializer`. Elements after the fifth are ignored, as there.
+//! Source: `Phoenix.Socket.V2.JSONSerializer`. Elements after the fifth are ignored, as there; keys are in the order in
+//! which Phoenix writes them, so that what clients receive is the same byte for byte.
 
 use crate::json::{Scanner, SyntaxError};
 use crate::reference::Value;
@@ -71,10 +72,10 @@ pub(crate) fn encode(message: &Outbound<'_>, frame: &mut Vec<u8>) -> Result<Fram
             let response = payload.json_bytes()?;
             head(frame, join_ref, reference)?;
             write_name(frame, topic);
-            frame.extend_from_slice(b",\"phx_reply\",{\"status\":");
-            write_text(frame, status.as_str());
-            frame.extend_from_slice(b",\"response\":");
+            frame.extend_from_slice(b",\"phx_reply\",{\"response\":");
             frame.extend_from_slice(response);
+            frame.extend_from_slice(b",\"status\":");
+            write_text(frame, status.as_str());
             frame.extend_from_slice(b"}]");
         }
         Outbound::Push { join_ref, topic, event, payload } => {

@@ -1,7 +1,7 @@
 //! One WebSocket connection's task: reads, decodes, hands messages to the session, answers pings, keeps the idle timer
 //! and sees the closing through.
 //!
-//! It holds no buffer while idle: reads land in a scratch of the thread. Spawned by [`crate::upgrade`]; ends when the
+//! It holds no buffer while idle: reads land in a scratch of the thread. Spawned by [`super::upgrade`]; ends when the
 //! stream has; calls [`Connection::finish`] exactly once.
 
 use super::flush::Queue;
@@ -192,8 +192,8 @@ impl Driver {
                 Ok((Some(event), rest)) => {
                     input = rest;
                     match event {
-                        Event::Text(text) => connection.receive(Frame::Text(&text)).err(),
-                        Event::Binary(bytes) => connection.receive(Frame::Binary(&bytes)).err(),
+                        Event::Text(text) => receive(connection, Frame::Text(&text)),
+                        Event::Binary(bytes) => receive(connection, Frame::Binary(&bytes)),
                         Event::Ping(payload) => {
                             connection.outbox().hold(encode::pong(&payload));
                             None
@@ -214,4 +214,9 @@ impl Driver {
             }
         }
     }
+}
+
+/// Hands a message on; what is no message ends the connection.
+fn receive(connection: &Arc<Connection>, frame: Frame<'_>) -> Option<Close> {
+    connection.receive(frame).err().map(|_| Close::BadMessage)
 }

@@ -116,7 +116,7 @@ const NOTHING: [&str; 0] = [];
 #[test]
 fn a_heartbeat_is_answered_without_a_join_ref_whatever_its_own_refs_are() {
     let mut client = Transcript::new();
-    let ok = |reference| [format!(r#"[null,{reference},"phoenix","phx_reply",{{"status":"ok","response":{{}}}}]"#)];
+    let ok = |reference| [format!(r#"[null,{reference},"phoenix","phx_reply",{{"response":{{}},"status":"ok"}}]"#)];
     assert_eq!(client.says(r#"[null,"1","phoenix","heartbeat",{}]"#), ok(r#""1""#));
     assert_eq!(client.says(r#"["1","2","phoenix","heartbeat",null]"#), ok(r#""2""#));
     assert_eq!(client.says(r#"[null,3,"phoenix","heartbeat",{"a":1}]"#), ok("3"));
@@ -125,7 +125,7 @@ fn a_heartbeat_is_answered_without_a_join_ref_whatever_its_own_refs_are() {
 
 fn unmatched_topic(reference: &str, topic: &str) -> [String; 1] {
     [format!(
-        r#"[null,{reference},{topic},"phx_reply",{{"status":"error","response":{{"reason":"unmatched topic"}}}}]"#
+        r#"[null,{reference},{topic},"phx_reply",{{"response":{{"reason":"unmatched topic"}},"status":"error"}}]"#
     )]
 }
 
@@ -163,7 +163,7 @@ fn a_join_starts_its_channel_with_its_params_and_answers_when_that_has_joined() 
     let join = &client.started[&1];
     assert_eq!((&join.join_ref, &join.reference), (&Ref::text("7"), &Ref::text("9")));
     assert_eq!(join.params.as_json(), Some(r#"{"a":1}"#));
-    assert_eq!(client.joined(1), [r#"["7","9","room","phx_reply",{"status":"ok","response":{}}]"#]);
+    assert_eq!(client.joined(1), [r#"["7","9","room","phx_reply",{"response":{},"status":"ok"}]"#]);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_stale_join_ref_is_dropped_and_a_null_one_reaches_the_channel() {
 fn a_channel_that_was_joined_without_a_join_ref_hears_messages_without_one_only() {
     let mut client = Transcript::new();
     client.says(r#"[null,"1","room","phx_join",{}]"#);
-    assert_eq!(client.joined(1), [r#"[null,"1","room","phx_reply",{"status":"ok","response":{}}]"#]);
+    assert_eq!(client.joined(1), [r#"[null,"1","room","phx_reply",{"response":{},"status":"ok"}]"#]);
     assert_eq!(client.says(r#"[null,"10","room","ping",{}]"#), [r#"deliver 1 "ping""#]);
     assert_eq!(client.says(r#"["zz","12","room","ping",{}]"#), NOTHING);
     assert_eq!(client.exited(1, Exit::Crashed), [r#"[null,null,"room","phx_error",{}]"#]);
@@ -211,7 +211,7 @@ fn a_refused_join_is_answered_then_those_who_waited_for_it_and_the_topic_is_free
     assert_eq!(
         client.refused(1, &["2", "3"]),
         [
-            r#"["1","1","room","phx_reply",{"status":"error","response":{"reason":"no"}}]"#,
+            r#"["1","1","room","phx_reply",{"response":{"reason":"no"},"status":"error"}]"#,
             &unmatched_topic(r#""2""#, r#""room""#)[0],
             &unmatched_topic(r#""3""#, r#""room""#)[0],
         ]
@@ -241,7 +241,7 @@ fn after_a_leave_messages_and_a_second_leave_are_dropped_until_the_channel_has_e
 #[test]
 fn leaving_what_was_never_joined_succeeds_with_the_refs_of_the_message() {
     let mut client = Transcript::new();
-    let ok = |refs, topic| [format!(r#"[{refs},"{topic}","phx_reply",{{"status":"ok","response":{{}}}}]"#)];
+    let ok = |refs, topic| [format!(r#"[{refs},"{topic}","phx_reply",{{"response":{{}},"status":"ok"}}]"#)];
     assert_eq!(client.says(r#"["1","2","room","phx_leave",{}]"#), ok(r#""1","2""#, "room"));
     assert_eq!(client.says(r#"["1","3","nosuch","phx_leave",{}]"#), ok(r#""1","3""#, "nosuch"));
     assert_eq!(client.says(r#"[null,null,"phoenix","phx_leave",{}]"#), ok("null,null", "phoenix"));
@@ -263,7 +263,7 @@ fn a_second_join_waits_for_the_end_of_the_first_and_is_answered_before_its_phx_c
     assert_eq!(client.exited(1, Exit::Done), ["start 2 room"]);
     assert_eq!(
         client.joined(2),
-        [r#"["2","2","room","phx_reply",{"status":"ok","response":{}}]"#, r#"["1","1","room","phx_close",{}]"#]
+        [r#"["2","2","room","phx_reply",{"response":{},"status":"ok"}]"#, r#"["1","1","room","phx_close",{}]"#]
     );
     assert_eq!(client.says(r#"["1","3","room","ping",{}]"#), NOTHING, "the old join_ref is stale");
     assert_eq!(client.says(r#"["2","4","room","ping",{}]"#), [r#"deliver 2 "ping""#]);
@@ -289,7 +289,7 @@ fn a_second_join_that_is_refused_is_answered_before_the_phx_close_of_the_first()
     assert_eq!(
         client.refused(2, &[]),
         [
-            r#"["2","2","room","phx_reply",{"status":"error","response":{"reason":"no"}}]"#,
+            r#"["2","2","room","phx_reply",{"response":{"reason":"no"},"status":"error"}]"#,
             r#"["1","1","room","phx_close",{}]"#
         ]
     );
@@ -300,7 +300,7 @@ fn a_second_join_while_the_first_is_still_joining_lets_that_be_answered_first() 
     let mut client = Transcript::new();
     client.says(r#"["1","1","room","phx_join",{}]"#);
     assert_eq!(client.says(r#"["2","2","room","phx_join",{}]"#), ["stop 1 replaced"]);
-    assert_eq!(client.joined(1), [r#"["1","1","room","phx_reply",{"status":"ok","response":{}}]"#]);
+    assert_eq!(client.joined(1), [r#"["1","1","room","phx_reply",{"response":{},"status":"ok"}]"#]);
     assert_eq!(client.exited(1, Exit::Done), ["start 2 room"]);
     assert_eq!(client.joined(2)[1], r#"["1","1","room","phx_close",{}]"#);
 }
@@ -312,7 +312,7 @@ fn a_second_join_starts_at_once_when_the_first_is_refused() {
     client.says(r#"["2","2","room","phx_join",{}]"#);
     assert_eq!(
         client.refused(1, &[]),
-        [r#"["1","1","room","phx_reply",{"status":"error","response":{"reason":"no"}}]"#, "start 2 room"]
+        [r#"["1","1","room","phx_reply",{"response":{"reason":"no"},"status":"error"}]"#, "start 2 room"]
     );
     assert_eq!(client.joined(2).len(), 1, "what was never joined has no phx_close");
 }
@@ -347,7 +347,7 @@ fn a_third_join_overtakes_a_second_that_still_waits_which_is_closed_without_havi
     assert_eq!(client.exited(1, Exit::Done), ["start 3 room"]);
     assert_eq!(
         client.joined(3),
-        [r#"["3","3","room","phx_reply",{"status":"ok","response":{}}]"#, r#"["1","1","room","phx_close",{}]"#]
+        [r#"["3","3","room","phx_reply",{"response":{},"status":"ok"}]"#, r#"["1","1","room","phx_close",{}]"#]
     );
 }
 
@@ -359,7 +359,7 @@ fn a_leave_while_a_second_join_waits_takes_that_back() {
     assert_eq!(client.says(r#"["1","3","room","phx_leave",{}]"#), NOTHING, "the first is over already");
     assert_eq!(
         client.says(r#"["2","4","room","phx_leave",{}]"#),
-        [r#"["2","4","room","phx_reply",{"status":"ok","response":{}}]"#, r#"["2","2","room","phx_close",{}]"#]
+        [r#"["2","4","room","phx_reply",{"response":{},"status":"ok"}]"#, r#"["2","2","room","phx_close",{}]"#]
     );
     assert_eq!(client.exited(1, Exit::Done), [r#"["1","1","room","phx_close",{}]"#]);
     assert_eq!(client.says(r#"["5","5","room","phx_join",{}]"#), ["start 3 room"]);
@@ -373,7 +373,7 @@ fn a_join_after_a_leave_waits_and_the_old_channel_is_closed_before_the_new_one_i
     assert_eq!(client.says(r#"["3","3","room","phx_join",{}]"#), NOTHING, "it was told to end already");
     assert_eq!(client.says(r#"["3","4","room","ping",{}]"#), [r#"deliver 2 "ping""#]);
     assert_eq!(client.exited(1, Exit::Done), [r#"["1","1","room","phx_close",{}]"#, "start 2 room"]);
-    assert_eq!(client.joined(2), [r#"["3","3","room","phx_reply",{"status":"ok","response":{}}]"#]);
+    assert_eq!(client.joined(2), [r#"["3","3","room","phx_reply",{"response":{},"status":"ok"}]"#]);
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn a_leave_while_joining_stops_the_join() {
     let mut client = Transcript::new();
     client.says(r#"["1","1","room","phx_join",{}]"#);
     assert_eq!(client.says(r#"["1","2","room","phx_leave",{}]"#), ["stop 1 left"]);
-    assert_eq!(client.joined(1), [r#"["1","1","room","phx_reply",{"status":"ok","response":{}}]"#]);
+    assert_eq!(client.joined(1), [r#"["1","1","room","phx_reply",{"response":{},"status":"ok"}]"#]);
     assert_eq!(client.exited(1, Exit::Done), [r#"["1","1","room","phx_close",{}]"#]);
 }
 
@@ -394,9 +394,9 @@ fn a_leave_that_waited_for_a_join_that_is_refused_succeeds_after_the_refusal() {
     assert_eq!(
         client.refused_unheard(1, Unheard { messages: vec![Ref::text("2")], leave: Some(Ref::text("3")) }),
         [
-            r#"["1","1","room","phx_reply",{"status":"error","response":{"reason":"no"}}]"#,
+            r#"["1","1","room","phx_reply",{"response":{"reason":"no"},"status":"error"}]"#,
             &unmatched_topic(r#""2""#, r#""room""#)[0],
-            r#"["1","3","room","phx_reply",{"status":"ok","response":{}}]"#,
+            r#"["1","3","room","phx_reply",{"response":{},"status":"ok"}]"#,
         ]
     );
 }
@@ -408,7 +408,7 @@ fn past_the_most_channels_a_join_is_refused_until_one_has_ended() {
     client.join("room:2", "2");
     let refused = |n| {
         format!(
-            r#"["{n}","{n}","room:3","phx_reply",{{"status":"error","response":{{"reason":"too many channels joined"}}}}]"#
+            r#"["{n}","{n}","room:3","phx_reply",{{"response":{{"reason":"too many channels joined"}},"status":"error"}}]"#
         )
     };
     assert_eq!(client.says(r#"["3","3","room:3","phx_join",{}]"#), [refused(3)]);
@@ -429,7 +429,7 @@ fn a_topic_over_the_limit_is_refused_with_its_length_and_the_limit() {
     assert!(answer[0].starts_with(r#"["2","2","roomx"#));
     assert!(
         answer[0].ends_with(
-            r#""phx_reply",{"status":"error","response":{"reason":"topic of 1025 bytes, the limit is 1024"}}]"#
+            r#""phx_reply",{"response":{"reason":"topic of 1025 bytes, the limit is 1024"},"status":"error"}]"#
         ),
         "{answer:?}"
     );
@@ -443,7 +443,7 @@ fn refs_over_the_limit_are_refused_in_a_join_since_they_would_be_kept_and_echoed
         let refused = format!(r#"{{"reason":"{what} of 1025 bytes, the limit is 1024"}}"#);
         assert_eq!(
             client.says(&format!(r#"[{refs},"room","phx_join",{{}}]"#)),
-            [format!(r#"[{refs},"room","phx_reply",{{"status":"error","response":{refused}}}]"#)]
+            [format!(r#"[{refs},"room","phx_reply",{{"response":{refused},"status":"error"}}]"#)]
         );
     }
     assert_eq!(client.says(&format!(r#"[null,{long},"room","ping",{{}}]"#)), unmatched_topic(&long, r#""room""#));

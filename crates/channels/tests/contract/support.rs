@@ -1,6 +1,6 @@
 //! The harness: a client that speaks the protocol over a transport that is a queue, and what a test can look at.
 
-use bennu_channels::protocol::{Close, Frame, FrameKind, Serializer};
+use bennu_channels::protocol::{Close, DecodeError, Frame, FrameKind, Serializer};
 use bennu_channels::token::Secret;
 use bennu_channels::{
     Connect, ConnectInfo, Connection, Drainer, Encoding, Endpoint, Framing, Limits, Params, Socket, SocketMount, Taken,
@@ -109,7 +109,7 @@ impl Client {
         self.try_send(Frame::Binary(bytes)).expect("a message");
     }
 
-    pub fn try_send(&self, frame: Frame<'_>) -> Result<(), Close> {
+    pub fn try_send(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
         let received = self.connection.receive(frame);
         self.connection.outbox().flush();
         received

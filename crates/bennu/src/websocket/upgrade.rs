@@ -3,34 +3,23 @@
 //! The order of the checks is Phoenix's: origin, subprotocol, version; then the upgrade headers; then the socket's
 //! `connect`. Source: `Phoenix.Transports.WebSocket`, RFC 6455 §4.2.
 
-use crate::options::Options;
-use crate::subprotocol;
-use crate::websocket::driver::{self, Agreed};
-use crate::websocket::flush::Flushers;
-use crate::websocket::link::Link;
-use crate::websocket::stream;
-use axum::RequestExt;
+use super::driver::{self, Agreed};
+use super::flush::Flushers;
+use super::link::Link;
+use super::{stream, subprotocol};
+use crate::mounted::Mounted;
 use axum::body::Body;
-use axum::extract::{ConnectInfo as Peer, RawPathParams, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use bennu_channels::protocol::{Serializer, negotiate};
-use bennu_channels::{Connect, ConnectInfo, Connected, NotConnected, Params, SocketMount};
+use bennu_channels::{Connected, NotConnected, Params};
 use bennu_websocket::{Negotiated, deflate, handshake};
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY};
 use http::header::{SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpStream;
-
-/// A mounted socket with its options.
-pub(crate) struct Mounted {
-    pub(crate) socket: SocketMount,
-    pub(crate) options: Options,
-    pub(crate) flushers: Flushers<Link>,
-}
 
 /// Why there is no upgrade.
 struct Refused {
@@ -50,10 +39,11 @@ impl IntoResponse for Refused {
     }
 }
 
-pub(crate) async fn serve(mount: Arc<Mounted>, request: Request) -> Response {
+/// Answers a request at a mount's `/websocket`. `flushers` are the mount's own.
+pub(crate) async fn serve(mount: Arc<Mounted>, flushers: Arc<Flushers<Link>>, request: Request) -> Response {
     let offered = subprotocol::read(request.headers(), &mount.options.subprotocols, mount.options.auth_token);
     let chosen = offered.chosen.clone();
-    let mut response = match handshake(mount, request, offered).await {
+    let mut response = match handshake(mount, flushers, request, offered).await {
         Ok(response) | Err(response) => response,
     };
     // A refusal too names the subprotocol, as real Phoenix does.
@@ -65,6 +55,7 @@ pub(crate) async fn serve(mount: Arc<Mounted>, request: Request) -> Response {
 
 async fn handshake(
     mount: Arc<Mounted>,
+    flushers: Arc<Flushers<Link>>,
     mut request: Request,
     offered: subprotocol::Offered,
 ) -> Result<Response, Response> {
@@ -73,23 +64,20 @@ async fn handshake(
         return Err(Refused::new(StatusCode::BAD_REQUEST, "a WebSocket begins with GET").into_response());
     }
     refuse_when_draining(&mount)?;
-    if !options.check_origin.allows(request.headers()) {
-        tracing::warn!(origin = ?request.headers().get(http::header::ORIGIN), "refused connection: origin not allowed");
-        return Err(StatusCode::FORBIDDEN.into_response());
-    }
-    if offered.none_known {
+    if !mount.allows_origin(request.headers()) || offered.none_known {
         return Err(StatusCode::FORBIDDEN.into_response());
     }
     let params = Params::from_query(request.uri().query().unwrap_or_default())
         .map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error.to_string()).into_response())?;
-    let serializer = negotiate_version(&params, options)?;
+    let serializer = mount.negotiate(&params).map_err(|_| StatusCode::FORBIDDEN.into_response())?;
     let key = check_headers(request.headers()).map_err(IntoResponse::into_response)?;
     let extension = options.compress.then(|| negotiate_extension(request.headers())).flatten();
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
         Refused::new(StatusCode::UPGRADE_REQUIRED, "this connection cannot be upgraded: HTTP/1.1 is needed")
             .into_response()
     })?;
-    let connected = connect(&mount, params, &mut request, offered.auth_token).await?;
+    let connected = mount.connect(params, &mut request, offered.auth_token).await;
+    let connected = connected.map_err(|error| refusal(&mount, error))?;
     // The drain tells those that are connected when it begins; `connect` may have taken its time.
     refuse_when_draining(&mount)?;
 
@@ -98,7 +86,7 @@ async fn handshake(
         Agreed { serializer, extension, max_frame_size: options.max_frame_size, idle_timeout: options.timeout };
     tokio::spawn(async move {
         match upgrade.await {
-            Ok(upgraded) => run(&mount, connected, agreed, upgraded),
+            Ok(upgraded) => run(&flushers, connected, agreed, upgraded),
             Err(error) => tracing::debug!(%error, "the client left during the handshake"),
         }
     });
@@ -112,13 +100,14 @@ fn refuse_when_draining(mount: &Mounted) -> Result<(), Response> {
     Ok(())
 }
 
-fn negotiate_version(params: &Params, options: &Options) -> Result<Serializer, Response> {
-    // `vsn[]=2.0.0` is no version either.
-    let vsn = if params.is_nested("vsn") { Some("[nested]") } else { params.get("vsn") };
-    negotiate(vsn, &options.serializers).map_err(|error| {
-        tracing::warn!(%error, "refused connection");
-        StatusCode::FORBIDDEN.into_response()
-    })
+fn refusal(mount: &Mounted, error: NotConnected) -> Response {
+    match error {
+        NotConnected::Refused(refusal) => match (&mount.options.error_handler, refusal.reason()) {
+            (Some(handler), Some(_)) => handler(&refusal),
+            _ => StatusCode::FORBIDDEN.into_response(),
+        },
+        NotConnected::Crashed => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// The upgrade headers of RFC 6455 §4.2.1; the error names what is there instead.
@@ -148,35 +137,6 @@ fn negotiate_extension(headers: &HeaderMap) -> Option<Negotiated> {
     deflate::negotiate(headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().filter_map(|value| value.to_str().ok()))
 }
 
-async fn connect(
-    mount: &Mounted,
-    params: Params,
-    request: &mut Request,
-    auth_token: Option<String>,
-) -> Result<Connected, Response> {
-    let path = match request.extract_parts::<RawPathParams>().await {
-        Ok(parts) => parts.iter().collect(),
-        Err(_) => Params::default(),
-    };
-    let endpoint = mount.socket.endpoint().clone();
-    let mut info = ConnectInfo::default();
-    info.peer = request.extensions().get::<Peer<SocketAddr>>().map(|peer| peer.0);
-    info.path = path;
-    info.headers = request.headers().clone();
-    info.uri = request.uri().clone();
-    info.auth_token = auth_token;
-    info.session = mount.options.session.as_ref().and_then(|cookie| {
-        cookie.read_guarded(endpoint.secret(), request.headers(), params.get(crate::session_cookie::CSRF_PARAM))
-    });
-    mount.socket.connect(Connect { params, info, endpoint }).await.map_err(|error| match error {
-        NotConnected::Refused(refusal) => match (&mount.options.error_handler, refusal.reason()) {
-            (Some(handler), Some(_)) => handler(&refusal),
-            _ => StatusCode::FORBIDDEN.into_response(),
-        },
-        NotConnected::Crashed => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    })
-}
-
 fn switching_protocols(key: &HeaderValue, extension: Option<&Negotiated>) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -193,8 +153,8 @@ fn switching_protocols(key: &HeaderValue, extension: Option<&Negotiated>) -> Res
 }
 
 /// Takes the stream back from hyper and drops hyper's buffers: from here on an idle connection holds none.
-fn run(mount: &Mounted, connected: Connected, agreed: Agreed, upgraded: Upgraded) {
-    let queue = mount.flushers.assign();
+fn run(flushers: &Flushers<Link>, connected: Connected, agreed: Agreed, upgraded: Upgraded) {
+    let queue = flushers.assign();
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
             let halves = stream::split_tcp(parts.io.into_inner());

@@ -245,8 +245,16 @@ impl Pusher {
     /// # Errors
     /// [`PushError`]: the buffer is full, the channel has ended, or the message cannot be written.
     pub fn send(&self, event: &str, payload: impl Into<Payload>) -> Result<(), PushError> {
-        let payload = payload.into();
-        self.hold.shared.act(|session| session.push(Shared::now(), self.id, event, payload, None)).map(drop)
+        self.submit(event, payload.into(), None).map(drop)
+    }
+
+    fn submit(&self, event: &str, payload: Payload, timeout: Option<Duration>) -> Result<u64, PushError> {
+        let pushed = self.hold.shared.act(|session| session.push(Shared::now(), self.id, event, payload, timeout));
+        pushed.map_err(|error| match error {
+            // The session may have forgotten its name.
+            PushError::Closed { .. } => PushError::Closed { topic: self.topic.to_string() },
+            error => error,
+        })
     }
 }
 
@@ -291,11 +299,7 @@ impl Future for Push {
             && let Stage::Ready(ready) = std::mem::replace(&mut self.0, Stage::Done)
         {
             let Ready { pusher, event, payload, timeout } = *ready;
-            let push = pusher
-                .hold
-                .shared
-                .act(|session| session.push(Shared::now(), pusher.id, &event, payload, Some(timeout)));
-            match push {
+            match pusher.submit(&event, payload, Some(timeout)) {
                 Ok(reference) => self.0 = Stage::Waiting(Waiting { hold: pusher.hold, reference }),
                 Err(error) => return Poll::Ready(Err(error)),
             }

@@ -17,9 +17,14 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// What of a refusal's body is kept, in bytes.
 const REFUSAL_BYTES: usize = 1024;
+
+/// How long a part of it is waited for: the status is known already.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// hyper's half of a connection, until it has ended.
 pub(crate) type Running<F> = Option<Pin<Box<F>>>;
@@ -121,7 +126,7 @@ pub(crate) async fn refusal(status: StatusCode, body: Incoming) -> ConnectError 
     let mut body = pin!(body);
     let mut text = Vec::new();
     while text.len() < REFUSAL_BYTES
-        && let Some(Ok(frame)) = body.as_mut().frame().await
+        && let Ok(Some(Ok(frame))) = timeout(REFUSAL_TIMEOUT, body.as_mut().frame()).await
     {
         if let Ok(data) = frame.into_data() {
             text.extend_from_slice(&data);
@@ -130,8 +135,11 @@ pub(crate) async fn refusal(status: StatusCode, body: Incoming) -> ConnectError 
     refused(status, &text)
 }
 
-/// As [`refusal`], of a body that is here.
+/// As [`refusal`], of a body that is here. What is no error of HTTP is no refusal: somebody else answers there.
 pub(crate) fn refused(status: StatusCode, body: &[u8]) -> ConnectError {
+    if status.as_u16() < 300 {
+        return ConnectError::Handshake(format!("it answers with status {}", status.as_u16()));
+    }
     let body = &body[..body.len().min(REFUSAL_BYTES)];
     ConnectError::Refused { status: status.as_u16(), body: String::from_utf8_lossy(body).trim().to_owned() }
 }

@@ -3,7 +3,7 @@
 use crate::channel::{Channel, Opening};
 use crate::session::Session;
 use crate::shared::{Hold, Shared};
-use crate::{Builder, ConnectError, ConnectionState, JoinError, Payload};
+use crate::{Builder, ConnectError, ConnectionState, JoinError, Lost, Payload};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -60,6 +60,12 @@ impl Client {
     /// How the connection is doing now.
     pub fn state(&self) -> ConnectionState {
         self.hold.shared.look(|session| session.state())
+    }
+
+    /// How the latest connection ended, attempts not counted; `None` as long as none has. It stays when there is a new
+    /// connection, so nobody has to be quick to see it.
+    pub fn last_lost(&self) -> Option<Arc<Lost>> {
+        self.hold.shared.look(|session| session.last_lost())
     }
 
     /// The connection's states from now on, this one first. A reader that is slow misses those in between.

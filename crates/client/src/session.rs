@@ -53,6 +53,8 @@ pub(crate) struct Session {
     /// Attempts since the server was last heard.
     tries: u32,
     connections: u64,
+    /// How the latest connection ended.
+    last_lost: Option<Arc<Lost>>,
     /// How the first attempt failed.
     first_failure: Option<Box<ConnectError>>,
     /// Changes with every change of the state, so that a reader knows what it has seen.
@@ -130,6 +132,7 @@ impl Session {
             deadlines: BTreeSet::new(),
             tries: 0,
             connections: 0,
+            last_lost: None,
             first_failure: None,
             version: 0,
             watchers: Vec::new(),
@@ -180,8 +183,10 @@ impl Session {
                 if let (0, None, Lost::Attempt(error)) = (self.connections, &self.first_failure, &cause) {
                     self.first_failure = Some(Box::new(error.clone()));
                 }
-                self.enter(Phase::Waiting { at: now + delay, delay, cause: Arc::new(cause) });
+                let cause = Arc::new(cause);
+                self.enter(Phase::Waiting { at: now + delay, delay, cause: Arc::clone(&cause) });
                 if was_open {
+                    self.last_lost = Some(cause);
                     self.interrupt_all();
                 }
             }
@@ -296,6 +301,11 @@ impl Session {
             }
             Phase::Ending { .. } | Phase::Closed => ConnectionState::Closed,
         }
+    }
+
+    /// How the latest connection ended; none before one has.
+    pub(crate) fn last_lost(&self) -> Option<Arc<Lost>> {
+        self.last_lost.clone()
     }
 
     /// The state, once it is another than that of the version that the caller has seen.

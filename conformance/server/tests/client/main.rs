@@ -70,7 +70,11 @@ async fn outage(client: &Client) -> Lost {
     let mut states = client.states();
     let cause = async {
         loop {
-            if let ConnectionState::Waiting { cause, .. } = states.next().await {
+            let state = states.next().await;
+            // The state may have passed already.
+            if let Some(lost) = client.last_lost() {
+                return (*lost).clone();
+            } else if let ConnectionState::Waiting { cause, .. } = state {
                 return (*cause).clone();
             }
         }

@@ -80,3 +80,8 @@ pub use params::{Answer, Params};
 pub use session::Schedule;
 pub use settings::QueueLimit;
 pub use state::{Carrier, ConnectionState};
+
+/// The listings of the guide compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/client.md")]
+struct Guide;

@@ -180,7 +180,7 @@ impl WebSocket {
 
     /// Says goodbye without waiting: for a connection that is given up.
     pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
-        if self.unsent.is_empty() {
+        if self.unsent.is_empty() && !self.closing {
             let frame = encode::masked_close_frame(CloseCode::NORMAL, "", random::bytes());
             let _ = Pin::new(&mut self.stream).poll_write(cx, &frame);
         }

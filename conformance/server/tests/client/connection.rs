@@ -73,21 +73,7 @@ async fn an_expired_token_is_refused_and_the_function_brings_a_fresh_one_to_the_
         })
         .start()
         .unwrap();
-    let mut states = client.states();
-    let mut refused = false;
-    let connected = async {
-        loop {
-            match states.next().await {
-                ConnectionState::Connected { .. } => return,
-                ConnectionState::Waiting { cause, .. } => {
-                    refused |= matches!(*cause, Lost::Attempt(ConnectError::Refused { status: 403, .. }));
-                }
-                _ => {}
-            }
-        }
-    };
-    soon("the connection", connected).await;
-    assert!(refused);
+    connection(&client, 1).await;
     assert_eq!(asked.load(Ordering::Relaxed), 3);
     join(&client, "user:1").await;
 }

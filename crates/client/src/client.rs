@@ -96,11 +96,11 @@ impl Client {
     pub async fn disconnect(&self) {
         let shared = &self.hold.shared;
         shared.act(|session| session.disconnect(Shared::now()));
-        poll_fn(|cx| shared.look(|session| session.poll_closed(cx))).await;
+        poll_fn(|cx| shared.drive(|session| session.poll_closed(cx))).await;
     }
 
     pub(crate) async fn first_connection(&self) -> Result<(), ConnectError> {
-        poll_fn(|cx| self.hold.shared.look(|session| session.poll_first(cx))).await
+        poll_fn(|cx| self.hold.shared.drive(|session| session.poll_first(cx))).await
     }
 }
 
@@ -126,7 +126,7 @@ impl States {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionState> {
-        self.hold.shared.look(|session| session.poll_state(&mut self.seen, cx))
+        self.hold.shared.drive(|session| session.poll_state(&mut self.seen, cx))
     }
 }
 
@@ -136,5 +136,29 @@ impl Stream for States {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ConnectionState>> {
         self.get_mut().poll(cx).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_and_futures_go_wherever_tasks_go() {
+        fn goes<T: Send + Sync + 'static>() {}
+        goes::<Client>();
+        goes::<Channel>();
+        goes::<crate::Pusher>();
+        goes::<States>();
+        goes::<Builder>();
+        fn is_send<F: std::future::Future + Send>(_: impl FnOnce(Client) -> F) {}
+        is_send(|client: Client| async move {
+            let mut room = client.join("room", Payload::empty()).await?;
+            let _ = room.push("event", Payload::empty()).await;
+            room.next().await;
+            room.leave().await;
+            client.disconnect().await;
+            Ok::<(), JoinError>(())
+        });
     }
 }

@@ -121,7 +121,8 @@ async fn receive(mut http: Http, token: &str, max_answer: usize, shared: &Shared
             410 => return Lost::SessionGone,
             status => return Lost::Protocol(format!("a poll was answered with status {status}")),
         }
-        // Other tasks get their turn, even where each answer is here at once.
+        // The half that sends gets its turn, for what the messages have set free, and so do other tasks, even where each
+        // answer is here at once.
         tokio::task::yield_now().await;
     }
 }
@@ -198,9 +199,18 @@ fn get(target: &str, authority: &str) -> Request<Full<Bytes>> {
 async fn within(exchange: impl Future<Output = Result<(StatusCode, Bytes), ConnectError>>) -> Result<Answer, Lost> {
     match timeout(REQUEST_TIMEOUT, exchange).await {
         Err(_) => Err(Lost::Silent { after: REQUEST_TIMEOUT }),
-        Ok(Err(error)) => Err(error.into()),
-        Ok(Ok((StatusCode::OK, body))) => Ok(read(&body)?),
-        Ok(Ok((status, body))) => Err(refused(status, &body).into()),
+        Ok(Err(error)) => Err(lost(error)),
+        Ok(Ok((StatusCode::OK, body))) => read(&body).map_err(lost),
+        Ok(Ok((status, body))) => Err(lost(refused(status, &body))),
+    }
+}
+
+/// What fails within a session is no attempt any more.
+fn lost(error: ConnectError) -> Lost {
+    match error {
+        ConnectError::Io { source, .. } => Lost::Io(source),
+        ConnectError::Handshake(reason) => Lost::Protocol(reason),
+        error => Lost::Attempt(error),
     }
 }
 

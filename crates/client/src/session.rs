@@ -35,6 +35,9 @@ use std::time::{Duration, Instant};
 /// How long a closing handshake may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Tasks that wait for a change of the state.
+const MAX_WATCHERS: usize = 64;
+
 pub(crate) struct Session {
     settings: Arc<Settings>,
     jitter: Jitter,
@@ -374,6 +377,10 @@ impl Session {
 
     fn watch(&mut self, cx: &mut Context<'_>) {
         if !self.watchers.iter().any(|watcher| watcher.will_wake(cx.waker())) {
+            // Those who have stopped waiting do not say so: now and then all are asked to come again.
+            if self.watchers.len() == MAX_WATCHERS {
+                self.wakes.append(&mut self.watchers);
+            }
             self.watchers.push(cx.waker().clone());
         }
     }

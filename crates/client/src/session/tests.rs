@@ -447,3 +447,20 @@ fn what_the_wire_cannot_carry_is_refused_where_it_is_given() {
     assert!(matches!(play.session.open(play.now, "other", broken), Err(JoinError::Unsendable { .. })));
     assert_eq!(play.sent(), [""; 0]);
 }
+
+#[test]
+fn tasks_that_have_stopped_watching_are_not_kept_for_ever() {
+    struct Task;
+    impl std::task::Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let mut play = Play::connected();
+    let mut seen = None;
+    assert!(play.session.poll_state(&mut seen, &mut Context::from_waker(Waker::noop())).is_ready());
+    for _ in 0..1000 {
+        let waker = Waker::from(Arc::new(Task));
+        assert!(play.session.poll_state(&mut seen, &mut Context::from_waker(&waker)).is_pending());
+        play.session.take_wakes();
+    }
+    assert!(play.session.watchers.len() <= MAX_WATCHERS);
+}

@@ -31,6 +31,12 @@ need_rust() {
   need make make "xcode-select --install"
 }
 
+# A proxy that lets no WebSocket through. Debian puts it where only root's PATH leads.
+need_nginx() {
+  PATH=$PATH:/usr/sbin
+  need nginx nginx-light "brew install nginx"
+}
+
 # need_node VERSION: at least that.
 need_node() {
   need node "nodejs npm" "brew install node"

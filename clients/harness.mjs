@@ -143,7 +143,7 @@ export async function python(script, args, ms = 30_000) {
   }
 }
 
-async function poll(check, what) {
+export async function poll(check, what) {
   const end = Date.now() + DEADLINE_MS;
   while (!(await check())) {
     if (Date.now() > end) throw new Error(`waited ${DEADLINE_MS} ms for ${what}`);
@@ -151,7 +151,7 @@ async function poll(check, what) {
   }
 }
 
-function accepts(port) {
+export function accepts(port) {
   return new Promise((resolve) => {
     const tcp = connectTcp(port, "127.0.0.1");
     tcp.once("connect", () => { tcp.destroy(); resolve(true); });
@@ -159,7 +159,7 @@ function accepts(port) {
   });
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);

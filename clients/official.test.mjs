@@ -5,11 +5,8 @@ import { after, afterEach, before, test } from "node:test";
 import { Socket } from "phoenix";
 import WebSocket from "ws";
 import { Inbox, Server, within } from "./harness.mjs";
+import { HURRY, RECONNECT_MS, REJOIN_MS, errorsOf, events, join, opened, outcome, pattern, push, tryJoin } from "./official.mjs";
 
-// Below the default of 10 s only so that timers of unanswered pushes do not outlive the tests.
-const CLIENT_TIMEOUT_MS = 5_000;
-const RECONNECT_MS = [100, 200];
-const REJOIN_MS = [100, 200];
 // What a reconnect may take beside its timers: closing, connecting and joining on a busy machine.
 const SLACK_MS = 2_000;
 
@@ -296,76 +293,13 @@ test("a round trip by the client's own ping is measured", async () => {
 function newSocket(path, options = {}) {
   const socket = new Socket(server.ws + path, {
     transport: WebSocket,
-    timeout: CLIENT_TIMEOUT_MS,
-    reconnectAfterMs: (tries) => RECONNECT_MS[tries - 1] ?? RECONNECT_MS.at(-1),
-    rejoinAfterMs: (tries) => REJOIN_MS[tries - 1] ?? REJOIN_MS.at(-1),
+    ...HURRY,
     ...options,
   });
   sockets.push(socket);
   return socket;
 }
 
-async function opened(socket) {
-  const open = new Promise((resolve, reject) => {
-    socket.onOpen(resolve);
-    socket.onError((error) => reject(new Error(`connecting failed: ${error.message}`)));
-  });
-  socket.connect();
-  await within(open, "the connection to open");
-  return socket;
-}
-
 function connect(path = "/socket", options = {}) {
   return opened(newSocket(path, options));
-}
-
-/** Joins; `joins` then gets a value for every join after the first, so for every rejoin. */
-async function join(socket, topic, params = {}) {
-  const channel = socket.channel(topic, params);
-  const joins = new Inbox(`${topic} to be joined again`);
-  const first = outcome(channel.join());
-  const [status, response] = await within(first, `the join of ${topic}`);
-  assert.equal(status, "ok", `join of ${topic}: ${JSON.stringify(response)}`);
-  let isFirst = true;
-  channel.joinPush.receive("ok", (payload) => {
-    if (!isFirst) joins.push(payload);
-    isFirst = false;
-  });
-  return { channel, response, joins };
-}
-
-/** Joins once, and leaves when that is refused, as the client would go on trying. */
-async function tryJoin(socket, topic) {
-  const channel = socket.channel(topic);
-  const [status, response] = await within(outcome(channel.join()), `the join of ${topic}`);
-  channel.leave();
-  return { status, response };
-}
-
-function push(channel, event, payload = {}, timeoutMs = CLIENT_TIMEOUT_MS) {
-  return within(outcome(channel.push(event, payload, timeoutMs)), `the answer to ${event}`);
-}
-
-function outcome(clientPush) {
-  return new Promise((resolve) => {
-    for (const status of ["ok", "error", "timeout"]) {
-      clientPush.receive(status, (response) => resolve([status, response]));
-    }
-  });
-}
-
-function events(channel, event) {
-  const inbox = new Inbox(`${event} on ${channel.topic}`);
-  channel.on(event, inbox.push);
-  return inbox;
-}
-
-function errorsOf(channel) {
-  const inbox = new Inbox(`phx_error on ${channel.topic}`);
-  channel.onError(inbox.push);
-  return inbox;
-}
-
-function pattern(size) {
-  return Uint8Array.from({ length: size }, (_, n) => (n * 31 + 7) % 256).buffer;
 }

@@ -3,7 +3,10 @@
 // It owns the sockets and their state cells. `channels.js` opens channels on `connection.socket`; what those
 // channels do is none of its business.
 
-import { Serializer, Socket } from "/assets/phoenix.mjs";
+import { LongPoll, Serializer, Socket } from "/assets/phoenix.mjs";
+
+// How long a WebSocket may take to come up before the client long polls instead: phoenix.js's own suggestion.
+const LONG_POLL_FALLBACK_MS = 2500;
 
 const LABELS = { connecting: "Connecting", open: "Connected", reconnecting: "Reconnecting", closed: "Disconnected" };
 
@@ -30,6 +33,7 @@ export class Connection {
     this.#toggle.addEventListener("click", () => this.#onToggle());
     this.socket = new Socket(`/${name}`, {
       params,
+      longPollFallbackMs: LONG_POLL_FALLBACK_MS,
       encode: (message, done) => {
         log.frame("out", name, message);
         Serializer.encode(message, done);
@@ -59,9 +63,11 @@ export class Connection {
     this.#log.note(this.name, "open", this.#lostTries ? { tries: this.#lostTries } : undefined);
     this.#lostTries = 0;
     this.#wasOpen = true;
-    this.#show("open");
+    const polls = this.socket.transport === LongPoll;
+    this.#stateCell.dataset.transport = polls ? "longpoll" : "websocket";
+    this.#show("open", polls ? "long polling" : "");
     this.socket.ping((millis) => {
-      if (this.#state === "open") this.#detailCell.textContent = `${millis} ms`;
+      if (this.#state === "open") this.#detailCell.textContent = `${millis} ms${polls ? ", long polling" : ""}`;
     });
   }
 

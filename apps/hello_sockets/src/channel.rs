@@ -6,8 +6,8 @@ mod ping;
 mod recurring;
 mod wildcard;
 
-pub(crate) use auth::AuthChannel;
-pub(crate) use dedupe::DedupeChannel;
+pub use auth::AuthChannel;
+pub use dedupe::DedupeChannel;
 pub(crate) use ping::PingChannel;
 pub(crate) use recurring::RecurringChannel;
 pub(crate) use wildcard::WildcardChannel;

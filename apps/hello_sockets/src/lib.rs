@@ -2,7 +2,7 @@
 //! command line that reaches the running server.
 //!
 //! Begin with [`app`], then `socket` and `channel/ping`: the rest is what surrounds them. `main` only calls
-//! [`command::run`].
+//! [`command::run`]. Sockets and channels are public where the tests need them.
 
 mod channel;
 pub mod command;
@@ -13,9 +13,11 @@ mod serve;
 mod socket;
 mod stop_signal;
 
+pub use channel::{AuthChannel, DedupeChannel};
+pub use socket::{AuthSocket, UserSocket};
+
 use axum::Router;
 use bennu::{Endpoint, MountError};
-use socket::{AuthSocket, UserSocket};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +28,8 @@ use std::path::{Path, PathBuf};
 pub fn app(endpoint: &Endpoint, assets: &Path) -> Result<Router, AppError> {
     let page = page::routes(endpoint, assets).map_err(|error| AppError::Assets { path: assets.to_owned(), error })?;
     Ok(Router::new()
-        .merge(bennu::socket::<UserSocket>("/socket").router(endpoint)?)
-        .merge(bennu::socket::<AuthSocket>("/auth_socket").router(endpoint)?)
+        .merge(bennu::socket::<UserSocket>("/socket").longpoll(true).router(endpoint)?)
+        .merge(bennu::socket::<AuthSocket>("/auth_socket").longpoll(true).router(endpoint)?)
         .merge(page))
 }
 

@@ -7,7 +7,7 @@ use bennu::prelude::*;
 pub(crate) const SALT: &str = "salt identifier";
 
 /// `/socket`: for everybody.
-pub(crate) struct UserSocket;
+pub struct UserSocket;
 
 impl Socket for UserSocket {
     async fn connect(_request: Connect) -> Result<Self, Refusal> {
@@ -24,8 +24,9 @@ impl Socket for UserSocket {
 }
 
 /// `/auth_socket`: for users who bring a token.
-pub(crate) struct AuthSocket {
-    pub(crate) user_id: u64,
+pub struct AuthSocket {
+    /// The user that the token was signed for.
+    pub user_id: u64,
 }
 
 impl Socket for AuthSocket {

@@ -4,8 +4,9 @@
 mod support;
 
 use rustix::process::Signal;
-use support::page::{Page, with_page};
+use support::page::{Page, skipped, with_page};
 use support::program::{Login, Program};
+use support::proxy::Proxy;
 
 #[tokio::test]
 async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {
@@ -13,6 +14,7 @@ async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {
     let program = Program::start(&login, 0).await;
     with_page("buttons", program.port, async |page| {
         everything_is_up(&page).await;
+        page.shows("#socket-state[data-transport=websocket]").await;
 
         page.click("#ping").await;
         page.shows(r#"#log > [data-topic=ping][data-direction=in][data-status=ok][data-payload*='"ping":"pong"']"#)
@@ -104,6 +106,38 @@ async fn the_page_comes_back_by_itself_when_a_killed_server_does() {
         everything_is_up(&page).await;
         login.ask(port, &["broadcast", "ping", "request_ping", "{}"]).await;
         page.shows("#send-ping[data-count='1']").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_lets_no_websocket_through_the_page_long_polls_and_comes_back_after_a_restart() {
+    let login = Login::new();
+    let mut program = Program::start(&login, 0).await;
+    let port = program.port;
+    let proxy = match Proxy::start(port).await {
+        Ok(proxy) => proxy,
+        Err(missing) => return skipped("longpoll", &missing),
+    };
+    with_page("longpoll", proxy.port, async |page| {
+        everything_is_up(&page).await;
+        for socket in ["#socket-state", "#auth-socket-state"] {
+            page.shows(&format!("{socket}[data-transport=longpoll]")).await;
+        }
+        page.click("#ping").await;
+        page.shows("[data-channel=ping] [data-result][data-outcome=ok]").await;
+        login.ask(port, &["broadcast", "ping", "request_ping", "{}"]).await;
+        page.shows("#send-ping[data-count='1'][data-from-node='nonode@nohost']").await;
+        login.ask(port, &["dupe", "1,2,3", "100"]).await;
+        for (place, value) in [("nth-child(1)", 1), ("nth-child(2)", 2), ("nth-child(3):last-child", 3)] {
+            page.shows(&format!("#dupe-numbers > :{place}[data-value='{value}']")).await;
+        }
+
+        program.signal(Signal::TERM);
+        program.ended().await;
+        page.shows("#socket-state[data-state=reconnecting]").await;
+        let _again = Program::start(&login, port).await;
+        everything_is_up(&page).await;
     })
     .await;
 }

@@ -44,8 +44,10 @@ pub enum MountError {
     /// A channel's topic pattern cannot be a route.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// The path does not begin with a slash, or ends with one.
-    #[error("mount path {0:?} must begin with \"/\" and not end with it")]
+    /// The path does not begin with a slash or ends with one, or a part of it is no part of a path.
+    #[error(
+        "mount path {0:?} must begin with \"/\" and not end with it, and its variable parts are written \"{{name}}\""
+    )]
     Path(String),
     /// No serializer is left that a client could speak.
     #[error("a socket needs at least one serializer")]
@@ -164,7 +166,7 @@ impl<S: Socket> Mount<S> {
     /// # Errors
     /// [`MountError`] for a topic pattern or a path that cannot be.
     pub fn router<T: Clone + Send + Sync + 'static>(self, endpoint: &Endpoint) -> Result<Router<T>, MountError> {
-        if !self.path.starts_with('/') || self.path.ends_with('/') {
+        if !self.path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment)) {
             return Err(MountError::Path(self.path));
         }
         if self.options.serializers.is_empty() {
@@ -182,6 +184,13 @@ impl<S: Socket> Mount<S> {
         let serve = any(move |request| upgrade::serve(mount, flushers, request));
         Ok(route(router, &self.path, "websocket", serve))
     }
+}
+
+/// Whether axum can route it: it panics at what it cannot.
+fn is_segment(segment: &str) -> bool {
+    let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let name = inner.unwrap_or(segment);
+    !name.is_empty() && !name.starts_with([':', '*']) && !name.contains(['{', '}'])
 }
 
 /// With or without a slash at the end.

@@ -18,6 +18,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 /// How long a client may take to send its request's headers.
@@ -43,7 +45,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `shutdown` completes, then drains: clients get close code 1012 in batches.
+/// Serves until `shutdown` completes, then drains: clients get close code 1012 in batches, and ordinary requests that
+/// are under way are answered.
 ///
 /// Returns how the drain went. Errors of single connections end those; a process out of file descriptors waits.
 ///
@@ -72,6 +75,7 @@ where
     F: Future<Output = io::Result<I>> + Send + 'static,
 {
     let half_open = HalfOpen::default();
+    let quitting = watch::Sender::new(false);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -84,9 +88,10 @@ where
                 let _ = stream.set_nodelay(true);
                 let secured = secure(stream);
                 let app = app.clone();
+                let quitting = quitting.clone();
                 half_open.spawn(move |seen| async move {
                     match secured.await {
-                        Ok(stream) => converse(stream, peer, app, seen).await,
+                        Ok(stream) => converse(stream, peer, app, seen, quitting).await,
                         Err(error) => tracing::debug!(%peer, %error, "no secure connection"),
                     }
                 });
@@ -95,11 +100,18 @@ where
         }
     }
     drop(listener);
-    drain.run(endpoint).await
+    let deadline = Instant::now() + drain.deadline;
+    let drained = drain.run(endpoint).await;
+    // Responses that are under way, the last ones of clients that long poll among them.
+    quitting.send_replace(true);
+    if timeout_at(deadline, quitting.closed()).await.is_err() {
+        tracing::warn!(deadline = ?drain.deadline, "HTTP requests are still unanswered at the deadline of the drain");
+    }
+    drained
 }
 
-/// HTTP/1.1 on one stream, until it ends or is upgraded.
-async fn converse<I>(stream: I, peer: SocketAddr, app: Router, seen: Seen)
+/// HTTP/1.1 on one stream, until it ends or is upgraded, or until `quitting` says that the request under way is the last.
+async fn converse<I>(stream: I, peer: SocketAddr, app: Router, seen: Seen, quitting: watch::Sender<bool>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -110,6 +122,8 @@ where
         // A router is always ready.
         app.clone().call(request)
     });
+    let mut quit = quitting.subscribe();
+    drop(quitting);
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -117,7 +131,21 @@ where
         .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    if let Err(error) = served.await {
+    let mut served = std::pin::pin!(served);
+    let told = async {
+        if quit.wait_for(|quitting| *quitting).await.is_err() {
+            // Nobody serves any more, and nobody waits for this connection.
+            std::future::pending().await
+        }
+    };
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = told => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended");
     }
 }

@@ -259,10 +259,13 @@ fn what_cannot_be_mounted_says_what_is_wrong_with_it() {
         mount_error(bennu::socket::<Starry>("/socket")).to_string(),
         "topic pattern \"bad:*:x\": `*` may only be the last character, found at byte 4 of 7"
     );
-    for path in ["socket", "/socket/", "", "/"] {
+    for path in
+        ["socket", "/socket/", "", "/", "/ws//x", "/ws/:id", "/ws/*", "/ws/{id", "/ws/{}", "/ws/{*rest}", "/w{id}"]
+    {
         let error = mount_error(bennu::socket::<Open>(path));
         assert_eq!(error, MountError::Path(path.to_owned()));
-        assert_eq!(error.to_string(), format!("mount path {path:?} must begin with \"/\" and not end with it"));
+        let rule = "must begin with \"/\" and not end with it, and its variable parts are written \"{name}\"";
+        assert_eq!(error.to_string(), format!("mount path {path:?} {rule}"));
     }
     let error = mount_error(bennu::socket::<Open>("/socket").serializers([]));
     assert_eq!(error.to_string(), "a socket needs at least one serializer");

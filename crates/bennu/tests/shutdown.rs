@@ -15,6 +15,7 @@ use support::client::{Client, handshake};
 use support::watch::Log;
 use support::{Server, endpoint, quick_drain, soon, until};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 const PATH: &str = "/socket/websocket?vsn=2.0.0";
@@ -120,6 +121,34 @@ async fn clients_are_closed_with_1012_two_at_a_time_joined_or_not() {
     // Between two batches lies the interval; within one there is none.
     let gaps: Vec<bool> = closed.windows(2).map(|pair| pair[1].1 - pair[0].1 > interval / 2).collect();
     assert_eq!(gaps, [false, true, false, true, false], "{closed:?}");
+}
+
+#[tokio::test]
+async fn an_ordinary_request_that_is_under_way_is_answered_before_serving_returns() {
+    let endpoint = endpoint();
+    let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = {
+        let (arrived, go_on) = (arrived.clone(), go_on.clone());
+        move || async move {
+            arrived.notify_one();
+            go_on.notified().await;
+            "done"
+        }
+    };
+    let app = app(&endpoint).route("/slow", axum::routing::get(slow));
+    let mut server = Server::start(&endpoint, app).await;
+    let (mut busy, mut idle) = (Client::tcp(server.addr).await, Client::tcp(server.addr).await);
+    for client in [&mut busy, &mut idle] {
+        client.send_raw("GET /none HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        assert_eq!(client.response().await.status, 404);
+    }
+    busy.send_raw("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    soon("the request", arrived.notified()).await;
+    server.shut_down();
+    assert_eq!(idle.ended().await, 0, "a connection without a request is closed");
+    go_on.notify_one();
+    assert_eq!(busy.response().await.body, "done");
+    assert_eq!(server.drained().await, Drained { connections: 0, left: 0 });
 }
 
 #[tokio::test]

@@ -45,6 +45,11 @@ impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
     fn end(&self, end: End) {
         self.mailbox.push_end(Mail::End(end));
     }
+
+    #[cfg(feature = "testkit")]
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
 }
 
 /// Runs a join. Its part before the first `await` that has to wait runs at once, so that a join which needs nothing is

@@ -22,11 +22,17 @@ pub(crate) trait ChannelHandle: Send + Sync {
     fn deliver(&self, message: Incoming);
     /// Queues the end.
     fn end(&self, end: End);
+    /// Itself, for who knows its type.
+    #[cfg(feature = "testkit")]
+    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }
 
 /// A connected socket with its type erased: opens channels.
 pub(crate) trait Opener: Send + Sync {
     fn open(&self, topic: &str, connection: &Arc<Connection>) -> Option<Arc<dyn ChannelHandle>>;
+    /// The socket, for who knows its type.
+    #[cfg(feature = "testkit")]
+    fn socket(&self) -> Arc<dyn std::any::Any + Send + Sync>;
 }
 
 /// Bounds of one connection.
@@ -167,6 +173,18 @@ impl Connection {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The channel of a topic; while a second join waits for the end of the first, still the first one's.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn handle(&self, topic: &str) -> Option<Arc<dyn ChannelHandle>> {
+        self.session.lock().handle(topic).cloned()
+    }
+
+    /// How many channels it has, those in `join` and `terminate` included.
+    #[cfg(feature = "testkit")]
+    pub fn channel_count(&self) -> usize {
+        self.session.lock().channel_count()
     }
 
     /// Feeds the session and carries out what it says, under its lock; joins start after it, since they run user code.

@@ -44,6 +44,11 @@ impl<S: Socket, C: Channel<S>> ChannelRef<S, C> {
         ChannelRef { slot: Arc::downgrade(slot) }
     }
 
+    #[cfg(feature = "testkit")]
+    pub(crate) fn slot(&self) -> Option<Arc<Slot<S, C>>> {
+        self.slot.upgrade()
+    }
+
     /// Queues a message for the channel's `handle_info`.
     ///
     /// Messages of one sender arrive in order. Never waits; a mailbox past its limit crashes that channel.

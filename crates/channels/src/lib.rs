@@ -33,6 +33,8 @@ mod session;
 mod slot;
 mod socket;
 mod telemetry;
+#[cfg(feature = "testkit")]
+mod testkit;
 mod timer;
 
 pub use actor::SHUTDOWN_TIMEOUT;

@@ -91,13 +91,18 @@ impl<S: Socket> Connector for Typed<S> {
 }
 
 /// One connected client's socket and its routes.
-struct Live<S: Socket> {
-    socket: Arc<S>,
-    router: Arc<ChannelRouter<S>>,
+pub(crate) struct Live<S: Socket> {
+    pub(crate) socket: Arc<S>,
+    pub(crate) router: Arc<ChannelRouter<S>>,
 }
 
 impl<S: Socket> Opener for Live<S> {
     fn open(&self, topic: &str, connection: &Arc<Connection>) -> Option<Arc<dyn ChannelHandle>> {
         self.router.open(topic, &self.socket, connection)
+    }
+
+    #[cfg(feature = "testkit")]
+    fn socket(&self) -> Arc<dyn std::any::Any + Send + Sync> {
+        self.socket.clone()
     }
 }

@@ -340,6 +340,16 @@ impl<H: Clone> Session<H> {
             .collect()
     }
 
+    #[cfg(feature = "testkit")]
+    pub(crate) fn handle(&self, topic: &str) -> Option<&H> {
+        Some(&self.channels[self.find(topic).ok()?].handle)
+    }
+
+    #[cfg(feature = "testkit")]
+    pub(crate) fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+
     fn succeed(
         &mut self,
         at: usize,

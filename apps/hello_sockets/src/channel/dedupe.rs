@@ -9,8 +9,9 @@ use std::time::Duration;
 
 const HOLD_BACK: Duration = Duration::from_secs(1);
 
-#[derive(Default)]
-pub(crate) struct DedupeChannel {
+/// The numbers of the present second, each once.
+#[derive(Debug, Default)]
+pub struct DedupeChannel {
     numbers: IndexSet<Number>,
 }
 
@@ -22,6 +23,11 @@ struct Numbered {
 struct SendNumbers;
 
 impl DedupeChannel {
+    /// What is held back now, in the order in which it will go out.
+    pub fn numbers(&self) -> impl Iterator<Item = &Number> {
+        self.numbers.iter()
+    }
+
     /// Broadcasts each number, `times` times, to all who have joined `dupe`. Lets the channels run between the rounds.
     ///
     /// # Errors

@@ -34,11 +34,7 @@ const POLL_EVERY: Duration = Duration::from_millis(50);
 pub(crate) async fn with_page<F: Future<Output = ()>>(test: &str, port: u16, scenario: impl FnOnce(Page) -> F) {
     let [chromium, chromedriver] = match programs() {
         Ok(programs) => programs,
-        Err(missing) => {
-            // Not `eprintln`, which is kept from sight when a test passes.
-            let line = format!("SKIPPED the page's test {test:?}: {missing}\n");
-            return std::io::stderr().write_all(line.as_bytes()).unwrap();
-        }
+        Err(missing) => return skipped(test, &missing),
     };
     let profile = tempfile::tempdir().unwrap();
     let (_chromedriver, driver_port) = start(&chromedriver).await;
@@ -56,6 +52,13 @@ pub(crate) async fn with_page<F: Future<Output = ()>>(test: &str, port: u16, sce
         WebDriverResult::Ok(())
     });
     played.await.unwrap();
+}
+
+/// Says that a test of the page is skipped, and why.
+pub(crate) fn skipped(test: &str, missing: &str) {
+    // Not `eprintln`, which is kept from sight when a test passes.
+    let line = format!("SKIPPED the page's test {test:?}: {missing}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// A page that is open.

@@ -220,6 +220,24 @@ impl Sink for Ear {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bennu_channels::pubsub::InProcess;
+    use bennu_channels::token::Secret;
+    use futures::FutureExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_longer_waited_for_is_forgotten() {
+        let cluster = InProcess::cluster();
+        let silent = PubSub::new(cluster.join(NodeName::new("silent")));
+        let secret = Secret::new("a secret of at least twenty bytes").unwrap();
+        let pubsub = PubSub::new(cluster.join(NodeName::new("here")));
+        let relay = Relay::of(&Endpoint::builder(secret).pubsub(pubsub).build());
+        let ticket = |node: &str| Ticket { node: node.to_owned(), session: "s".to_owned(), received: None };
+        assert_eq!(relay.poll(&ticket("nowhere"), Duration::ZERO).await, Polled::Gone);
+        assert_eq!(relay.publish(&ticket(silent.node().as_str()), String::new(), true).await, Published::Gone);
+        let given_up = ticket("silent");
+        assert!(relay.poll(&given_up, Duration::ZERO).now_or_never().is_none());
+        assert_eq!(relay.pending.lock().len(), 0);
+    }
 
     #[test]
     fn what_nodes_say_travels_unchanged() {

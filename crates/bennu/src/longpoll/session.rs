@@ -8,10 +8,14 @@ use super::sessions::Place;
 use bennu_channels::protocol::Serializer;
 use bennu_channels::{Connected, Connection, Drainer, Encoding, Taken};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::{MutexGuard, oneshot};
+use tokio::sync::{MutexGuard, Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// How long a session that has been closed waits for its client to fetch what was said before: a client that is there
+/// polls again as soon as it has been answered. Without a bound, clients that have left would hold up a drain.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(crate) struct Session {
@@ -32,6 +36,8 @@ struct State {
     requests: usize,
     /// When the last request ended.
     heard: Instant,
+    /// When the connection was found closed while nobody polled.
+    closed: Option<Instant>,
     /// Our place among the node's sessions.
     place: Option<Place>,
 }
@@ -61,7 +67,8 @@ impl Session {
         let doorbell = Arc::new(Doorbell::default());
         let connection = connected.open(Encoding { serializer, framing: &JSON_STRING }, doorbell.clone());
         let (heard, place) = (Instant::now(), Some(place));
-        let state = Mutex::new(State { sent: 0, kept: None, over: false, requests: 0, heard, place });
+        let state = State { sent: 0, kept: None, over: false, requests: 0, heard, closed: None, place };
+        let state = Mutex::new(state);
         Arc::new(Session { connection, doorbell, state, posting: tokio::sync::Mutex::default() })
     }
 
@@ -132,10 +139,35 @@ impl Session {
         Posting { session: self, _turn: self.posting.lock().await, _request: request }
     }
 
-    /// When the session ends unless its client is heard until then.
-    pub(crate) fn expires(&self, idle: Duration) -> Instant {
-        let state = self.state.lock();
-        if state.requests > 0 { Instant::now() + idle } else { state.heard + idle }
+    /// Ends the session once its client has not been heard for `idle`, or has not fetched its last words.
+    pub(crate) async fn expire(session: Weak<Self>, idle: Duration) {
+        let Some(doorbell) = session.upgrade().map(|session| session.doorbell.clone()) else { return };
+        let mut due = Instant::now() + idle;
+        loop {
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = doorbell.unheard.notified() => {}
+            }
+            let Some(session) = session.upgrade() else { return };
+            due = session.due(idle);
+            if due <= Instant::now() {
+                metrics::counter!("bennu.longpoll.expired").increment(1);
+                return session.end();
+            }
+        }
+    }
+
+    fn due(&self, idle: Duration) -> Instant {
+        let closing = self.connection.outbox().closing().is_some();
+        let mut state = self.state.lock();
+        if state.requests > 0 {
+            return Instant::now() + idle;
+        }
+        if closing {
+            let closed = *state.closed.get_or_insert_with(Instant::now);
+            return (closed + LAST_WORDS).min(state.heard + idle);
+        }
+        state.heard + idle
     }
 
     /// Ends the session and its channels, and gives its place back. What still waits is dropped.
@@ -147,6 +179,7 @@ impl Session {
         let place = state.place.take();
         drop(state);
         drop(place);
+        self.doorbell.unheard.notify_one();
     }
 
     fn is_over(&self) -> bool {
@@ -202,9 +235,12 @@ impl Drop for Underway<'_> {
     }
 }
 
-/// Tells the newest poll that there is something to take.
+/// Tells the newest poll that there is something to take, and [`Session::expire`] when nobody polls.
 #[derive(Default)]
-struct Doorbell(Mutex<Listening>);
+struct Doorbell {
+    listening: Mutex<Listening>,
+    unheard: Notify,
+}
 
 #[derive(Default)]
 struct Listening {
@@ -215,7 +251,7 @@ struct Listening {
 impl Doorbell {
     /// A number for a new poll, which takes over from all before it.
     fn turn(&self) -> u64 {
-        let mut listening = self.0.lock();
+        let mut listening = self.listening.lock();
         listening.poll = None;
         listening.turn += 1;
         listening.turn
@@ -223,7 +259,7 @@ impl Doorbell {
 
     /// Rings once, when there is something new; broken off when a newer poll takes over, and `None` if one has.
     fn listen(&self, turn: u64) -> Option<oneshot::Receiver<()>> {
-        let mut listening = self.0.lock();
+        let mut listening = self.listening.lock();
         if listening.turn != turn {
             return None;
         }
@@ -235,8 +271,10 @@ impl Doorbell {
 
 impl Drainer for Doorbell {
     fn wake(&self) {
-        if let Some(poll) = self.0.lock().poll.take() {
-            let _ = poll.send(());
+        let poll = self.listening.lock().poll.take();
+        // A poll that has been given up hears nothing either.
+        if poll.is_none_or(|poll| poll.send(()).is_err()) {
+            self.unheard.notify_one();
         }
     }
 }

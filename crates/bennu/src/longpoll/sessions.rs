@@ -15,7 +15,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
 
 /// See the module.
 #[derive(Default)]
@@ -76,7 +75,7 @@ impl Sessions {
     pub(crate) fn open(&self, place: Place, connected: Connected, serializer: Serializer, idle: Duration) -> String {
         let id = place.id.clone();
         let session = Session::open(connected, serializer, place);
-        tokio::spawn(expire(Arc::downgrade(&session), idle));
+        tokio::spawn(Session::expire(Arc::downgrade(&session), idle));
         self.0.lock().open.insert(id.clone(), session);
         id
     }
@@ -84,21 +83,6 @@ impl Sessions {
     /// The session with this id, unless it has ended.
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Session>> {
         self.0.lock().open.get(id).cloned()
-    }
-}
-
-/// Ends a session whose client has gone silent. Ends itself when the session has.
-async fn expire(session: Weak<Session>, idle: Duration) {
-    let mut due = Instant::now() + idle;
-    loop {
-        sleep_until(due).await;
-        let Some(session) = session.upgrade() else { return };
-        due = session.expires(idle);
-        if due <= Instant::now() {
-            metrics::counter!("bennu.longpoll.expired").increment(1);
-            session.end();
-            return;
-        }
     }
 }
 

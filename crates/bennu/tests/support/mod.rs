@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod child;
 pub mod client;
+pub mod longpoll;
 pub mod watch;
 
 use axum::Router;

@@ -1,0 +1,215 @@
+//! One test: an endpoint of its own, the clients that connect to it, and the mailbox in which everything arrives.
+//!
+//! Handles share it: a client or a channel that a function returns keeps the whole test alive. Nothing is shared between
+//! two tests.
+
+use crate::arrival::Arrival;
+use crate::clock;
+use crate::mailbox::{Inbox, Mailbox, Scope, View};
+use crate::params::query;
+use crate::socket::TestSocket;
+use crate::transport::{FRAMING, Transport};
+use bennu_channels::protocol::Serializer;
+use bennu_channels::pubsub::{Attachment, Delivery, Sink, SubscriberId};
+use bennu_channels::token::Secret;
+use bennu_channels::{
+    Broadcast, Connect, ConnectInfo, Connected, Connection, Encoding, Endpoint, Limits, NotConnected, Payload, Socket,
+    SocketMount,
+};
+use parking_lot::Mutex;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// See the module. Cloning is cheap and shares everything.
+///
+/// ```
+/// use bennu_testkit::prelude::*;
+/// # use bennu_channels::prelude::*;
+/// # struct PingChannel;
+/// # impl<S: Socket> Channel<S> for PingChannel {
+/// #     async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> { Ok(PingChannel) }
+/// #     async fn handle_in(&mut self, _: &str, _: Payload, _: &mut Context<S, Self>) -> Handled {
+/// #         reply_ok(json!({ "ping": "pong" }))
+/// #     }
+/// # }
+/// # struct UserSocket;
+/// # impl Socket for UserSocket {
+/// #     async fn connect(_: Connect) -> Result<Self, Refusal> { Ok(UserSocket) }
+/// #     fn channels(router: &mut ChannelRouter<Self>) { router.channel::<PingChannel>("ping"); }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // In a #[tokio::test]:
+/// let test = ChannelTest::new();
+/// let channel = test.socket(UserSocket).subscribe_and_join("ping", json!({})).await.unwrap();
+/// let reference = channel.push("ping", json!({}));
+/// assert_reply!(reference, ok, json!({ "ping": "pong" }));
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ChannelTest(Arc<Shared>);
+
+struct Shared {
+    endpoint: Endpoint,
+    mailbox: Arc<Mailbox>,
+    /// Clients live until the test ends or closes them, as they would without anybody holding on to them.
+    connections: Mutex<Vec<Arc<Connection>>>,
+    clients: AtomicUsize,
+    subscriptions: Mutex<BTreeMap<String, Attachment>>,
+}
+
+impl ChannelTest {
+    /// A test with an endpoint of its own, and a secret that all tests of this kit share.
+    ///
+    /// Stops the clock of the runtime: from here on time is virtual.
+    ///
+    /// # Panics
+    /// Outside a runtime, and in one with several threads, whose clock cannot be stopped.
+    #[track_caller]
+    #[expect(clippy::new_without_default, reason = "it stops a clock, which no default should")]
+    pub fn new() -> Self {
+        let secret = Secret::new("a secret that every test may know").expect("long enough");
+        ChannelTest::with_endpoint(Endpoint::new(secret))
+    }
+
+    /// A test of an endpoint that is the application's: with its PubSub, its secret or its filters.
+    ///
+    /// # Panics
+    /// As [`ChannelTest::new`].
+    #[track_caller]
+    pub fn with_endpoint(endpoint: Endpoint) -> Self {
+        clock::stop();
+        ChannelTest(Arc::new(Shared {
+            endpoint,
+            mailbox: Arc::default(),
+            connections: Mutex::default(),
+            clients: AtomicUsize::new(0),
+            subscriptions: Mutex::default(),
+        }))
+    }
+
+    /// The endpoint: to broadcast with, to sign tokens, to disconnect.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// A client connects, with the parameters of its URL; they are what `phoenix.js` would make of this object.
+    ///
+    /// # Errors
+    /// [`NotConnected`] when the socket refuses or panics.
+    ///
+    /// # Panics
+    /// When `params` is no object, or a pattern of the socket's router cannot be a route.
+    pub async fn connect<S: Socket>(&self, params: Value) -> Result<TestSocket<S>, NotConnected> {
+        self.connect_with(params, ConnectInfo::default()).await
+    }
+
+    /// A client connects of which the transport knows something: headers, an address, a session.
+    ///
+    /// # Errors
+    /// As [`ChannelTest::connect`].
+    ///
+    /// # Panics
+    /// As [`ChannelTest::connect`].
+    pub async fn connect_with<S: Socket>(
+        &self,
+        params: Value,
+        info: ConnectInfo,
+    ) -> Result<TestSocket<S>, NotConnected> {
+        let request = Connect { params: query(&params), info, endpoint: self.0.endpoint.clone() };
+        let mount = SocketMount::new::<S>(self.0.endpoint.clone(), LIMITS).unwrap_or_else(|error| panic!("{error}"));
+        Ok(self.open(mount.connect(request).await?))
+    }
+
+    /// A client that is connected already, as if `connect` had returned this socket.
+    ///
+    /// # Panics
+    /// When a pattern of the socket's router cannot be a route.
+    #[track_caller]
+    pub fn socket<S: Socket>(&self, socket: S) -> TestSocket<S> {
+        self.open(Connected::with(socket, &self.0.endpoint, LIMITS).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    fn open<S: Socket>(&self, connected: Connected) -> TestSocket<S> {
+        let client = self.0.clients.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = connected.id().map(str::to_owned);
+        let socket = connected.socket::<S>().expect("the mount and the socket are of one type");
+        let transport = Arc::new(Transport::new(client, &self.0.mailbox));
+        let encoding = Encoding { serializer: Serializer::V2, framing: &FRAMING };
+        let connection = connected.open(encoding, transport.clone());
+        transport.attach(&connection);
+        self.0.connections.lock().push(connection.clone());
+        TestSocket::new(self.clone(), client, id, socket, connection)
+    }
+
+    /// Subscribes the test itself to a topic, once: what is broadcast there arrives in its mailbox, for
+    /// [`assert_broadcast!`](crate::assert_broadcast). Joining with `subscribe_and_join` does it too.
+    pub fn subscribe(&self, topic: &str) {
+        let mut subscriptions = self.0.subscriptions.lock();
+        if !subscriptions.contains_key(topic) {
+            let sink = Arc::new(Subscriber { topic: topic.to_owned(), mailbox: self.0.mailbox.clone() });
+            subscriptions.insert(topic.to_owned(), self.0.endpoint.pubsub().attach(topic, sink));
+            self.0.mailbox.subscribed(topic);
+        }
+    }
+
+    /// Broadcasts to everybody on a topic but the test itself.
+    ///
+    /// # Panics
+    /// When the payload cannot be broadcast.
+    #[track_caller]
+    pub fn broadcast_from(&self, topic: &str, event: &str, payload: impl Into<Payload>) {
+        let from = self.0.subscriptions.lock().get(topic).map_or(SubscriberId::NONE, Attachment::id);
+        let sent = Broadcast::new(topic, event, payload)
+            .and_then(|broadcast| Ok(self.0.endpoint.pubsub().broadcast_from(from, topic, broadcast)?));
+        sent.unwrap_or_else(|error| panic!("{event:?} cannot be broadcast on {topic:?}: {error}"));
+    }
+
+    /// Returns when nothing is in flight any more: every task waits for a timer that is not due yet, or for a message.
+    /// Takes a millisecond of virtual time.
+    pub async fn settle(&self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    pub(crate) fn forget(&self, connection: &Arc<Connection>) {
+        self.0.connections.lock().retain(|known| !Arc::ptr_eq(known, connection));
+    }
+
+    pub(crate) fn look(&self, scope: Scope) -> View {
+        View::new(&self.0.mailbox, scope)
+    }
+}
+
+/// A test's client reads everything at once, so it is never too slow; the rest is as usual.
+const LIMITS: Limits = Limits { max_channels: 100, outbox_bytes: usize::MAX, mailbox_bytes: 1 << 20 };
+
+impl Inbox for ChannelTest {
+    fn view(&self) -> View {
+        self.look(Scope::Everything)
+    }
+}
+
+impl std::fmt::Debug for ChannelTest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ChannelTest({:?})", self.0.endpoint)
+    }
+}
+
+/// The test as a subscriber of a topic.
+struct Subscriber {
+    topic: String,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Sink for Subscriber {
+    fn deliver(&self, delivery: &Delivery) {
+        if let Some(sent) = delivery.downcast_ref::<Broadcast>() {
+            let (topic, event) = (self.topic.clone(), sent.event().to_owned());
+            self.mailbox.post(|| vec![Arrival::Broadcast { topic, event, payload: sent.payload().clone() }]);
+        }
+    }
+}

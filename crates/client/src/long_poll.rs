@@ -4,7 +4,7 @@
 //! waker of its own.
 //!
 //! The session's token travels in the query, as phoenix.js sends it: a header would keep it out of access logs, but only
-//! Phoenix 1.8.10 and later read it there.
+//! Phoenix 1.8.10 and later read it there. Each answer brings a new one, which says what the client has received.
 
 use crate::address::Address;
 use crate::http1::{Http, refused};
@@ -18,6 +18,7 @@ use bennu_protocol::{Frame, FrameKind};
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -96,6 +97,7 @@ impl LongPoll {
     /// Carries messages until the connection is lost or to be closed.
     pub(crate) async fn run(self, shared: Arc<Shared>) -> Lost {
         let LongPoll { receiving, sending, token, max_answer } = self;
+        let token = Mutex::new(token);
         tokio::select! {
             lost = receive(receiving, &token, max_answer, &shared) => lost,
             lost = send(sending, &token, &shared) => lost,
@@ -103,15 +105,18 @@ impl LongPoll {
     }
 }
 
-async fn receive(mut http: Http, token: &str, max_answer: usize, shared: &Shared) -> Lost {
-    let target = http.address().resume(token);
+async fn receive(mut http: Http, token: &Mutex<String>, max_answer: usize, shared: &Shared) -> Lost {
     let authority = http.address().authority.clone();
     loop {
+        let target = http.address().resume(&token.lock());
         let exchange = http.exchange(|| get(&target, &authority), max_answer);
         let answer = match within(exchange).await {
             Ok(answer) => answer,
             Err(lost) => return lost,
         };
+        if let Some(newer) = answer.token.filter(|_| answer.status != 410) {
+            *token.lock() = newer;
+        }
         match answer.status {
             200 => shared.drive(|session| {
                 let now = Shared::now();
@@ -127,11 +132,11 @@ async fn receive(mut http: Http, token: &str, max_answer: usize, shared: &Shared
     }
 }
 
-async fn send(mut http: Http, token: &str, shared: &Shared) -> Lost {
-    let target = http.address().resume(token);
+async fn send(mut http: Http, token: &Mutex<String>, shared: &Shared) -> Lost {
     let authority = http.address().authority.clone();
     loop {
         let Some(batch) = poll_fn(|_| poll_batch(shared)).await else { return Lost::Disconnected };
+        let target = http.address().resume(&token.lock());
         let request = || {
             let mut request = Request::new(Full::new(batch.clone()));
             *request.method_mut() = http::Method::POST;

@@ -464,3 +464,25 @@ fn tasks_that_have_stopped_watching_are_not_kept_for_ever() {
     }
     assert!(play.session.watchers.len() <= MAX_WATCHERS);
 }
+
+#[test]
+fn clients_that_lost_the_same_server_do_not_come_back_in_step() {
+    let delays = |seed| {
+        let mut play = Play::with(Settings::default());
+        play.session = Session::new(Arc::new(Settings::default()), seed);
+        play.connect();
+        let first_beat = play.session.deadline().unwrap() - play.now;
+        assert!((15 * SECOND..=30 * SECOND).contains(&first_beat), "{first_beat:?}");
+        let id = play.joined("room");
+        play.receive(r#"["1","1","room","phx_error",{}]"#);
+        let rejoin = play.session.deadline().unwrap() - play.now;
+        assert!((SECOND / 2..=SECOND * 3 / 2).contains(&rejoin), "{rejoin:?}");
+        assert!(!play.session.is_joined(id));
+        play.lose();
+        let reconnect = play.retry();
+        assert!((Duration::from_millis(5)..=Duration::from_millis(15)).contains(&reconnect), "{reconnect:?}");
+        [first_beat, rejoin, reconnect]
+    };
+    let ([beat, rejoin, reconnect], other) = (delays(1), delays(2));
+    assert!(beat != other[0] && rejoin != other[1] && reconnect != other[2]);
+}

@@ -26,7 +26,7 @@ use bennu_protocol::{Frame, FrameKind};
 use channel::Room;
 use outbox::{Outbox, Outgoing};
 use request::Request;
-use schedule::Jitter;
+use schedule::{Jitter, bounded};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -285,7 +285,7 @@ impl Session {
                 }
                 self.last_ref += 1;
                 open.unanswered = Some(self.last_ref);
-                open.beat_at = Some(now + self.settings.heartbeat);
+                open.beat_at = Some(now + bounded(self.settings.heartbeat));
                 self.outbox.push(Outgoing::Heartbeat(self.last_ref));
             }
             Phase::Waiting { at, .. } if *at <= now => self.enter(Phase::Due),

@@ -319,6 +319,10 @@ fn check(response: &Response<Incoming>, key: &str, offered: bool) -> Result<(), 
     if !header(header::UPGRADE).is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")) {
         return fail("it switches to another protocol than websocket");
     }
+    let words = header(header::CONNECTION).unwrap_or_default().split(',').map(str::trim);
+    if !words.into_iter().any(|word| word.eq_ignore_ascii_case("upgrade")) {
+        return fail("its Connection does not say upgrade");
+    }
     if header(header::SEC_WEBSOCKET_ACCEPT) != Some(handshake::accept_key(key.as_bytes()).as_str()) {
         return fail("its Sec-WebSocket-Accept does not belong to the request");
     }

@@ -4,6 +4,7 @@
 
 use super::inbox::Inbox;
 use super::outbox::{Outgoing, Push};
+use super::schedule::bounded;
 use super::{Due, Session};
 use crate::{End, Event, Interruption, JoinError, Message, Payload, PushError, Status};
 use bennu_protocol::{FrameKind, Inbound, Name, Ref, client, event};
@@ -89,7 +90,7 @@ impl Session {
             self.join(now, id);
         } else {
             // Who waits for the join is told when it takes too long, connected or not.
-            self.set_deadline(id, Some(now + self.settings.join_timeout));
+            self.set_deadline(id, Some(now + bounded(self.settings.join_timeout)));
         }
         Ok(id)
     }
@@ -341,7 +342,7 @@ impl Session {
         room.stage = Stage::Joining;
         room.join_ref = join_ref;
         self.outbox.push(Outgoing::Join(id, join_ref));
-        self.set_deadline(id, Some(now + self.settings.join_timeout));
+        self.set_deadline(id, Some(now + bounded(self.settings.join_timeout)));
     }
 
     fn joined(&mut self, id: ChannelId, response: Payload) {
@@ -450,6 +451,15 @@ impl Session {
 
 /// Whether the wire can carry a message: the refs of real ones are digits, and short.
 fn check(topic: &str, event: &str, payload: &Payload) -> Result<(), bennu_protocol::EncodeError> {
+    const LONGEST_IN_BINARY: usize = 255;
+    let fine = match payload.as_binary() {
+        Some(_) => topic.len().max(event.len()) <= LONGEST_IN_BINARY,
+        None => payload.as_json().is_some(),
+    };
+    if fine {
+        return Ok(());
+    }
+    // The encoder knows what is wrong.
     let message = Inbound {
         join_ref: Ref::NULL,
         reference: Ref::NULL,

@@ -1,6 +1,7 @@
 //! Pushes and leaves that are waited for: each gets one answer, a reply or the reason why there is none.
 
 use super::outbox::Outgoing;
+use super::schedule::bounded;
 use super::{ChannelId, Due, Session};
 use crate::{Payload, PushError, Reply, Status};
 use std::task::{Context, Poll, Waker};
@@ -58,7 +59,7 @@ impl Session {
         event: &str,
         timeout: Duration,
     ) {
-        let deadline = now + timeout;
+        let deadline = now + bounded(timeout);
         let request = Request {
             channel,
             event: event.into(),

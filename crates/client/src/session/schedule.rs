@@ -54,6 +54,11 @@ impl Schedule {
     }
 }
 
+/// At most ten years: a user's `Duration::MAX` means never, and must not overflow a clock.
+pub(super) fn bounded(delay: Duration) -> Duration {
+    delay.min(Duration::from_secs(10 * 365 * 24 * 60 * 60))
+}
+
 /// Numbers that look random: SplitMix64 from a seed. Spreads clients in time and hides nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Jitter {
@@ -64,18 +69,19 @@ pub(crate) struct Jitter {
 
 impl Jitter {
     pub(crate) fn new(seed: u64, share: f32) -> Self {
-        Jitter { state: seed, share: share.clamp(0.0, 1.0) }
+        // What is no number is no jitter.
+        Jitter { state: seed, share: if share >= 0.0 { share.min(1.0) } else { 0.0 } }
     }
 
     /// The delay times a factor between `1 - share` and `1 + share`.
     pub(crate) fn around(&mut self, delay: Duration) -> Duration {
         let share = f64::from(self.share);
-        delay.mul_f64(1.0 - share + 2.0 * share * self.fraction())
+        bounded(delay).mul_f64(1.0 - share + 2.0 * share * self.fraction())
     }
 
     /// The delay times a factor between `1 - share` and 1: never later than it should be.
     pub(crate) fn before(&mut self, delay: Duration) -> Duration {
-        delay.mul_f64(1.0 - f64::from(self.share) * self.fraction())
+        bounded(delay).mul_f64(1.0 - f64::from(self.share) * self.fraction())
     }
 
     /// From 0 up to, and without, 1.
@@ -118,6 +124,15 @@ mod tests {
         assert!(delays.iter().all(|delay| (500..=1500).contains(delay)));
         assert!(delays.iter().any(|delay| *delay < 550) && delays.iter().any(|delay| *delay > 1450));
         assert!((0..1000).all(|_| (500..=1000).contains(&jitter.before(second).as_millis())));
+    }
+
+    #[test]
+    fn delays_for_ever_and_jitter_that_is_no_number_do_no_harm() {
+        for share in [0.5, 7.0, -1.0, f32::NAN, f32::INFINITY] {
+            let mut jitter = Jitter::new(7, share);
+            assert!(jitter.around(Duration::MAX) <= 2 * bounded(Duration::MAX));
+            assert!(jitter.before(Duration::from_secs(1)) <= Duration::from_secs(1));
+        }
     }
 
     #[test]

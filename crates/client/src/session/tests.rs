@@ -449,6 +449,21 @@ fn what_the_wire_cannot_carry_is_refused_where_it_is_given() {
 }
 
 #[test]
+fn what_shall_wait_for_ever_does() {
+    let mut settings = Settings { heartbeat: Duration::MAX, join_timeout: Duration::MAX, ..Settings::default() };
+    settings.reconnect = Schedule::new([Duration::MAX]);
+    let mut play = Play::with(settings);
+    play.connect();
+    let id = play.joined("room");
+    let reference = play.session.push(play.now, id, "event", Payload::empty(), Some(Duration::MAX)).unwrap();
+    play.pass(1_000_000 * SECOND);
+    assert_eq!(play.answer(reference), None);
+    play.lose();
+    play.pass(1_000_000 * SECOND);
+    assert_eq!(play.session.intent(), Intent::Wait);
+}
+
+#[test]
 fn tasks_that_have_stopped_watching_are_not_kept_for_ever() {
     struct Task;
     impl std::task::Wake for Task {

@@ -41,7 +41,7 @@ pub(crate) fn poll(status: u16, token: &str, batch: &Batch, reason: Option<&str>
 
 /// A status, and in words what is wrong.
 pub(crate) fn refused(status: u16, reason: &str) -> Response {
-    json(serde_json::json!({ "status": status, "reason": reason }).to_string().into_bytes())
+    json(format!(r#"{{"reason":{},"status":{status}}}"#, serde_json::Value::from(reason)).into_bytes())
 }
 
 /// This server cannot take the client now.

@@ -20,7 +20,7 @@ use argument::Arguments;
 
 const USAGE: &str = "\
 usage:
-  bennu-bench run [fanout|echo|join|memory|all] [--server PATH|raw] [--peer NAME=CMD]...
+  bennu-bench run [fanout|echo|join|memory|clients|all] [--server PATH|raw] [--peer NAME=CMD]...
                   [--rounds N] [--seconds N] [--pin] [--rest-us N] [--quick]
       measures the server under test and every peer beside the raw loop and prints a table
   bennu-bench raw-server PORT

@@ -12,7 +12,7 @@ mod statistic;
 
 use std::collections::HashMap;
 use std::io;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -22,6 +22,8 @@ use figure::Scenario;
 use server::{RunningServer, ServerCommand};
 
 const DEFAULT_SERVER: &str = "target/release/conformance-server";
+/// The clients of the scenario of that name, beside this program.
+const CLIENTS: &str = "bennu-bench-clients";
 /// A server closes clients that are silent for 60 s, and fan-out's clients are silent: warm-up and two phases
 /// must stay well below that.
 const MAX_SECONDS: f64 = 20.0;
@@ -99,7 +101,7 @@ impl Plan {
     /// Plays all rounds. A server that fails is left out from then on and named in `failures`.
     fn measure(&self, scenario: Scenario, failures: &mut Vec<String>) -> io::Result<Vec<Figures>> {
         let rounds = match scenario {
-            Scenario::Memory => self.rounds.min(MAX_MEMORY_ROUNDS),
+            Scenario::Memory | Scenario::Clients => self.rounds.min(MAX_MEMORY_ROUNDS),
             _ => self.rounds,
         };
         let mut measured = vec![Figures::new(); self.servers.len()];
@@ -135,9 +137,8 @@ impl Plan {
             false => (Cores::Any, Cores::Any),
         };
         let server = RunningServer::start(server, server_cores)?;
-        let this = std::env::current_exe()?;
-        let output = process::guarded(load_cores, &this.to_string_lossy())?
-            .args(["load", scenario.name()])
+        let output = self
+            .load(scenario, load_cores)?
             .args(["--port", &server.port.to_string()])
             .args(["--server-pid", &server.id().to_string()])
             .args(["--clients", &self.clients(scenario).to_string()])
@@ -150,6 +151,22 @@ impl Plan {
             return Err(io::Error::other(words.trim().to_owned()));
         }
         parse_figures(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    /// The client side: this program, or the one that the Rust client is built into.
+    fn load(&self, scenario: Scenario, cores: Cores) -> io::Result<Command> {
+        let this = std::env::current_exe()?;
+        if scenario != Scenario::Clients {
+            let mut command = process::guarded(cores, &this.to_string_lossy())?;
+            command.args(["load", scenario.name()]);
+            return Ok(command);
+        }
+        let clients = this.with_file_name(CLIENTS);
+        if !clients.is_file() {
+            let path = clients.display();
+            return Err(io::Error::other(format!("{path} is not there: cargo build --release -p {CLIENTS}")));
+        }
+        process::guarded(cores, &clients.to_string_lossy())
     }
 }
 

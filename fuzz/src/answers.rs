@@ -28,5 +28,5 @@ pub(crate) fn each(serializer: Serializer, inbound: &Inbound<'_>, mut check: imp
 /// The payload of a reply as it stands in a text frame.
 pub(crate) fn reply_payload(status: &Status, response: &str) -> String {
     let status = bennu_protocol::Payload::json(status.as_str());
-    format!(r#"{{"status":{},"response":{response}}}"#, status.as_json().expect("a string is JSON"))
+    format!(r#"{{"response":{response},"status":{}}}"#, status.as_json().expect("a string is JSON"))
 }

@@ -4,6 +4,7 @@
 //! (`tests/smoke.rs`) can both call them.
 
 mod answers;
+pub mod client;
 pub mod v1;
 pub mod v2;
 pub mod websocket;

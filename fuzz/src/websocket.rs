@@ -1,7 +1,7 @@
 //! The WebSocket decoder, fed with any bytes in any cuts.
 //!
-//! The first bytes choose the limit, the extension and the sizes of the reads; the rest is what a client
-//! sends. What comes out must be within the limit, must not depend on the cuts, and must come out again
+//! The first bytes choose the limit, the extension or the other side, and the sizes of the reads; the rest is
+//! what a client sends, or a server. What comes out must be within the limit, must not depend on the cuts, and must come out again
 //! when it is encoded and decoded once more.
 
 use bennu_websocket::deflate::negotiate;
@@ -11,6 +11,8 @@ use bennu_websocket::{CloseFrame, Decoder, Event, Limits, Negotiated, Opcode, Pr
 struct Setup {
     limits: Limits,
     extension: Option<Negotiated>,
+    /// A client decodes what a server sends.
+    of_server: bool,
     reads: [usize; 4],
 }
 
@@ -52,6 +54,7 @@ impl Setup {
         Setup {
             limits: Limits { max_frame_size: usize::from(u16::from_le_bytes([limit_low, limit_high])) },
             extension: negotiate(offer.into_iter()),
+            of_server: extension >= 128,
             reads: reads.map(|read| usize::from(read) + 1),
         }
     }
@@ -59,7 +62,10 @@ impl Setup {
 
 /// Decodes the wire in reads of these sizes, over and over.
 fn decode(setup: &Setup, wire: &[u8], reads: &[usize]) -> (Vec<Event<'static>>, Option<ProtocolError>) {
-    let mut decoder = Decoder::new(setup.limits, setup.extension.as_ref());
+    let mut decoder = match setup.of_server {
+        true => Decoder::of_server(setup.limits),
+        false => Decoder::new(setup.limits, setup.extension.as_ref()),
+    };
     let mut wire = wire.to_vec();
     let mut rest = wire.as_mut_slice();
     let mut events = Vec::new();

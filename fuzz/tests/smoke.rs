@@ -1,6 +1,6 @@
 //! A short run of every fuzz target, the same each time: noise, and real messages with noise in them.
 
-use bennu_fuzz::{v1::v1, v2::v2, websocket::websocket};
+use bennu_fuzz::{client::client, v1::v1, v2::v2, websocket::websocket};
 
 /// A small generator (xorshift), so that this needs no dependency and always runs the same.
 struct Noise(u64);
@@ -67,6 +67,15 @@ const V2: [&[u8]; 9] = [
     b"\x00\x00\x00\x00\x00",
 ];
 
+const CLIENT: [&[u8]; 6] = [
+    br#"["1","2","ping","phx_reply",{"status":"ok","response":{"ping":"pong"}}]"#,
+    br#"[null,null,"ping","said",{"a":[1,2.5e3,null]}]"#,
+    br#"["1","1","ping","phx_error",{"reason":"channel_crash"}]"#,
+    b"\x00\x01\x07\x061bench:1pushed\x01\x02\x00\xff",
+    b"\x01\x01\x01\x07\x0212bench:1ok\x01",
+    b"\x02\x07\x06bench:1bin_msg\xff",
+];
+
 fn run(target: fn(&[u8]), seeds: &[&[u8]], inputs: usize) {
     let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
     for seed in seeds {
@@ -77,6 +86,11 @@ fn run(target: fn(&[u8]), seeds: &[&[u8]], inputs: usize) {
         let (seed, other) = (seeds[noise.below(seeds.len())], seeds[noise.below(seeds.len())]);
         target(&noise.mutate(seed, other));
     }
+}
+
+#[test]
+fn what_a_client_reads_keeps_its_promises() {
+    run(client, &CLIENT, 10_000);
 }
 
 #[test]
@@ -91,12 +105,15 @@ fn the_serializer_v2_keeps_its_promises() {
 
 #[test]
 fn the_websocket_decoder_keeps_its_promises() {
-    let seeds: [&[u8]; 4] = [
+    let seeds: [&[u8]; 6] = [
         // Limit, extension, reads; then "Hello" in one frame, in two with a ping between, and a close.
         b"\xff\x0f\x00\x03\x05\x07\x09\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
         b"\xff\x0f\x00\x00\x00\x00\x00\x01\x83\0\0\0\0Hel\x89\x80\0\0\0\0\x80\x82\0\0\0\0lo",
         b"\xff\x0f\x01\x10\x10\x10\x10\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\x00",
         b"\x10\x00\x03\x01\x01\x01\x01\x88\x82\0\0\0\0\x03\xe8",
+        // The same from a server, which a client reads.
+        b"\xff\x0f\xff\x03\x05\x07\x09\x81\x05Hello",
+        b"\xff\x0f\xff\x00\x00\x00\x00\x01\x03Hel\x89\x00\x80\x02lo\x88\x02\x03\xf4",
     ];
     run(websocket, &seeds, 3_000);
 }

@@ -1,7 +1,8 @@
 //! Fan-out: one client publishes, and every client on the topic gets it.
 //!
 //! A message is done when the last of the clients has got it; so many messages as the window allows are under
-//! way at the same time. Figures: deliveries per second of server CPU, and per second of wall time.
+//! way at the same time. Figures: deliveries per second of server CPU, and per second of wall time; and of the load
+//! generator's own CPU, as a yardstick for other clients.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,10 +12,14 @@ use super::swarm::Swarm;
 use super::{Load, Meter, figure, probe};
 use crate::frame::{self, TEXT};
 use crate::message::{self, TOPICS};
+use crate::process::Process;
 
 /// Messages under way, and the names of the figures.
 const WINDOWS: [(usize, &str, &str); 2] =
     [(1, "fanout_1_per_cpu_second", "fanout_1_per_second"), (16, "fanout_16_per_cpu_second", "fanout_16_per_second")];
+
+/// The load generator's own pace, with the greater window.
+const RECEIVED: &str = "fanout_16_received_per_cpu_second";
 
 /// Runs the scenario: connect and join all, then for each window a warm-up and the measured phase.
 ///
@@ -31,10 +36,16 @@ pub(super) fn measure(load: &Load) -> io::Result<()> {
     for (window, per_cpu, per_wall) in WINDOWS {
         publish(&mut swarm, window, load.phase / 3)?;
         let meter = Meter::start(load.server)?;
+        let own = Process { id: std::process::id() };
+        let own_cpu = own.cpu()?;
         let deliveries = publish(&mut swarm, window, load.phase)? as f64;
+        let own_cpu = own.cpu()?.saturating_sub(own_cpu);
         let (cpu, wall) = meter.stop()?;
         figure(per_cpu, deliveries / cpu.as_secs_f64());
         figure(per_wall, deliveries / wall.as_secs_f64());
+        if window > 1 {
+            figure(RECEIVED, deliveries / own_cpu.as_secs_f64());
+        }
     }
     Ok(())
 }

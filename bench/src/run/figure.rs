@@ -15,11 +15,13 @@ pub(super) enum Scenario {
     Join,
     /// Memory of idle clients.
     Memory,
+    /// The Rust client's own memory and speed.
+    Clients,
 }
 
 impl Scenario {
     /// In the order of running.
-    pub(super) const ALL: [Self; 4] = [Self::Fanout, Self::Echo, Self::Join, Self::Memory];
+    pub(super) const ALL: [Self; 5] = [Self::Fanout, Self::Echo, Self::Join, Self::Memory, Self::Clients];
 
     /// Its name on the command line.
     pub(super) fn name(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Scenario {
             Self::Echo => "echo",
             Self::Join => "join",
             Self::Memory => "memory",
+            Self::Clients => "clients",
         }
     }
 
@@ -38,7 +41,7 @@ impl Scenario {
     /// There is none.
     pub(super) fn named(name: &str) -> io::Result<Self> {
         let found = Self::ALL.into_iter().find(|scenario| scenario.name() == name);
-        found.ok_or_else(|| io::Error::other(format!("{name}: it must be fanout, echo, join, memory or all")))
+        found.ok_or_else(|| io::Error::other(format!("{name}: it must be fanout, echo, join, memory, clients or all")))
     }
 
     /// How many clients it has, unless in a hurry.
@@ -47,6 +50,7 @@ impl Scenario {
             Self::Fanout | Self::Join => 5_000,
             Self::Echo => 200,
             Self::Memory => 15_000,
+            Self::Clients => 10_000,
         }
     }
 
@@ -57,6 +61,7 @@ impl Scenario {
             Self::Echo => "clients, push and reply, 100-byte payload",
             Self::Join => "clients connect, then join one topic, 50 at a time",
             Self::Memory => "idle clients; five topics, each shared by all of them",
+            Self::Clients => "Rust clients in one process, joined to one topic; figures of that process",
         }
     }
 
@@ -67,6 +72,7 @@ impl Scenario {
             Self::Echo => ECHO,
             Self::Join => JOIN,
             Self::Memory => MEMORY,
+            Self::Clients => CLIENTS,
         }
     }
 }
@@ -112,6 +118,7 @@ const FANOUT: &[Figure] = &[
     figure("fanout_16_per_cpu_second", "deliveries/CPU s, 16 in flight", Target::Ratio(2.0)),
     figure("fanout_1_per_second", "deliveries/s, 1 in flight", Target::None),
     figure("fanout_16_per_second", "deliveries/s, 16 in flight", Target::None),
+    figure("fanout_16_received_per_cpu_second", "received/CPU s of the load, 16", Target::None),
 ];
 
 const ECHO: &[Figure] = &[
@@ -136,6 +143,15 @@ const MEMORY: &[Figure] = &[
     figure("memory_start_kib", "RSS KiB at start", Target::None),
     figure("memory_peak_kib", "RSS KiB with five topics", Target::None),
     figure("memory_end_kib", "RSS KiB at the end", Target::None),
+];
+
+const CLIENTS: &[Figure] = &[
+    figure("clients_rss_bytes", "RSS bytes a client, one topic", Target::AtMost(6_000.0)),
+    figure("clients_anonymous_bytes", "RssAnon bytes a client", Target::None),
+    figure("clients_per_second", "connected and joined/s", Target::None),
+    figure("clients_received_per_cpu_second", "received/CPU s of the clients", Target::None),
+    figure("clients_start_kib", "RSS KiB at start", Target::None),
+    figure("clients_peak_kib", "RSS KiB with all clients", Target::None),
 ];
 
 #[cfg(test)]

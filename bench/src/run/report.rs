@@ -40,7 +40,8 @@ pub(super) fn table(scenario: Scenario, clients: usize, servers: &[ServerCommand
             let is_yardstick = std::ptr::eq(figures, &measured[0]);
             let ratio_text = match scenario {
                 _ if is_yardstick => String::new(),
-                Scenario::Memory => String::new(), // the raw loop keeps next to nothing
+                // The raw loop keeps next to nothing, and the clients are the same beside every server.
+                Scenario::Memory | Scenario::Clients => String::new(),
                 _ => words(ratio, |ratio| format!("{ratio:.2}")),
             };
             let target = match server.tested {

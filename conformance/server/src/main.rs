@@ -1,7 +1,7 @@
 //! The fixture that the recordings of real Phoenix are played against: the mounts and channels that
 //! `conformance/README.md` lists, and nothing else. Not an example: it does what no application should.
 //!
-//! `conformance-server PORT`; logs go to standard error when `RUST_LOG` asks for them.
+//! `conformance-server [ADDRESS:]PORT`, on 127.0.0.1 unless it is said; logs go to standard error when `RUST_LOG` asks for them.
 
 mod channel;
 mod http;
@@ -11,6 +11,7 @@ use bennu::token::Secret;
 use bennu::{CheckOrigin, Drain, Endpoint, LongPoll};
 use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, UserSocket};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Many small objects of few sizes that come and go together: glibc keeps their pages, this gives them back.
@@ -28,9 +29,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .init();
     // It panics on purpose, and Bennu logs it. A backtrace takes longer to print than clients wait between two messages.
     std::panic::set_hook(Box::new(|_| {}));
-    let port: u16 = std::env::args().nth(1).ok_or("usage: conformance-server PORT")?.parse()?;
+    let place = std::env::args().nth(1).ok_or("usage: conformance-server [ADDRESS:]PORT")?;
+    let address: SocketAddr = match place.parse::<u16>() {
+        Ok(port) => ([127, 0, 0, 1], port).into(),
+        Err(_) => place.parse()?,
+    };
     let endpoint = Endpoint::new(Secret::new(SECRET)?);
-    let listener = bennu::bind(([127, 0, 0, 1], port).into())?;
+    let listener = bennu::bind(address)?;
     println!("conformance server at http://{}", listener.local_addr()?);
     let app = app(&endpoint)?;
     bennu::serve(listener, app, &endpoint, Drain::default(), shutdown()).await;

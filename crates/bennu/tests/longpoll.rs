@@ -430,7 +430,11 @@ mod ends {
             say(&endpoint, n);
             assert_eq!(other.messages().await, [said(n)]);
         }
-        assert_eq!(client.poll().await.status, 410);
+        let over = answer(&app, client.poll_request()).await.json();
+        assert_eq!(
+            (over["status"].as_u64(), over["reason"].as_str()),
+            (Some(410), Some("1070 bytes unread, the limit is 1000"))
+        );
         assert_eq!(metrics.get("bennu.socket.slow_clients"), 1.0);
     }
 

@@ -1,6 +1,6 @@
-//! The decoder: a client's bytes, cut as they may be, into events (RFC 6455 §5 and §6.2).
+//! The decoder: a peer's bytes, cut as they may be, into events (RFC 6455 §5 and §6.2).
 //!
-//! `bennu`'s connection loop calls [`Decoder::decode`] with what a read gave. Headers are parsed in
+//! The connection loops of `bennu` and of `bennu-client` call [`Decoder::decode`] with what a read gave. Headers are parsed in
 //! `header`, begun messages live in `message`, compressed ones pass through `deflate::Inflater`. This file
 //! owns the order of frames: what may follow what.
 //!
@@ -11,11 +11,11 @@
 use std::borrow::Cow;
 
 use crate::deflate::{Inflater, Negotiated};
-use crate::header::{FrameHeader, MAX_CLIENT_HEADER};
+use crate::header::{FrameHeader, MAX_HEADER};
 use crate::message::{DataKind, Message};
 use crate::{CloseFrame, Event, Mask, Opcode, ProtocolError};
 
-/// What a client may ask of a connection's memory.
+/// What a peer may ask of a connection's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most that one frame may have, header and payload together, in bytes; also the most that a
@@ -32,7 +32,16 @@ impl Default for Limits {
     }
 }
 
-/// Decodes the frames of one client.
+/// Whose frames are decoded. The two differ in one rule: a client masks every frame, a server none (RFC 6455 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The decoder is a server's.
+    Client,
+    /// The decoder is a client's.
+    Server,
+}
+
+/// Decodes the frames of one peer.
 ///
 /// ```
 /// use bennu_websocket::{Decoder, Event, Limits, Opcode, encode};
@@ -56,6 +65,7 @@ pub struct Decoder {
     limits: Limits,
     partial: Option<Box<Partial>>,
     inflater: Option<Inflater>,
+    peer: Peer,
     finished: bool,
 }
 
@@ -63,7 +73,7 @@ pub struct Decoder {
 #[derive(Debug, Default)]
 struct Partial {
     /// The first bytes of a header. Invariant: empty unless no frame is open.
-    header: [u8; MAX_CLIENT_HEADER],
+    header: [u8; MAX_HEADER],
     header_len: usize,
     /// The frame whose payload is arriving. Invariant: at least one byte of it is due.
     frame: Option<OpenFrame>,
@@ -85,7 +95,7 @@ struct OpenFrame {
     role: Role,
     /// Whether it is the last of its message.
     fin: bool,
-    mask: Mask,
+    mask: Option<Mask>,
     due: usize,
 }
 
@@ -109,10 +119,24 @@ enum Control {
 }
 
 impl Decoder {
-    /// A decoder at the start of a connection, with what [`negotiate`](crate::deflate::negotiate) gave
-    /// for it.
+    /// A server's decoder at the start of a connection, with what
+    /// [`negotiate`](crate::deflate::negotiate) gave for it.
     pub fn new(limits: Limits, extension: Option<&Negotiated>) -> Self {
-        Decoder { limits, partial: None, inflater: extension.map(Inflater::new), finished: false }
+        Decoder { limits, partial: None, inflater: extension.map(Inflater::new), peer: Peer::Client, finished: false }
+    }
+
+    /// A client's decoder at the start of a connection: it reads what a server sends, without extensions.
+    ///
+    /// ```
+    /// use bennu_websocket::{Decoder, Event, Limits, Opcode, encode};
+    ///
+    /// let mut decoder = Decoder::of_server(Limits::default());
+    /// let mut input = encode::frame(Opcode::Text, b"Hello").to_vec();
+    /// assert_eq!(decoder.decode(&mut input)?.0, Some(Event::Text("Hello".into())));
+    /// # Ok::<(), bennu_websocket::ProtocolError>(())
+    /// ```
+    pub fn of_server(limits: Limits) -> Self {
+        Decoder { peer: Peer::Server, ..Decoder::new(limits, None) }
     }
 
     /// Decodes up to the next event, and returns it with the rest of the input.
@@ -132,7 +156,7 @@ impl Decoder {
         }
         let outcome = self.advance(input);
         if matches!(outcome, Ok((Some(Event::Close(_)), _)) | Err(_)) {
-            *self = Decoder { finished: true, ..Decoder::new(self.limits, None) };
+            *self = Decoder { finished: true, peer: self.peer, ..Decoder::new(self.limits, None) };
         } else if self.partial.as_ref().is_some_and(|partial| partial.is_empty()) {
             self.partial = None;
         }
@@ -166,7 +190,9 @@ impl Decoder {
 
             let (payload, rest) = input.split_at_mut(frame.due.min(input.len()));
             input = rest;
-            frame.mask.apply(payload);
+            if let Some(mask) = &mut frame.mask {
+                mask.apply(payload);
+            }
             frame.due -= payload.len();
             let event = match frame.role {
                 Role::Control(control) => self.control(control, frame, payload)?,
@@ -183,7 +209,7 @@ impl Decoder {
         let limit = self.limits.max_frame_size;
         let begun = self.partial.as_ref().map_or(0, |partial| partial.header_len);
         if begun == 0
-            && let Some(header) = FrameHeader::parse(input, limit)?
+            && let Some(header) = FrameHeader::parse(input, self.peer, limit)?
         {
             return Ok((Some(header), &mut input[header.header_len..]));
         }
@@ -191,10 +217,11 @@ impl Decoder {
             return Ok((None, input));
         }
 
+        let peer = self.peer;
         let partial = self.partial.get_or_insert_default();
-        let held = MAX_CLIENT_HEADER.min(begun + input.len());
+        let held = MAX_HEADER.min(begun + input.len());
         partial.header[begun..held].copy_from_slice(&input[..held - begun]);
-        match FrameHeader::parse(&partial.header[..held], limit)? {
+        match FrameHeader::parse(&partial.header[..held], peer, limit)? {
             Some(header) => {
                 // Bytes that were copied from behind the header are payload, and stay in the input.
                 partial.header_len = 0;
@@ -232,7 +259,7 @@ impl Decoder {
                 Role::Continuation
             }
         };
-        Ok(OpenFrame { role, fin: header.fin, mask: Mask::new(header.key), due: header.payload_len })
+        Ok(OpenFrame { role, fin: header.fin, mask: header.key.map(Mask::new), due: header.payload_len })
     }
 
     /// Takes what came of a control frame.

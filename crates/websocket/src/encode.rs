@@ -2,7 +2,8 @@
 //!
 //! A server does not mask, so a frame is the same for every receiver: header and payload lie in one
 //! shared [`Bytes`], and a broadcast is encoded once. Every frame here carries FIN; a server that has its
-//! message whole has no reason to fragment it.
+//! message whole has no reason to fragment it. A client masks each frame with a key of its own, so its
+//! frames are written one by one.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -116,15 +117,26 @@ pub fn header(opcode: Opcode, rsv1: bool, payload_len: usize) -> ([u8; MAX_HEADE
 /// assert_eq!(frame, *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"); // RFC 6455 §5.7
 /// ```
 pub fn masked_frame(opcode: Opcode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(MAX_HEADER_LEN + key.len() + payload.len());
+    write_masked(&mut frame, opcode, payload, key);
+    frame
+}
+
+/// Appends a masked frame with FIN: as [`masked_frame`], where many go out in one write.
+pub fn write_masked(output: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: [u8; 4]) {
     let (mut header, header_len) = header(opcode, false, payload.len());
     header[1] |= MASKED;
-    let payload_at = header_len + key.len();
-    let mut frame = Vec::with_capacity(payload_at + payload.len());
-    frame.extend_from_slice(&header[..header_len]);
-    frame.extend_from_slice(&key);
-    frame.extend_from_slice(payload);
-    Mask::new(key).apply(&mut frame[payload_at..]);
-    frame
+    output.extend_from_slice(&header[..header_len]);
+    output.extend_from_slice(&key);
+    let payload_at = output.len();
+    output.extend_from_slice(payload);
+    Mask::new(key).apply(&mut output[payload_at..]);
+}
+
+/// A masked close frame with a code, as a client sends it; the reason is cut as [`close_frame`] cuts it.
+pub fn masked_close_frame(code: CloseCode, reason: &str, key: [u8; 4]) -> Vec<u8> {
+    // Two bytes of header stand before what a control frame carries, which is never over 125 bytes.
+    masked_frame(Opcode::Close, &close_frame(code, reason)[2..], key)
 }
 
 #[cfg(test)]
@@ -143,6 +155,12 @@ mod tests {
     fn the_masked_examples_of_rfc_6455_section_5_7_are_written() {
         let key = [0x37, 0xfa, 0x21, 0x3d];
         assert_eq!(masked_frame(Opcode::Pong, b"Hello", key), b"\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+    }
+
+    #[test]
+    fn a_masked_close_carries_the_code_and_a_reason_that_fits() {
+        assert_eq!(masked_close_frame(CloseCode::NORMAL, "bye", [0; 4]), b"\x88\x85\0\0\0\0\x03\xE8bye");
+        assert_eq!(masked_close_frame(CloseCode::NORMAL, &"x".repeat(200), [0; 4]).len(), 6 + 125);
     }
 
     #[test]

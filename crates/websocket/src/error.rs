@@ -34,6 +34,12 @@ pub enum ProtocolError {
         /// The frame that was not.
         opcode: Opcode,
     },
+    /// A server must not mask any frame (RFC 6455 §5.1).
+    #[error("a {opcode:?} frame is masked; no frame of a server may be")]
+    Masked {
+        /// The frame that was.
+        opcode: Opcode,
+    },
     /// A control frame without FIN (RFC 6455 §5.5).
     #[error("a {opcode:?} frame is fragmented; control frames may not be")]
     FragmentedControl {
@@ -129,6 +135,7 @@ impl ProtocolError {
             ProtocolError::ReservedBits { .. }
             | ProtocolError::ReservedOpcode { .. }
             | ProtocolError::Unmasked { .. }
+            | ProtocolError::Masked { .. }
             | ProtocolError::FragmentedControl { .. }
             | ProtocolError::ControlTooLong { .. }
             | ProtocolError::UnexpectedContinuation

@@ -1,13 +1,13 @@
-//! The header of one client frame (RFC 6455 §5.2): all rules that one header alone can break.
+//! The header of one frame (RFC 6455 §5.2): all rules that one header alone can break.
 //!
 //! The decoder calls [`FrameHeader::parse`] with as many bytes as it has. What depends on the frames
 //! before (is a message open, is RSV1 allowed) is the decoder's to judge. A header that was returned
 //! announces a frame within the limit, so its length is safe to count with.
 
-use crate::{Opcode, ProtocolError};
+use crate::{Opcode, Peer, ProtocolError};
 
-/// Two bytes, eight of length, four of key.
-pub(crate) const MAX_CLIENT_HEADER: usize = 14;
+/// Two bytes, eight of length, four of key: the longest, which only a client's is.
+pub(crate) const MAX_HEADER: usize = 14;
 
 /// The most a control frame may carry, in bytes (RFC 6455 §5.5).
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -19,14 +19,15 @@ const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
 const KEY_LEN: usize = 4;
 
-/// A client's frame header, with nothing left in it to refuse.
+/// A frame header with nothing left in it to refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) fin: bool,
     /// RSV1, the one reserved bit that permessage-deflate uses. RSV2 and RSV3 are clear.
     pub(crate) rsv1: bool,
     pub(crate) opcode: Opcode,
-    pub(crate) key: [u8; 4],
+    /// The key of a masked payload: a client's always is, a server's never.
+    pub(crate) key: Option<[u8; 4]>,
     pub(crate) payload_len: usize,
     pub(crate) header_len: usize,
 }
@@ -36,7 +37,7 @@ impl FrameHeader {
     ///
     /// Each field is judged as soon as it is there, so a frame that is too big is refused before its
     /// key has come.
-    pub(crate) fn parse(bytes: &[u8], max_frame_size: usize) -> Result<Option<Self>, ProtocolError> {
+    pub(crate) fn parse(bytes: &[u8], peer: Peer, max_frame_size: usize) -> Result<Option<Self>, ProtocolError> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
         };
@@ -53,8 +54,11 @@ impl FrameHeader {
         let Some(&second) = bytes.get(1) else {
             return Ok(None);
         };
-        if second & MASKED == 0 {
-            return Err(ProtocolError::Unmasked { opcode });
+        let masked = second & MASKED != 0;
+        match peer {
+            Peer::Client if !masked => return Err(ProtocolError::Unmasked { opcode }),
+            Peer::Server if masked => return Err(ProtocolError::Masked { opcode }),
+            Peer::Client | Peer::Server => {}
         }
         let short_len = second & 0x7F;
         if opcode.is_control() && usize::from(short_len) > MAX_CONTROL_PAYLOAD {
@@ -64,13 +68,14 @@ impl FrameHeader {
         let Some((payload_len, key_at)) = payload_len(short_len, bytes)? else {
             return Ok(None);
         };
-        let header_len = key_at + KEY_LEN;
+        let header_len = key_at + if masked { KEY_LEN } else { 0 };
         let payload_len = within_limit(header_len, payload_len, max_frame_size)?;
 
-        let Some(key) = bytes.get(key_at..).and_then(|rest| rest.first_chunk()) else {
+        let key = bytes.get(key_at..).and_then(|rest| rest.first_chunk()).copied().filter(|_| masked);
+        if masked && key.is_none() {
             return Ok(None);
-        };
-        Ok(Some(FrameHeader { fin, rsv1: reserved & 0b100 != 0, opcode, key: *key, payload_len, header_len }))
+        }
+        Ok(Some(FrameHeader { fin, rsv1: reserved & 0b100 != 0, opcode, key, payload_len, header_len }))
     }
 }
 
@@ -113,7 +118,7 @@ mod tests {
     const LIMIT: usize = 10_000_000;
 
     fn parse(bytes: &[u8]) -> Result<Option<FrameHeader>, ProtocolError> {
-        FrameHeader::parse(bytes, LIMIT)
+        FrameHeader::parse(bytes, Peer::Client, LIMIT)
     }
 
     #[test]
@@ -125,11 +130,26 @@ mod tests {
                 fin: true,
                 rsv1: false,
                 opcode: Opcode::Text,
-                key: [0x37, 0xfa, 0x21, 0x3d],
+                key: Some([0x37, 0xfa, 0x21, 0x3d]),
                 payload_len: 5,
                 header_len: 6,
             }))
         );
+    }
+
+    #[test]
+    fn the_unmasked_hello_of_rfc_6455_section_5_7_is_read_from_a_server_and_from_no_client() {
+        let bytes = b"\x81\x05Hello";
+        let header = FrameHeader::parse(bytes, Peer::Server, LIMIT).expect("valid").expect("whole");
+        assert_eq!((header.key, header.payload_len, header.header_len), (None, 5, 2));
+        assert_eq!(parse(bytes), Err(ProtocolError::Unmasked { opcode: Opcode::Text }));
+    }
+
+    #[test]
+    fn a_server_that_masks_is_refused_with_1002() {
+        let error = FrameHeader::parse(&[0x82, 0x85], Peer::Server, LIMIT).expect_err("a mask");
+        assert_eq!(error, ProtocolError::Masked { opcode: Opcode::Binary });
+        assert_eq!(error.close_code(), crate::CloseCode::PROTOCOL_ERROR);
     }
 
     #[test]
@@ -160,7 +180,7 @@ mod tests {
     fn a_frame_over_the_limit_is_refused_before_its_key_has_come() {
         let at = |payload_len: u16| {
             let [high, low] = payload_len.to_be_bytes();
-            FrameHeader::parse(&[0x81, 0xFE, high, low], 1000)
+            FrameHeader::parse(&[0x81, 0xFE, high, low], Peer::Client, 1000)
         };
         assert_eq!(at(992), Ok(None));
         let error = at(993).expect_err("8 bytes of header and 993 of payload");
@@ -170,7 +190,7 @@ mod tests {
     #[test]
     fn the_top_bit_of_a_length_is_over_every_limit() {
         let bytes = [0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
-        let error = FrameHeader::parse(&bytes, usize::MAX).expect_err("no such frame");
+        let error = FrameHeader::parse(&bytes, Peer::Client, usize::MAX).expect_err("no such frame");
         assert_eq!(error.close_code(), crate::CloseCode::TOO_BIG);
     }
 

@@ -1,13 +1,13 @@
-//! The WebSocket codec of Bennu's server side: RFC 6455 frames and RFC 7692 compression, without I/O.
+//! The WebSocket codec of Bennu: RFC 6455 frames on both sides and RFC 7692 compression on the server's, without I/O.
 //!
 //! The crate turns bytes into messages and messages into bytes, and does nothing else: it owns no
 //! socket, no task and no clock. `bennu` calls it from its connection loop, between the TCP stream it
-//! took back from hyper and the session of the client.
+//! took back from hyper and the session of the client; `bennu-client` does the same at the other end.
 //!
 //! * [`Decoder`] takes whatever a read gave and returns [`Event`]s. A message that lies whole in the
 //!   input is borrowed from it; an idle connection keeps [48 bytes](Decoder#memory) here.
 //! * [`encode`] builds server frames, header and payload in one shared [`bytes::Bytes`], so that a
-//!   broadcast is encoded once and written to every receiver without another copy.
+//!   broadcast is encoded once and written to every receiver without another copy; and a client's masked ones.
 //! * [`deflate`] negotiates `permessage-deflate` and compresses outbound messages, each on its own.
 //! * [`handshake`] computes the answer to `Sec-WebSocket-Key`.
 //!
@@ -62,7 +62,7 @@ mod opcode;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
-pub use decode::{Decoder, Limits};
+pub use decode::{Decoder, Limits, Peer};
 pub use deflate::Negotiated;
 pub use error::ProtocolError;
 pub use event::Event;

@@ -2,7 +2,7 @@
 //! are in its unit tests.
 
 use bennu_websocket::deflate::{deflated_frame, negotiate};
-use bennu_websocket::{Decoder, Event, Limits, Negotiated, Opcode, ProtocolError};
+use bennu_websocket::{CloseCode, CloseFrame, Decoder, Event, Limits, Negotiated, Opcode, ProtocolError, encode};
 use proptest::prelude::*;
 
 /// What a client says, apart from how it is cut.
@@ -181,5 +181,61 @@ proptest! {
         wire[position] ^= 1 << bit;
         let mut decoder = Decoder::new(Limits::default(), Some(&agreed("permessage-deflate")));
         let _ = decode_cut(&mut decoder, &wire, &[read]);
+    }
+
+    #[test]
+    fn what_a_server_encodes_a_client_decodes_whatever_the_reads(
+        texts in proptest::collection::vec((any::<String>(), 1usize..300), 0..4),
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        ping in proptest::collection::vec(any::<u8>(), 0..=125),
+        reason in "[a-zé]{0,40}",
+        reads in prop_oneof![Just(vec![1]), Just(vec![usize::MAX]), proptest::collection::vec(1usize..100, 1..10)],
+    ) {
+        let texts: Vec<String> = texts.into_iter().map(|(text, repeat)| text.repeat(repeat)).collect();
+        let mut wire = Vec::new();
+        let mut expected = Vec::new();
+        for text in &texts {
+            wire.extend(encode::frame(Opcode::Text, text.as_bytes()));
+            expected.push(Event::Text(text.clone().into()));
+        }
+        wire.extend(encode::frame(Opcode::Ping, &ping));
+        wire.extend(encode::pong(&ping));
+        wire.extend(encode::frame(Opcode::Binary, &bytes));
+        wire.extend(encode::close_frame(CloseCode::SERVICE_RESTART, &reason));
+        expected.push(Event::Ping(ping.clone().into()));
+        expected.push(Event::Pong(ping.into()));
+        expected.push(Event::Binary(bytes.into()));
+        expected.push(Event::Close(CloseFrame { code: Some(CloseCode::SERVICE_RESTART), reason }));
+        let mut decoder = Decoder::of_server(Limits::default());
+        prop_assert_eq!(decode_cut(&mut decoder, &wire, &reads), Ok(expected));
+        prop_assert_eq!(decoder.retained_bytes(), 0);
+    }
+
+    #[test]
+    fn each_side_refuses_the_frames_of_its_own_kind(payload: Vec<u8>, key: [u8; 4], read in 1usize..20) {
+        let masked = encode::masked_frame(Opcode::Binary, &payload, key);
+        let unmasked = encode::frame(Opcode::Binary, &payload);
+        let opcode = Opcode::Binary;
+        let mut client = Decoder::of_server(Limits::default());
+        prop_assert_eq!(decode_cut(&mut client, &masked, &[read]), Err(ProtocolError::Masked { opcode }));
+        let mut server = Decoder::new(Limits::default(), None);
+        prop_assert_eq!(decode_cut(&mut server, &unmasked, &[read]), Err(ProtocolError::Unmasked { opcode }));
+    }
+
+    #[test]
+    fn arbitrary_bytes_of_a_server_never_panic_and_keep_no_more_than_arrived(
+        reads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..40),
+        max_frame_size in 0usize..3000,
+    ) {
+        let mut decoder = Decoder::of_server(Limits { max_frame_size });
+        let mut arrived = 0;
+        for mut read in reads {
+            arrived += read.len();
+            let mut input = read.as_mut_slice();
+            while let Ok((Some(_), rest)) = decoder.decode(input) {
+                input = rest;
+            }
+            prop_assert!(decoder.retained_bytes() <= arrived + arrived / 4 + 1200);
+        }
     }
 }

@@ -26,18 +26,22 @@ pub(crate) fn status(status: u16) -> Response {
 }
 
 /// The answer to a GET.
-pub(crate) fn poll(status: u16, token: &str, batch: &Batch) -> Response {
+pub(crate) fn poll(status: u16, token: &str, batch: &Batch, reason: Option<&str>) -> Response {
     let mut body = Vec::new();
     body.extend_from_slice(br#"{"messages":["#);
     batch.write(&mut body);
+    body.push(b']');
+    if let Some(reason) = reason {
+        body.extend_from_slice(format!(r#","reason":{}"#, serde_json::Value::from(reason)).as_bytes());
+    }
     // A token is base64 and dots.
-    body.extend_from_slice(format!(r#"],"status":{status},"token":"{token}"}}"#).as_bytes());
+    body.extend_from_slice(format!(r#","status":{status},"token":"{token}"}}"#).as_bytes());
     json(body)
 }
 
 /// A status, and in words what is wrong.
 pub(crate) fn refused(status: u16, reason: &str) -> Response {
-    json(serde_json::json!({ "status": status, "reason": reason }).to_string().into_bytes())
+    json(format!(r#"{{"reason":{},"status":{status}}}"#, serde_json::Value::from(reason)).into_bytes())
 }
 
 /// This server cannot take the client now.

@@ -70,7 +70,9 @@ enum Answer {
     Bad {
         reason: String,
     },
-    Gone,
+    Gone {
+        reason: Option<String>,
+    },
 }
 
 impl Message for Relayed {
@@ -111,7 +113,8 @@ impl Relay {
         match self.ask(ticket, ask, window + NODE_TIMEOUT).await {
             Answer::Messages { received, elements } => Polled::Messages(received, Batch::from_elements(elements)),
             Answer::Nothing { received } => Polled::Nothing(received),
-            _ => Polled::Gone,
+            Answer::Gone { reason } => Polled::Gone(reason),
+            _ => Polled::Gone(None),
         }
     }
 
@@ -132,14 +135,14 @@ impl Relay {
         let mut pending = Pending { relay: self, request, answers };
         let (from, session) = (self.pubsub.node().to_string(), ticket.session.clone());
         if !self.tell(&ticket.node, Relayed::Ask { from, request, session, ask }) {
-            return Answer::Gone;
+            return Answer::Gone { reason: None };
         }
         let first = timeout(NODE_TIMEOUT, pending.answers.recv()).await;
         let last = match first {
             Ok(Some(Answer::Heard)) => timeout(patience, pending.answers.recv()).await,
             answer => answer,
         };
-        last.ok().flatten().unwrap_or(Answer::Gone)
+        last.ok().flatten().unwrap_or(Answer::Gone { reason: None })
     }
 
     /// Whether the node is there to be told.
@@ -163,7 +166,7 @@ impl Relay {
                     Some(runtime) => {
                         drop(runtime.spawn(async move { relay.serve(&from, request, &session, ask).await }))
                     }
-                    None => drop(relay.tell(&from, Relayed::Answer { request, answer: Answer::Gone })),
+                    None => drop(relay.tell(&from, Relayed::Answer { request, answer: Answer::Gone { reason: None } })),
                 }
             }
         }
@@ -173,7 +176,7 @@ impl Relay {
     async fn serve(&self, from: &str, request: u64, session: &str, ask: Ask) {
         let tell = |answer| self.tell(from, Relayed::Answer { request, answer });
         let Some(session) = self.sessions.get(session) else {
-            tell(Answer::Gone);
+            tell(Answer::Gone { reason: None });
             return;
         };
         tell(Answer::Heard);
@@ -181,12 +184,12 @@ impl Relay {
             Ask::Poll { received, window_ms } => match session.poll(received, Duration::from_millis(window_ms)).await {
                 Polled::Messages(received, batch) => Answer::Messages { received, elements: batch.elements() },
                 Polled::Nothing(received) => Answer::Nothing { received },
-                Polled::Gone => Answer::Gone,
+                Polled::Gone(reason) => Answer::Gone { reason },
             },
             Ask::Publish { body, ndjson } => match session.posting().await.publish(&body, ndjson).await {
                 Published::Done => Answer::Published,
                 Published::Bad(reason) => Answer::Bad { reason },
-                Published::Gone => Answer::Gone,
+                Published::Gone => Answer::Gone { reason: None },
             },
         };
         tell(answer);
@@ -232,7 +235,7 @@ mod tests {
         let pubsub = PubSub::new(cluster.join(NodeName::new("here")));
         let relay = Relay::of(&Endpoint::builder(secret).pubsub(pubsub).build());
         let ticket = |node: &str| Ticket { node: node.to_owned(), session: "s".to_owned(), received: None };
-        assert_eq!(relay.poll(&ticket("nowhere"), Duration::ZERO).await, Polled::Gone);
+        assert_eq!(relay.poll(&ticket("nowhere"), Duration::ZERO).await, Polled::Gone(None));
         assert_eq!(relay.publish(&ticket(silent.node().as_str()), String::new(), true).await, Published::Gone);
         let given_up = ticket("silent");
         assert!(relay.poll(&given_up, Duration::ZERO).now_or_never().is_none());

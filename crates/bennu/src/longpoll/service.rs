@@ -74,30 +74,40 @@ impl Service {
             let polled = if self.relay.is_here(&ticket) {
                 match self.relay.sessions.get(&ticket.session) {
                     Some(session) => session.poll(ticket.received, self.options.window).await,
-                    None => Polled::Gone,
+                    None => Polled::Gone(None),
                 }
             } else {
                 self.relay.poll(&ticket, self.options.window).await
             };
             match polled {
-                Polled::Messages(received, batch) => return self.polled(answer::MESSAGES, ticket, received, &batch),
-                Polled::Nothing(received) => {
-                    return self.polled(answer::NO_MESSAGES, ticket, received, &Batch::default());
+                Polled::Messages(received, batch) => {
+                    return self.polled(answer::MESSAGES, ticket, received, &batch, None);
                 }
-                Polled::Gone => {}
+                Polled::Nothing(received) => {
+                    return self.polled(answer::NO_MESSAGES, ticket, received, &Batch::default(), None);
+                }
+                Polled::Gone(reason) => return self.open(params, request, reason).await,
             }
         }
-        self.open(params, request).await
+        self.open(params, request, None).await
     }
 
     /// What a poll brought, with the ticket for the next one.
-    fn polled(&self, status: u16, ticket: Ticket, received: Option<u64>, batch: &Batch) -> Result<Response, Response> {
+    fn polled(
+        &self,
+        status: u16,
+        ticket: Ticket,
+        received: Option<u64>,
+        batch: &Batch,
+        reason: Option<&str>,
+    ) -> Result<Response, Response> {
         let ticket = Ticket { received, ..ticket };
         let token = ticket.sign(self.mount.socket.endpoint().secret()).ok_or_else(node_name_too_long)?;
-        Ok(answer::poll(status, &token, batch))
+        Ok(answer::poll(status, &token, batch, reason))
     }
 
-    async fn open(&self, params: Params, mut request: Request) -> Result<Response, Response> {
+    /// Opens a session; `reason` says why the one before is over, where there was one and something to say.
+    async fn open(&self, params: Params, mut request: Request, reason: Option<String>) -> Result<Response, Response> {
         let endpoint = self.mount.socket.endpoint();
         let draining = || answer::overloaded(StatusCode::SERVICE_UNAVAILABLE, "shutting down");
         if endpoint.is_draining() {
@@ -128,7 +138,7 @@ impl Service {
         }
         let session = self.relay.sessions.open(place, connected, serializer, self.options.idle());
         let ticket = Ticket { node: endpoint.pubsub().node().to_string(), session, received: None };
-        self.polled(answer::GONE, ticket, None, &Batch::default())
+        self.polled(answer::GONE, ticket, None, &Batch::default(), reason.as_deref())
     }
 
     async fn publish(&self, params: &Params, request: Request) -> Result<Response, Response> {

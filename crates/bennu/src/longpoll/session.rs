@@ -5,7 +5,7 @@
 
 use super::batch::{self, Batch, JSON_STRING};
 use super::sessions::Place;
-use bennu_channels::protocol::Serializer;
+use bennu_channels::protocol::{Close, Serializer};
 use bennu_channels::{Connected, Connection, Drainer, Encoding, Taken};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
@@ -32,6 +32,8 @@ struct State {
     kept: Option<Batch>,
     /// The connection has closed, and all that was queued has been taken.
     over: bool,
+    /// Why, in words, where there is something to say.
+    reason: Option<String>,
     /// Requests of the client that are under way.
     requests: usize,
     /// When the last request ended.
@@ -49,8 +51,8 @@ pub(crate) enum Polled {
     Messages(Option<u64>, Batch),
     /// Nothing came within the window.
     Nothing(Option<u64>),
-    /// There is no such session, or it is over.
-    Gone,
+    /// There is no such session, or it is over; why, where there is something to say.
+    Gone(Option<String>),
 }
 
 /// What became of a POST.
@@ -67,7 +69,7 @@ impl Session {
         let doorbell = Arc::new(Doorbell::default());
         let connection = connected.open(Encoding { serializer, framing: &JSON_STRING }, doorbell.clone());
         let (heard, place) = (Instant::now(), Some(place));
-        let state = State { sent: 0, kept: None, over: false, requests: 0, heard, closed: None, place };
+        let state = State { sent: 0, kept: None, over: false, reason: None, requests: 0, heard, closed: None, place };
         let state = Mutex::new(state);
         Arc::new(Session { connection, doorbell, state, posting: tokio::sync::Mutex::default() })
     }
@@ -109,8 +111,11 @@ impl Session {
                 Taken::Some => {}
                 Taken::All => break,
                 Taken::Last(close) => {
-                    tracing::debug!(?close, "a long-poll session ends");
+                    if let Close::TooSlow { waiting, limit } = close {
+                        tracing::warn!(waiting, limit, "closing a client that does not read");
+                    }
                     state.over = true;
+                    state.reason = Some(close.reason()).filter(|reason| !reason.is_empty());
                 }
             }
         }
@@ -121,11 +126,11 @@ impl Session {
             state.kept = Some(batch.clone());
             Some(Polled::Messages(Some(state.sent), batch))
         } else {
-            over.then_some(Polled::Gone)
+            over.then(|| Polled::Gone(state.reason.take()))
         };
         drop(state);
         match polled {
-            Some(Polled::Gone) => self.end(),
+            Some(Polled::Gone(_)) => self.end(),
             // The channels end now; the session stays until the client has heard its last words.
             _ if over => self.connection.finish(),
             _ => {}

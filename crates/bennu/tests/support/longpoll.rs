@@ -81,9 +81,14 @@ impl Poller {
         format!("{}&token={}", self.path, self.token)
     }
 
+    /// A poll with the present token, as a request.
+    pub fn poll_request(&self) -> Request<Body> {
+        request(Method::GET, &self.uri(), "")
+    }
+
     /// A poll with the present token, which does not take over the one that comes. Dropped, the client has hung up.
     pub fn polling(&self) -> impl Future<Output = Polled> + use<> {
-        let (app, request) = (self.app.clone(), request(Method::GET, &self.uri(), ""));
+        let (app, request) = (self.app.clone(), self.poll_request());
         async move { answer(&app, request).await.polled() }
     }
 

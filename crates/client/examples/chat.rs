@@ -1,0 +1,20 @@
+//! Chats with HelloSockets: start it with `bin/run hello_sockets`, then `cargo run -p bennu-client --example chat`.
+//! Another URL may be given as the argument.
+
+use bennu_client::Client;
+use serde_json::{Value, json};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let url = std::env::args().nth(1).unwrap_or_else(|| "ws://localhost:4000/socket".to_owned());
+    let client = Client::connect(url).await?;
+    let mut room = client.join("ping", json!({})).await?;
+    for phrase in ["hello", "is anybody there?"] {
+        let answer: Value = room.push("ping", json!({ "ack_phrase": phrase })).await?.parse()?;
+        println!("> {phrase}\n< {}", answer["ping"]);
+    }
+    while let Some(message) = room.next().await {
+        println!("{}: {:?}", message.event, message.payload);
+    }
+    Ok(())
+}

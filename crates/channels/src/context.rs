@@ -4,6 +4,7 @@ use crate::broadcast::{Broadcast, BroadcastError};
 use crate::channel::{Channel, HandleInfo};
 use crate::endpoint::Endpoint;
 use crate::info::{ChannelRef, InfoSink, Typed};
+use crate::presence::{OwnPresence, Presence};
 use crate::reply_ref::ReplyRef;
 use crate::session::{Join, JoinId};
 use crate::slot::Slot;
@@ -38,6 +39,7 @@ pub struct Context<S: Socket, C: Channel<S>> {
 
 struct Extras<S: Socket, C: Channel<S>> {
     subscriptions: Vec<Attachment>,
+    presences: Vec<OwnPresence>,
     timers: Option<Timers<S, C>>,
 }
 
@@ -69,7 +71,11 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     }
 
     fn extras(&mut self) -> &mut Extras<S, C> {
-        self.extras.get_or_insert_with(|| Box::new(Extras { subscriptions: Vec::new(), timers: None }))
+        self.extras.get_or_insert_with(|| Box::new(Extras { subscriptions: Vec::new(), presences: Vec::new(), timers: None }))
+    }
+
+    pub(crate) fn presences(&mut self) -> &mut Vec<OwnPresence> {
+        &mut self.extras().presences
     }
 
     pub(crate) fn timers(&mut self) -> Option<&mut Timers<S, C>> {
@@ -84,6 +90,11 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     /// The application's endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         self.slot.connection.endpoint()
+    }
+
+    /// Who is where: the endpoint's presence, see [`Presence::track`].
+    pub fn presence(&self) -> Presence {
+        self.endpoint().presence()
     }
 
     /// Sends an event to this channel's client.

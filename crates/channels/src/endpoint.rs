@@ -3,6 +3,7 @@
 
 use crate::broadcast::{Broadcast, BroadcastError};
 use crate::connection::Connection;
+use crate::presence::Presence;
 use bennu_protocol::{Payload, event};
 use bennu_pubsub::PubSub;
 use bennu_token::{MaxAge, Secret, Token, TokenError};
@@ -34,6 +35,8 @@ struct Inner {
     /// A connection or a channel has ended.
     fewer: Notify,
     extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    /// All that were started, to say goodbye.
+    presences: Mutex<Vec<Presence>>,
 }
 
 /// Builds an [`Endpoint`]; see [`Endpoint::builder`].
@@ -69,6 +72,7 @@ impl EndpointBuilder {
             draining: AtomicBool::new(false),
             fewer: Notify::new(),
             extensions: Mutex::default(),
+            presences: Mutex::default(),
         }))
     }
 }
@@ -163,6 +167,32 @@ impl Endpoint {
         let mut extensions = self.0.extensions.lock();
         let extension = extensions.entry(TypeId::of::<T>()).or_insert_with(|| make()).clone();
         extension.downcast().expect("it lies under its own type")
+    }
+
+    /// Who is where: a presence that all channels of this endpoint share, without a handler. Started by the first that
+    /// asks; ask when the program starts, so that this node knows of others' presences before its first client comes.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, the first time.
+    pub fn presence(&self) -> Presence {
+        Presence::clone(&self.extension(|| {
+            let started = Presence::start(self, "presence", Default::default(), ());
+            Arc::new(started.expect("the default options agree with each other"))
+        }))
+    }
+
+    pub(crate) fn add_presence(&self, presence: &Presence) {
+        self.0.presences.lock().push(presence.clone());
+    }
+
+    /// Leaves the cluster: presences say goodbye, and other nodes know at once that this one is gone. To be called once,
+    /// when no client is left; [`bennu::serve`](https://docs.rs/bennu) does.
+    pub async fn leave(&self) {
+        let presences = std::mem::take(&mut *self.0.presences.lock());
+        for presence in presences {
+            presence.leave().await;
+        }
+        self.pubsub().leave().await;
     }
 
     pub(crate) fn start_draining(&self) {

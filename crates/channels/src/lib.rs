@@ -27,6 +27,7 @@ mod outbox;
 mod outcome;
 mod params;
 pub mod prelude;
+mod presence;
 mod reply_ref;
 mod router;
 mod session;
@@ -53,12 +54,16 @@ pub use outcome::{
     Crash, Flow, Handled, JoinError, Outcome, Reply, Step, StopReason, noreply, refuse, reply, reply_error, reply_ok,
     stop, stop_with, unhandled,
 };
+pub use presence::{
+    Presence, PresenceDiff, PresenceEntry, PresenceError, PresenceHandler, PresenceList, PresenceMap, PresenceOptions,
+};
 pub use params::{MalformedQuery, MissingParam, Params};
 pub use reply_ref::ReplyRef;
 pub use router::ChannelRouter;
 pub use socket::{Refusal, Socket};
 pub use timer::Timer;
 
+pub use bennu_presence as tracker;
 pub use bennu_protocol as protocol;
 pub use bennu_protocol::{Payload, PayloadError, Status};
 pub use bennu_pubsub as pubsub;

@@ -7,6 +7,7 @@
 //! it saves. [`connection`] owns a client's socket, [`topic`] who is joined.
 
 mod connection;
+mod membership;
 mod topic;
 
 use std::io;

@@ -6,7 +6,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::topic::Membership;
+use super::membership::Membership;
 
 /// A client of the raw loop.
 pub(super) struct Connection {

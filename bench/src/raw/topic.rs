@@ -6,12 +6,7 @@
 use std::collections::HashMap;
 
 use super::connection::Connection;
-
-/// A client's place in one topic.
-pub(super) struct Membership {
-    topic: u32,
-    place: u32,
-}
+use super::membership::Membership;
 
 /// All topics that were ever joined.
 #[derive(Default)]

@@ -9,7 +9,7 @@
 //! - [`ticket`]: the token that names a session and how far its client has read.
 //! - [`session`]: one client's session: what it polls, what it posts, and when it ends.
 //! - [`batch`]: messages on their way: those that wait, as one response takes them, and a POST's body read into messages.
-//! - [`sessions`]: all sessions of this node, and their bounds.
+//! - [`sessions`]: all sessions of this node; [`places`]: how many there may be.
 //! - [`relay`]: the way to a session that lives on another node, over PubSub.
 //!
 //! Messages are delivered in order and once. A response that is lost on its way is said again when the client polls
@@ -20,6 +20,7 @@
 pub(crate) mod answer;
 pub(crate) mod batch;
 pub(crate) mod options;
+pub(crate) mod places;
 pub(crate) mod relay;
 pub(crate) mod service;
 pub(crate) mod session;

@@ -6,7 +6,7 @@
 
 use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
-use crate::endpoint::{Endpoint, Registration, Upgrading};
+use crate::endpoint::{self, Endpoint, Registration, Upgrading};
 use crate::outbox::{Drainer, Outbox};
 use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session, Unheard};
 use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, Ref, event};
@@ -85,7 +85,8 @@ impl Connected {
             let disconnector = Arc::new(Disconnector(Arc::downgrade(&connection)));
             *connection.identity.lock() = Some(Box::new(connection.endpoint.pubsub().attach(&id, disconnector)));
         }
-        *connection.registration.lock() = Some(connection.endpoint.register(Arc::downgrade(&connection)));
+        let registered: Weak<dyn endpoint::Close> = Arc::downgrade(&connection) as _;
+        *connection.registration.lock() = Some(connection.endpoint.register(registered));
         if connection.endpoint.is_draining() {
             // It came too late for the drain's list.
             connection.close(Close::Restart);
@@ -231,6 +232,12 @@ impl Connection {
 
 fn crash_payload() -> Payload {
     Payload::json(&serde_json::json!({ "reason": event::CHANNEL_CRASH }))
+}
+
+impl endpoint::Close for Connection {
+    fn close(&self, reason: Close) {
+        Connection::close(self, reason);
+    }
 }
 
 /// Subscribes to the socket's id.

@@ -2,9 +2,8 @@
 //! signs or drains, from anywhere in the application.
 
 use crate::broadcast::{Broadcast, BroadcastError};
-use crate::connection::Connection;
 use crate::presence::Presence;
-use bennu_protocol::{Payload, event};
+use bennu_protocol::{self as protocol, Payload, event};
 use bennu_pubsub::PubSub;
 use bennu_token::{MaxAge, Secret, Token, TokenError};
 use parking_lot::Mutex;
@@ -25,7 +24,7 @@ struct Inner {
     pubsub: PubSub,
     secret: Secret,
     filter_parameters: Vec<String>,
-    connections: Mutex<HashMap<u64, Weak<Connection>>>,
+    connections: Mutex<HashMap<u64, Weak<dyn Close>>>,
     next_connection: AtomicU64,
     /// Channel tasks that have not finished `terminate`.
     channels: AtomicUsize,
@@ -37,6 +36,12 @@ struct Inner {
     extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// All that were started, to say goodbye.
     presences: Mutex<Vec<Presence>>,
+}
+
+/// A connection as its endpoint knows it: something to be closed.
+pub(crate) trait Close: Send + Sync {
+    /// Ends it; what has been said before is written.
+    fn close(&self, reason: protocol::Close);
 }
 
 /// Builds an [`Endpoint`]; see [`Endpoint::builder`].
@@ -199,14 +204,14 @@ impl Endpoint {
         self.0.draining.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn register(&self, connection: Weak<Connection>) -> Registration {
+    pub(crate) fn register(&self, connection: Weak<dyn Close>) -> Registration {
         let key = self.0.next_connection.fetch_add(1, Ordering::Relaxed);
         self.0.connections.lock().insert(key, connection);
         metrics::gauge!("bennu.socket.connected").increment(1);
         Registration { endpoint: Arc::downgrade(&self.0), key }
     }
 
-    pub(crate) fn connections(&self) -> Vec<Weak<Connection>> {
+    pub(crate) fn connections(&self) -> Vec<Weak<dyn Close>> {
         self.0.connections.lock().values().cloned().collect()
     }
 

@@ -84,4 +84,4 @@ pub use options::{Options, OptionsError};
 pub use presence::Presence;
 pub use replica::Reference;
 pub use tracked::Tracked;
-pub use tracker::{Presences, TrackError, Tracker};
+pub use tracker::{Presences, TrackError, Tracker, WeakTracker};

@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -55,6 +55,23 @@ pub(crate) struct Cell {
     subscriber: SubscriberId,
     /// What the shard counts time from.
     epoch: Instant,
+}
+
+/// A reference to a [`Tracker`] that does not keep it alive.
+#[derive(Clone)]
+pub struct WeakTracker(Weak<Inner>);
+
+impl std::fmt::Debug for WeakTracker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakTracker")
+    }
+}
+
+impl WeakTracker {
+    /// The tracker, while somebody else holds it.
+    pub fn upgrade(&self) -> Option<Tracker> {
+        Some(Tracker { inner: self.0.upgrade()? })
+    }
 }
 
 /// Why a presence is not tracked.
@@ -195,6 +212,11 @@ impl Tracker {
             // Either it has ended, or it is cancelled: both are what is wanted.
             let _ = task.await;
         }
+    }
+
+    /// A reference that does not keep the tracker alive: for its own handler, say.
+    pub fn downgrade(&self) -> WeakTracker {
+        WeakTracker(Arc::downgrade(&self.inner))
     }
 
     fn cell(&self, topic: &str) -> &Arc<Cell> {

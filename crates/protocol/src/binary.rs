@@ -9,7 +9,7 @@
 //! | 1 | join_ref, ref, topic, status | the four, data |
 //! | 2 | topic, event | the two, data |
 
-use crate::client::Received;
+use crate::message::Received;
 use crate::{DecodeError, EncodeError, FrameKind, Inbound, Name, Outbound, Payload, Ref, Status};
 use bytes::Bytes;
 

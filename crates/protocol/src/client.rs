@@ -3,36 +3,9 @@
 //!
 //! Clients of ours speak V2 only: V1 has neither join refs nor binary payloads.
 
-use crate::{DecodeError, EncodeError, Frame, FrameKind, Inbound, Name, Payload, Ref, Status, binary, event, v2};
+use crate::{DecodeError, EncodeError, Frame, FrameKind, Inbound, Name, Payload, Status, binary, event, v2};
 
-/// A message as it reaches a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Received {
-    /// The answer to one of the client's messages.
-    Reply {
-        /// The join that the message belonged to.
-        join_ref: Ref,
-        /// The message's own ref.
-        reference: Ref,
-        /// The message's topic.
-        topic: String,
-        /// How it ended.
-        status: Status,
-        /// The response.
-        payload: Payload,
-    },
-    /// A push, a broadcast, or the end of a channel ([`event::CLOSE`], [`event::ERROR`]).
-    Event {
-        /// The join that it belongs to; null for a broadcast.
-        join_ref: Ref,
-        /// The topic.
-        topic: String,
-        /// The event's name.
-        event: String,
-        /// Its data.
-        payload: Payload,
-    },
-}
+pub use crate::message::Received;
 
 /// Reads one message of a server.
 ///

@@ -77,6 +77,35 @@ impl From<&'static str> for Status {
     }
 }
 
+/// A message as it reaches a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// The answer to one of the client's messages.
+    Reply {
+        /// The join that the message belonged to.
+        join_ref: Ref,
+        /// The message's own ref.
+        reference: Ref,
+        /// The message's topic.
+        topic: String,
+        /// How it ended.
+        status: Status,
+        /// The response.
+        payload: Payload,
+    },
+    /// A push, a broadcast, or the end of a channel ([`crate::event::CLOSE`], [`crate::event::ERROR`]).
+    Event {
+        /// The join that it belongs to; null for a broadcast.
+        join_ref: Ref,
+        /// The topic.
+        topic: String,
+        /// The event's name.
+        event: String,
+        /// Its data.
+        payload: Payload,
+    },
+}
+
 /// A message to a client.
 #[derive(Debug, Clone, Copy)]
 pub enum Outbound<'a> {

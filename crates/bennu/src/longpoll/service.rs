@@ -6,9 +6,9 @@
 use super::LongPoll;
 use super::answer::{self, allow_other_sites};
 use super::batch::Batch;
+use super::places::TooMany;
 use super::relay::Relay;
 use super::session::{Polled, Published};
-use super::sessions::TooMany;
 use super::ticket::Ticket;
 use crate::mounted::{self, Mounted};
 use axum::body::Body;
@@ -115,7 +115,7 @@ impl Service {
         }
         let Ok(serializer) = self.mount.negotiate(&params) else { return Ok(answer::status(answer::FORBIDDEN)) };
         let peer = mounted::peer(&request).map(|peer| peer.ip());
-        let place = match self.relay.sessions.reserve(peer, &self.options) {
+        let place = match self.relay.sessions.places.reserve(peer, &self.options) {
             Ok(place) => place,
             Err(error) => {
                 tracing::warn!(%error, "refused connection");

@@ -4,11 +4,11 @@
 //! received it; POSTs are taken one after another; once over, a session delivers what was queued and then is gone.
 
 use super::batch::{self, Batch, JSON_STRING};
-use super::sessions::Place;
+use super::places::Place;
 use bennu_channels::protocol::{Close, Serializer};
 use bennu_channels::{Connected, Connection, Drainer, Encoding, Taken};
 use parking_lot::Mutex;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{MutexGuard, Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -144,20 +144,22 @@ impl Session {
         Posting { session: self, _turn: self.posting.lock().await, _request: request }
     }
 
-    /// Ends the session once its client has not been heard for `idle`, or has not fetched its last words.
-    pub(crate) async fn expire(session: Weak<Self>, idle: Duration) {
-        let Some(doorbell) = session.upgrade().map(|session| session.doorbell.clone()) else { return };
+    /// Returns when the session has ended, which it does once its client has not been heard for `idle`, or has not
+    /// fetched its last words.
+    pub(crate) async fn ended(&self, idle: Duration) {
         let mut due = Instant::now() + idle;
         loop {
             tokio::select! {
                 () = sleep_until(due) => {}
-                () = doorbell.unheard.notified() => {}
+                () = self.doorbell.unheard.notified() => {}
             }
-            let Some(session) = session.upgrade() else { return };
-            due = session.due(idle);
+            if self.state.lock().place.is_none() {
+                return;
+            }
+            due = self.due(idle);
             if due <= Instant::now() {
                 metrics::counter!("bennu.longpoll.expired").increment(1);
-                return session.end();
+                return self.end();
             }
         }
     }
@@ -240,7 +242,7 @@ impl Drop for Underway<'_> {
     }
 }
 
-/// Tells the newest poll that there is something to take, and [`Session::expire`] when nobody polls.
+/// Tells the newest poll that there is something to take, and [`Session::ended`] when nobody polls.
 #[derive(Default)]
 struct Doorbell {
     listening: Mutex<Listening>,

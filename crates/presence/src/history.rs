@@ -16,7 +16,7 @@ pub(crate) struct History {
 
 #[derive(Clone, Copy)]
 struct Departure {
-    /// The dot of the leave or the update itself.
+    /// The dot of the leave itself.
     at: u64,
     /// The dot of the presence that went.
     gone: u64,

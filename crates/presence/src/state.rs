@@ -72,9 +72,11 @@ impl State {
 
     /// Replaces one of this node's own presences: `(old, new)`.
     pub(crate) fn update(&mut self, dot: u64, meta: Arc<RawValue>) -> Option<(Presence, Presence)> {
-        let old = self.own.presences.remove(&dot)?;
+        let old = self.own.presences.get(&dot)?.clone();
+        // A join and then a leave, with a dot each: were they one, the dot of a presence that has left would say that
+        // what it replaced has left, too, and pieces would have to bring the whole chain of updates.
         let new = self.add(dot, old.topic().clone(), old.key().clone(), meta);
-        self.history.push(new.dot(), dot);
+        self.leave(dot);
         Some((old, new))
     }
 

@@ -46,9 +46,9 @@ fn event(random: &mut Random, nodes: usize, calm: bool) -> Event {
     let node = random.below(nodes as u64) as usize;
     let nth = random.below(1000) as usize;
     match random.below(if calm { 60 } else { 100 }) {
-        0..25 => Event::Join { node, topic: random.below(4), key: random.below(5) },
-        25..45 => Event::Leave { node, nth },
-        45..60 => Event::Update { node, nth },
+        0..32 => Event::Join { node, topic: random.below(4), key: random.below(5) },
+        32..47 => Event::Leave { node, nth },
+        47..60 => Event::Update { node, nth },
         60..68 => Event::Cut { from: node, to: random.below(nodes as u64) as usize, both: random.below(3) > 0 },
         68..76 => Event::Mend,
         76..80 => Event::Crash { node },

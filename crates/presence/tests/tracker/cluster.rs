@@ -152,7 +152,7 @@ async fn metrics_say_who_is_listed_and_what_was_sent() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let _installed = metrics::set_default_local_recorder(&recorder);
-    // Counters start over with each snapshot, gauges go on.
+    // Each value is what was added since the last snapshot.
     let read = || {
         let mut values = BTreeMap::<String, f64>::new();
         for (key, _, _, value) in snapshotter.snapshot().into_vec() {
@@ -186,6 +186,11 @@ async fn metrics_say_who_is_listed_and_what_was_sent() {
     cluster.cut_off("a");
     pass(Duration::from_secs(40)).await;
     let values = read();
-    assert_eq!((values["bennu.presence.presences"], values["bennu.presence.nodes_down"]), (1.0, 2.0));
+    let (presences, down) = (values["bennu.presence.presences"], values["bennu.presence.nodes_down"]);
+    assert_eq!(
+        (presences, down),
+        (-1.0, 2.0),
+        "the other node lists nobody any more, and each takes the other for down"
+    );
     drop(b);
 }

@@ -217,3 +217,18 @@ fn a_share_of_a_replica_that_is_not_known_changes_nothing() {
     assert_eq!(here.merge(&replica("b"), there.extract(0, 0, ALL).share), Changes::default());
     assert_eq!(here.complete_until(&replica("b")), 0);
 }
+
+#[test]
+fn pieces_of_a_snapshot_bring_only_departures_that_are_younger_than_it() {
+    let mut state = State::new(replica("a"), 3);
+    let dots: Vec<u64> = (0..10).map(|n| state.join("room".into(), "user".into(), meta(n)).dot()).collect();
+    dots[..4].iter().for_each(|dot| drop(state.leave(*dot)));
+    let piece = |state: &State, from, since| state.extract(from, since, Room { bytes: 1, departures: 9 });
+    let first = piece(&state, 0, 0);
+    assert_eq!((first.from, first.until, first.since), (0, 5, 14));
+    state.leave(dots[4]);
+    let second = piece(&state, first.until, first.since);
+    assert_eq!(second.share.dots.ranges(), [(6, 6)]);
+    let last = state.extract(second.until, second.since, ALL);
+    assert_eq!(last.share.dots.ranges(), [(5, 5), (7, 15)]);
+}

@@ -135,6 +135,49 @@ fn an_answer_that_was_not_asked_for_is_not_taken() {
 }
 
 #[test]
+fn an_answer_that_comes_twice_is_taken_once() {
+    let (mut a, mut b) = (shard("a", 1), shard("b", 1));
+    a.room = Room { bytes: 300, departures: 10 };
+    (0..20).for_each(|_| drop(join(&mut a, ms(0))));
+    a.tick(ms(1500));
+    let greeting = receive(&mut a, ms(1600), &b.start());
+    let ask = receive(&mut b, ms(1600), &greeting);
+    let answer = receive(&mut a, ms(1600), &ask);
+    assert_eq!(kinds(&receive(&mut b, ms(1600), &answer)), [What::Ask]);
+    assert_eq!(kinds(&receive(&mut b, ms(1600), &answer)), []);
+}
+
+#[test]
+fn what_a_node_once_claimed_to_have_is_missed_also_when_an_older_message_follows() {
+    let (mut a, mut b) = synced();
+    let older = Message::new(a.replica(), What::Heartbeat, 1);
+    join(&mut a, ms(5000));
+    let _lost = a.tick(ms(6000));
+    join(&mut a, ms(6500));
+    receive(&mut b, ms(7500), &a.tick(ms(7500)));
+    b.receive(ms(7500), &older);
+    assert_eq!(kinds(&b.tick(ms(7600))), [What::Ask]);
+}
+
+#[test]
+fn a_hello_is_answered_also_by_those_who_know_the_node() {
+    let (a, mut b) = pair();
+    let hello = Message::new(a.replica(), What::Hello, 0);
+    let greeting = b.receive(ms(5000), &hello);
+    assert_eq!((kinds(&greeting), &greeting[0].to), (vec![What::Greeting], &Some(NodeName::new("a"))));
+}
+
+#[test]
+fn of_two_goodbyes_the_one_of_the_later_life_counts() {
+    let (_, mut b) = pair();
+    let message = |incarnation, what| Message::new(&Replica::new(NodeName::new("a"), incarnation, "test"), what, 0);
+    b.receive(ms(5000), &message(12, What::Goodbye));
+    b.receive(ms(5000), &message(11, What::Goodbye));
+    b.receive(ms(5100), &message(12, What::Heartbeat));
+    assert_eq!(b.nodes().len(), 0);
+}
+
+#[test]
 fn an_ask_of_an_earlier_life_is_not_answered() {
     let (mut a, b) = pair();
     join(&mut a, ms(5000));

@@ -65,6 +65,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn it_is_the_set_of_what_was_inserted_and_never_holds_a_gap_that_is_closed(
             ranges in prop::collection::vec((0..40u64, 0..12u64), 0..20),

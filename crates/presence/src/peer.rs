@@ -114,9 +114,4 @@ impl Peer {
         // On from where it ended: what came in between may be complete and still older than what the piece was cut from.
         Some(self.begin(now, Transfer { nonce, from: until, since, attempts: 0, again: now }, period))
     }
-
-    /// It is silent: nobody answers.
-    pub(crate) fn forget_transfer(&mut self) {
-        self.transfer = None;
-    }
 }

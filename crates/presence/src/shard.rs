@@ -368,7 +368,6 @@ impl Shard {
         tracing::info!(%node, "presence: node down");
         telemetry::node_down();
         peer.up = false;
-        peer.forget_transfer();
         let left = self.state.down(&peer.replica);
         self.show(now, Vec::new(), left);
     }

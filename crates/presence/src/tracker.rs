@@ -387,3 +387,20 @@ impl std::fmt::Debug for Presences {
         f.debug_list().entries(self.iter()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn topics_are_spread_over_all_shards() {
+        let options = Options { pool_size: 4, ..Options::default() };
+        let tracker = Tracker::start(&PubSub::local(), "app", options, ()).unwrap();
+        let mut topics = [0; 4];
+        for n in 0..400 {
+            let cell = tracker.cell(&format!("room:{n}"));
+            topics[tracker.inner.cells.iter().position(|other| Arc::ptr_eq(other, cell)).unwrap()] += 1;
+        }
+        assert!(topics.iter().all(|count| (60..140).contains(count)), "{topics:?}");
+    }
+}

@@ -92,7 +92,8 @@ impl Roster {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// The first place whose presence is not less: chunk, and place within it. Behind the end, a chunk that is not there.
+    /// The first place whose presence is not less: chunk, and place within it. Behind the end, a chunk that is not
+    /// there.
     fn place(&self, order: impl Fn(&Presence) -> Ordering) -> (usize, usize) {
         let less = |presence: &Presence| order(presence) == Ordering::Less;
         let at = self.chunks.partition_point(|chunk| chunk.last().is_some_and(less));

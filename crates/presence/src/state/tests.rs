@@ -70,6 +70,7 @@ fn play(ops: &[Op], memory: usize) -> World {
                 let from = state.clock() * u64::from(from) / 255;
                 let piece = state.extract(from, from, Room { bytes, departures });
                 assert!(piece.until > piece.from || piece.until == state.clock(), "a piece goes on");
+                assert!(piece.share.dots.ranges().len() <= departures + 1, "{departures} departures fit");
                 if state.history.reaches(from) {
                     assert_eq!(piece.from, from);
                     assert_eq!(piece.since, piece.until, "a range is as fresh as its end");

@@ -213,7 +213,7 @@ impl Shard {
         if *message.node == *self.me.node().as_str() {
             // Oneself, or what an earlier life of this node had sent. A later one means that two nodes share a name.
             if message.incarnation > self.me.incarnation() && !std::mem::replace(&mut self.has_twin, true) {
-                tracing::warn!(node = %message.node, "presence: another node has this name; others see only one of them");
+                tracing::warn!(node = %message.node, "presence: another node has this name; others see only one");
             }
             return Vec::new();
         }

@@ -71,7 +71,8 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     }
 
     fn extras(&mut self) -> &mut Extras<S, C> {
-        self.extras.get_or_insert_with(|| Box::new(Extras { subscriptions: Vec::new(), presences: Vec::new(), timers: None }))
+        self.extras
+            .get_or_insert_with(|| Box::new(Extras { subscriptions: Vec::new(), presences: Vec::new(), timers: None }))
     }
 
     pub(crate) fn presences(&mut self) -> &mut Vec<OwnPresence> {

@@ -54,10 +54,10 @@ pub use outcome::{
     Crash, Flow, Handled, JoinError, Outcome, Reply, Step, StopReason, noreply, refuse, reply, reply_error, reply_ok,
     stop, stop_with, unhandled,
 };
+pub use params::{MalformedQuery, MissingParam, Params};
 pub use presence::{
     Presence, PresenceDiff, PresenceEntry, PresenceError, PresenceHandler, PresenceList, PresenceMap, PresenceOptions,
 };
-pub use params::{MalformedQuery, MissingParam, Params};
 pub use reply_ref::ReplyRef;
 pub use router::ChannelRouter;
 pub use socket::{Refusal, Socket};

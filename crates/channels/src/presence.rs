@@ -175,12 +175,7 @@ impl Presence {
     ///
     /// # Errors
     /// [`PresenceError::Track`].
-    pub fn track_at(
-        &self,
-        topic: &str,
-        key: &str,
-        meta: &(impl Serialize + ?Sized),
-    ) -> Result<Tracked, PresenceError> {
+    pub fn track_at(&self, topic: &str, key: &str, meta: &(impl Serialize + ?Sized)) -> Result<Tracked, PresenceError> {
         Ok(self.tracker.track(topic, key, &list::without_refs(meta)?)?)
     }
 
@@ -191,9 +186,7 @@ impl Presence {
         let presences = self.tracker.list(topic);
         match &self.handler {
             None => PresenceList::plain(&presences),
-            Some(handler) => {
-                PresenceList::fetched(handler.fetch(topic, PresenceMap::of(presences.iter())).await)
-            }
+            Some(handler) => PresenceList::fetched(handler.fetch(topic, PresenceMap::of(presences.iter())).await),
         }
     }
 

@@ -1,7 +1,9 @@
-//! What 20,000 presences in one topic cost: joining, listing, memory, one more, and a node that starts cold beside them.
+//! What 20,000 presences in one topic cost: joining, listing, memory, one more, and a node that starts cold beside
+//! them.
 //!
-//! `cargo run --release -p bennu-presence --example burst [PRESENCES]`. Both nodes are in this process. What passes between
-//! them is written as JSON, as it would be between two, and counted; the other node gets it without reading that.
+//! `cargo run --release -p bennu-presence --example burst [PRESENCES]`. Both nodes are in this process. What passes
+//! between them is written as JSON, as it would be between two, and counted; the other node gets it without reading
+//! that.
 
 use bennu_presence::{Diff, DiffHandler, Options, Tracked, Tracker};
 use bennu_pubsub::{Adapter, Delivery, InProcess, Inbox, NodeName, PubSub, PublishError, Target};

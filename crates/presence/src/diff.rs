@@ -1,8 +1,8 @@
 //! What a handler is told: who came and who went, topic by topic; and what is yet to be told.
 //!
-//! [`Pending`] belongs to a shard. A topic that was quiet is told at once; after that, its changes are collected and told
-//! once an interval. What came and went again meanwhile is not told at all. So what waits is never more than the difference
-//! between what was told and what is, however slow the handler.
+//! [`Pending`] belongs to a shard. A topic that was quiet is told at once; after that, its changes are collected and
+//! told once an interval. What came and went again meanwhile is not told at all. So what waits is never more than the
+//! difference between what was told and what is, however slow the handler.
 
 use crate::presence::Presence;
 use crate::replica::Reference;

@@ -1,8 +1,8 @@
 //! A set of dots of one replica: which of its changes are known. This is the causal context.
 //!
-//! A replica numbers its changes 1, 2, 3 and so on; such a number is a dot. Whoever has seen all up to some dot holds one
-//! range, however many they are. What arrives out of order makes further ranges, the cloud, which closes as the rest
-//! arrives. The set is compact at all times: it has no other form.
+//! A replica numbers its changes 1, 2, 3 and so on; such a number is a dot. Whoever has seen all up to some dot holds
+//! one range, however many they are. What arrives out of order makes further ranges, the cloud, which closes as the
+//! rest arrives. The set is compact at all times: it has no other form.
 
 /// Invariant: ranges are inclusive, sorted, disjoint, and not adjacent; the least dot is 1.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,6 +65,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn it_is_the_set_of_what_was_inserted_and_never_holds_a_gap_that_is_closed(
             ranges in prop::collection::vec((0..40u64, 0..12u64), 0..20),

@@ -1,8 +1,8 @@
 //! The last departures of this node's own presences: what lets a range of changes be cut out of the current state.
 //!
-//! Presences that joined after some dot are found in the state itself. Those that had joined before it and left after it
-//! are not: they are here. With both, any range that reaches back to the oldest remembered departure is exact, so there
-//! is no need to keep deltas of past periods.
+//! Presences that joined after some dot are found in the state itself. Those that had joined before it and left after
+//! it are not: they are here. With both, any range that reaches back to the oldest remembered departure is exact, so
+//! there is no need to keep deltas of past periods.
 
 use std::collections::VecDeque;
 

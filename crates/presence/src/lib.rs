@@ -36,16 +36,16 @@
 //!
 //! # What holds
 //!
-//! - **Reads** are snapshots. They take constant time whatever the number of presences, hold no lock while they are read,
-//!   and pass through no task. So do counts.
+//! - **Reads** are snapshots. They take constant time whatever the number of presences, hold no lock while they are
+//!   read, and pass through no task. So do counts.
 //! - **Here at once.** What this node tracks it lists on return. Other nodes list it when the period ends
 //!   ([`Options::broadcast_period`]) and the message has arrived.
-//! - **All nodes agree** in the end, whatever the network lost, repeated or reordered. After it has healed this takes at
-//!   most `max_silent_periods + 6` periods, 24 s by default, and one round trip for each 256 KiB of what was missed; a node
-//!   that starts asks at once. When all agree, a node sends one small message every `max_silent_periods` periods, and
-//!   nothing else.
-//! - **A node that is silent** for [`Options::down_period`] is down; its presences are hidden, and shown again when it is
-//!   heard. One that restarts, or says goodbye, has none any more.
+//! - **All nodes agree** in the end, whatever the network lost, repeated or reordered. After it has healed this takes
+//!   at most `max_silent_periods + 6` periods, 24 s by default, and one round trip for each 256 KiB of what was missed;
+//!   a node that starts asks at once. When all agree, a node sends one small message every `max_silent_periods`
+//!   periods, and nothing else.
+//! - **A node that is silent** for [`Options::down_period`] is down; its presences are hidden, and shown again when it
+//!   is heard. One that restarts, or says goodbye, has none any more.
 //! - **Diffs** of one shard come in order and give, applied one after another, what is listed.
 //!
 //! # How it is built
@@ -56,8 +56,8 @@
 //!    └──────────┴─► pending diffs ─► DiffHandler
 //! ```
 //!
-//! The state is a delta CRDT: see `share.rs` for the lattice, `state.rs` for what is done to it, `shard.rs` for how nodes
-//! learn of each other's. Names and periods are those of `Phoenix.Tracker`.
+//! The state is a delta CRDT: see `share.rs` for the lattice, `state.rs` for what is done to it, `shard.rs` for how
+//! nodes learn of each other's. Names and periods are those of `Phoenix.Tracker`.
 
 mod diff;
 mod dots;

@@ -20,8 +20,8 @@ pub struct Options {
     /// How many shards the topics are spread over, each with a lock and two tasks of its own. 1. More help when several
     /// topics change thousands of times a second. Nodes with another number are not seen.
     pub pool_size: usize,
-    /// The least time between two diffs of one topic. 50 ms: a person does not notice, and a burst of thousands of joins
-    /// makes 20 diffs a second and not thousands. Zero tells each change as soon as the handler is free.
+    /// The least time between two diffs of one topic. 50 ms: a person does not notice, and a burst of thousands of
+    /// joins makes 20 diffs a second and not thousands. Zero tells each change as soon as the handler is free.
     pub diff_interval: Duration,
 }
 

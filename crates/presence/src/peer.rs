@@ -1,7 +1,7 @@
 //! Another node as one shard knows it: whether it lives, and what is being asked of it.
 //!
-//! Time is monotonic, since the tracker's start; the other node's clock plays no part. Pure; the [`crate::shard`] carries
-//! out what follows.
+//! Time is monotonic, since the tracker's start; the other node's clock plays no part. Pure; the [`crate::shard`]
+//! carries out what follows.
 
 use crate::options::Options;
 use crate::replica::Replica;
@@ -111,12 +111,8 @@ impl Peer {
         if complete >= self.claimed || until >= self.claimed {
             return None;
         }
-        // On from where it ended: what came in between may be complete and still older than what the piece was cut from.
+        // On from where it ended: what came in between may be complete and still older than what the piece was cut
+        // from.
         Some(self.begin(now, Transfer { nonce, from: until, since, attempts: 0, again: now }, period))
-    }
-
-    /// It is silent: nobody answers.
-    pub(crate) fn forget_transfer(&mut self) {
-        self.transfer = None;
     }
 }

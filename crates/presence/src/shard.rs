@@ -4,18 +4,19 @@
 //! virtual time and a bad network. Times are since the tracker's start.
 //!
 //! How nodes learn of each other's presences:
-//! - **Each speaks for itself.** A node broadcasts changes of its own presences and answers for them, and passes nothing
-//!   on. So nobody can bring back what a dead node had, and nobody but the one asked has anything to do.
+//! - **Each speaks for itself.** A node broadcasts changes of its own presences and answers for them, and passes
+//!   nothing on. So nobody can bring back what a dead node had, and nobody but the one asked has anything to do.
 //! - **A period** ends in a delta of what changed, or in nothing; after some silent periods, in a heartbeat.
-//! - **Every message carries its sender's clock.** Who knows less asks the sender, at once when it knows nothing yet, else
-//!   when its own period ends, and again with growing pauses. One ask is under way for each node; an answer is one
+//! - **Every message carries its sender's clock.** Who knows less asks the sender, at once when it knows nothing yet,
+//!   else when its own period ends, and again with growing pauses. One ask is under way for each node; an answer is one
 //!   message of bounded size, and brings on the next ask. With nothing missing, nothing is asked.
 //! - **A node that starts says hello** for [`HELLOS`] periods, and is greeted by each.
-//! - **A silent node** is down after a while: its presences are hidden, and appear again when it does. Later it is forgotten.
-//!   A new life of a node, or its goodbye, ends the old one at once.
+//! - **A silent node** is down after a while: its presences are hidden, and appear again when it does. Later it is
+//!   forgotten. A new life of a node, or its goodbye, ends the old one at once.
 //!
-//! Healing: once messages pass again, all nodes agree after at most `max_silent_periods + 6` periods and the round trips
-//! of the pieces (one for 256 KiB): a heartbeat is due within the former, and an ask that was lost is repeated within four.
+//! Healing: once messages pass again, all nodes agree after at most `max_silent_periods + 6` periods and the round
+//! trips of the pieces (one for 256 KiB): a heartbeat is due within the former, and an ask that was lost is repeated
+//! within four.
 
 use crate::diff::{Diff, Pending};
 use crate::message::{Ask, Message, ROOM, What, WirePiece};
@@ -212,7 +213,7 @@ impl Shard {
         if *message.node == *self.me.node().as_str() {
             // Oneself, or what an earlier life of this node had sent. A later one means that two nodes share a name.
             if message.incarnation > self.me.incarnation() && !std::mem::replace(&mut self.has_twin, true) {
-                tracing::warn!(node = %message.node, "presence: another node has this name; others see only one of them");
+                tracing::warn!(node = %message.node, "presence: another node has this name; others see only one");
             }
             return Vec::new();
         }
@@ -368,7 +369,6 @@ impl Shard {
         tracing::info!(%node, "presence: node down");
         telemetry::node_down();
         peer.up = false;
-        peer.forget_transfer();
         let left = self.state.down(&peer.replica);
         self.show(now, Vec::new(), left);
     }

@@ -1,8 +1,8 @@
 //! The replicated state: this node's own share, which it alone changes, and a copy of each other replica's.
 //!
 //! Pure: no clock, no I/O. [`crate::shard`] drives it. A delta CRDT, an observed-remove set with a causal context for
-//! each replica: `join`, `update` and `leave` tag what they do with the next dot; `extract` cuts out a piece that another
-//! state can `merge`. Of two updates of one presence none can be concurrent, for it has one owner.
+//! each replica: `join`, `update` and `leave` tag what they do with the next dot; `extract` cuts out a piece that
+//! another state can `merge`. Of two updates of one presence none can be concurrent, for it has one owner.
 //!
 //! **Closed pieces.** A leave takes a dot too. Whoever knows that dot must know that the presence is gone, or a later
 //! merge could complete its context and never remove it. So a piece that covers the dot of a leave also covers the dot
@@ -105,9 +105,9 @@ impl State {
         self.clock
     }
 
-    /// What changed after the dot `from`, as far as there is room; for somebody whose knowledge up to `from` is at least
-    /// as fresh as this node's was at `since`. When the departures since then are no longer remembered, it starts over:
-    /// its `from` is 0.
+    /// What changed after the dot `from`, as far as there is room; for somebody whose knowledge up to `from` is at
+    /// least as fresh as this node's was at `since`. When the departures since then are no longer remembered, it starts
+    /// over: its `from` is 0.
     pub(crate) fn extract(&self, from: u64, since: u64, room: Room) -> Piece {
         let (from, since) = match self.history.reaches(since) {
             true => (from.min(self.clock), since.min(self.clock)),

@@ -14,8 +14,8 @@
 //! | `bennu.presence.handler_panics` | counter | panics of a handler | |
 //! | `bennu.presence.nodes_down` | counter | other nodes found silent | |
 //!
-//! `what` is one of hello, greeting, heartbeat, delta, ask, answer, goodbye, unknown. Nodes that come and go are logged at
-//! info, a panic of a handler at error.
+//! `what` is one of hello, greeting, heartbeat, delta, ask, answer, goodbye, unknown. Nodes that come and go are logged
+//! at info, a panic of a handler at error.
 
 use crate::message::What;
 

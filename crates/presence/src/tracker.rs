@@ -1,8 +1,10 @@
 //! The tracker that applications hold: shards behind locks, and the tasks that give them time and messages.
 //!
 //! Each shard has two tasks. One receives messages and ends periods, and is the only one that publishes, but for the
-//! goodbye. The other tells diffs. Calls lock their shard for some microseconds and never wait for a task. Locks are
-//! taken in the order shard, view; messages are published and handlers called without either.
+//! goodbye. The other tells diffs. Calls lock their shard for about a microsecond and never wait for a task. The lock
+//! is held longest while a message is merged (256 KiB of presences: some 3 ms) or a node's presences are hidden (1 µs
+//! each); readers take another. Locks are taken in the order shard, view; messages are published and handlers called
+//! without either.
 
 use crate::diff::Diff;
 use crate::handler::DiffHandler;
@@ -31,7 +33,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// Knows who is where, on all nodes. Cloning is cheap and shares everything.
 ///
-/// When the last clone is dropped, and with it the last [`Tracked`], the tracker says goodbye as [`Tracker::leave`] does.
+/// When the last clone is dropped, and with it the last [`Tracked`], the tracker says goodbye as [`Tracker::leave`]
+/// does.
 #[derive(Clone)]
 pub struct Tracker {
     inner: Arc<Inner>,
@@ -61,16 +64,16 @@ pub(crate) struct Cell {
 #[derive(Clone)]
 pub struct WeakTracker(Weak<Inner>);
 
-impl std::fmt::Debug for WeakTracker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("WeakTracker")
-    }
-}
-
 impl WeakTracker {
     /// The tracker, while somebody else holds it.
     pub fn upgrade(&self) -> Option<Tracker> {
         Some(Tracker { inner: self.0.upgrade()? })
+    }
+}
+
+impl std::fmt::Debug for WeakTracker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakTracker")
     }
 }
 
@@ -139,8 +142,8 @@ impl Tracker {
         Ok(Tracker { inner: Arc::new(inner) })
     }
 
-    /// Adds a presence: `key` is at `topic`, until the returned guard is dropped. `meta` is anything that serde writes as
-    /// a JSON object.
+    /// Adds a presence: `key` is at `topic`, until the returned guard is dropped. `meta` is anything that serde writes
+    /// as a JSON object.
     ///
     /// This node lists it on return; others within a broadcast period. Each call adds one, also for the same key.
     ///
@@ -201,9 +204,9 @@ impl Tracker {
     /// Says goodbye: other nodes let this node's presences go at once, where they would otherwise wait for
     /// [`Options::down_period`]. To be called before a process ends.
     ///
-    /// From now on nothing changes here: presences can be listed, and not be tracked; the handler is told nothing more. A
-    /// diff that is being handled is dropped at its next `await`. Returns when the tracker's tasks have ended; the goodbye
-    /// has been published before the first `await`.
+    /// From now on nothing changes here: presences can be listed, and not be tracked; the handler is told nothing more.
+    /// A diff that is being handled is dropped at its next `await`. Returns when the tracker's tasks have ended; the
+    /// goodbye has been published before the first `await`.
     pub async fn leave(&self) {
         self.inner.say_goodbye();
         let tasks = std::mem::take(&mut *self.inner.tasks.lock());
@@ -407,5 +410,22 @@ impl Presences {
 impl std::fmt::Debug for Presences {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn topics_are_spread_over_all_shards() {
+        let options = Options { pool_size: 4, ..Options::default() };
+        let tracker = Tracker::start(&PubSub::local(), "app", options, ()).unwrap();
+        let mut topics = [0; 4];
+        for n in 0..400 {
+            let cell = tracker.cell(&format!("room:{n}"));
+            topics[tracker.inner.cells.iter().position(|other| Arc::ptr_eq(other, cell)).unwrap()] += 1;
+        }
+        assert!(topics.iter().all(|count| (60..140).contains(count)), "{topics:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! What readers see: the roster of each topic of one shard.
 //!
-//! Written by the [`crate::shard`], read by [`crate::Tracker`] from any thread. A reader holds the lock while it finds the
-//! topic and clones a pointer; a writer while it makes at most [`BATCH`] changes. Neither waits for the other's list.
+//! Written by the [`crate::shard`], read by [`crate::Tracker`] from any thread. A reader holds the lock while it finds
+//! the topic and clones a pointer; a writer while it makes at most [`BATCH`] changes. Neither waits for the other's
+//! list.
 
 use crate::presence::Presence;
 use crate::roster::Roster;

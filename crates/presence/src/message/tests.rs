@@ -111,6 +111,8 @@ fn a_full_piece_keeps_the_bound_whatever_its_keys_contain() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_numbers_make_reading_panic(
         (from, until, since) in (0..9u64, 0..9u64, 0..9u64),

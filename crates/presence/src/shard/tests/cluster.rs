@@ -1,11 +1,12 @@
 //! Shards, a network that loses, repeats, delays and cuts, and a clock that only this module moves.
 //!
-//! Whatever happens is drawn from one seed, so a run can be repeated. Messages pass through JSON. For each node, what its
-//! handler was told is replayed, and must fit: who joins was not there, who leaves was.
+//! Whatever happens is drawn from one seed, so a run can be repeated. Messages pass through JSON. For each node, what
+//! its handler was told is replayed, and must fit: who joins was not there, who leaves was.
 
 use super::super::*;
 use crate::hash;
 use crate::replica::Reference;
+use crate::roster::Roster;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Numbers from a seed.
@@ -318,15 +319,28 @@ impl Cluster {
 
     /// How what running nodes list, or were told, differs from who is there.
     pub(super) fn disagreement(&self) -> Option<String> {
+        self.disagreement_about(|_| true)
+    }
+
+    /// The same, but for nodes that ended: others have to wait before they know.
+    pub(super) fn disagreement_about_running(&self) -> Option<String> {
+        let running = |name: &NodeName| self.nodes.iter().any(|node| node.shard.is_some() && node.name == *name);
+        self.disagreement_about(running)
+    }
+
+    fn disagreement_about(&self, meant: impl Fn(&NodeName) -> bool) -> Option<String> {
         let running = || self.nodes.iter().filter(|node| node.shard.is_some());
         let expected = sorted(running().flat_map(|node| node.live.iter()));
         for node in running() {
-            let listed = node.listed();
+            let rosters = node.rosters();
+            let listed = rosters.iter().flat_map(|roster| roster.iter());
+            let listed = sorted(listed.filter(|presence| meant(presence.node())));
             if listed != expected {
                 return Some(format!("{} lists {listed:#?}\nand should {expected:#?}", node.name));
             }
-            if sorted(node.told.values()) != expected {
-                return Some(format!("{} was told {:#?}\nand should {expected:#?}", node.name, node.told));
+            let told = sorted(node.told.values().filter(|presence| meant(presence.node())));
+            if told != expected {
+                return Some(format!("{} was told {told:#?}\nand should {expected:#?}", node.name));
             }
         }
         None
@@ -376,12 +390,13 @@ impl Node {
         }
     }
 
-    fn listed(&self) -> Vec<String> {
-        let rosters: Vec<_> = (0..4).map(|topic| self.view.roster(&format!("topic {topic}"))).collect();
-        let counted: usize = (0..4).map(|topic| self.view.counts(&format!("topic {topic}")).0).sum();
-        let listed = sorted(rosters.iter().flat_map(|roster| roster.iter()));
-        assert_eq!(listed.len(), counted);
-        listed
+    fn rosters(&self) -> Vec<Roster> {
+        let names: Vec<_> = (0..4).map(|topic| format!("topic {topic}")).collect();
+        let rosters: Vec<_> = names.iter().map(|name| self.view.roster(name)).collect();
+        for (name, roster) in names.iter().zip(&rosters) {
+            assert_eq!(roster.iter().count(), self.view.counts(name).0);
+        }
+        rosters
     }
 }
 

@@ -1,7 +1,7 @@
 //! Any interleaving of five replicas: what the seeds of the simulation do, in sequences that proptest can shorten.
 
 use super::cluster::{Cluster, Event, Weather};
-use super::simulation::bound;
+use super::simulation::agree;
 use crate::options::Options;
 use crate::state::Room;
 use proptest::prelude::*;
@@ -41,9 +41,6 @@ proptest! {
         let options = Options { max_delta_size: memory, ..Options::default() };
         let mut cluster = Cluster::new(NODES, options, Room { bytes, departures }, seed);
         events.into_iter().for_each(|event| cluster.play(event));
-        cluster.heal();
-        let bound = bound(&cluster.options);
-        cluster.play(Event::Run { millis: bound.as_millis() as u64 });
-        prop_assert_eq!(cluster.disagreement(), None);
+        agree(&mut cluster);
     }
 }

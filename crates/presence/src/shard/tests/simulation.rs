@@ -28,11 +28,21 @@ fn seeds() -> impl Iterator<Item = u64> {
     }
 }
 
-/// How long nodes may disagree after the network has healed: what the crate promises, and for those that ended without
-/// a word the time after which they are down.
-pub(super) fn bound(options: &Options) -> Duration {
-    let healing = options.broadcast_period * (options.max_silent_periods + 6);
-    healing.max(options.down_period + options.broadcast_period * 2)
+/// Plays for as long as nodes may disagree after the network has healed: what the crate promises, and for nodes that
+/// ended without a word the time after which they are down.
+pub(super) fn agree(cluster: &mut Cluster) {
+    cluster.heal();
+    let Options { broadcast_period, max_silent_periods, down_period, .. } = cluster.options;
+    let healing = broadcast_period * (max_silent_periods + 6);
+    let silence = (down_period + broadcast_period * 2).saturating_sub(healing);
+    cluster.play(Event::Run { millis: healing.as_millis() as u64 });
+    if let Some(disagreement) = cluster.disagreement_about_running() {
+        panic!("{healing:?} after the network has healed, {disagreement}");
+    }
+    cluster.play(Event::Run { millis: silence.as_millis() as u64 });
+    if let Some(disagreement) = cluster.disagreement() {
+        panic!("{:?} after the network has healed, {disagreement}", healing + silence);
+    }
 }
 
 fn cluster(random: &mut Random, seed: u64) -> Cluster {
@@ -79,12 +89,7 @@ fn live_through(seed: u64) -> (Cluster, Traffic) {
         };
         cluster.play(Event::Run { millis: random.below(pause) });
     }
-    cluster.heal();
-    let bound = bound(&cluster.options);
-    cluster.play(Event::Run { millis: bound.as_millis() as u64 });
-    if let Some(disagreement) = cluster.disagreement() {
-        panic!("{bound:?} after the network has healed, {disagreement}");
-    }
+    agree(&mut cluster);
     let before = cluster.traffic.clone();
     let silence = cluster.options.broadcast_period * cluster.options.max_silent_periods * 10;
     cluster.play(Event::Run { millis: silence.as_millis() as u64 });

@@ -201,3 +201,40 @@ impl<S: Authenticated> Channel<S> for User {
         }
     }
 }
+
+/// Tracks whoever joins.
+pub(crate) struct Present {
+    user: String,
+}
+
+struct AfterJoin;
+
+impl<S: Socket> Channel<S> for Present {
+    async fn join(_topic: &str, params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        ctx.send_self(AfterJoin);
+        let user = match params.get("user")? {
+            Some(serde_json::Value::String(user)) => user,
+            Some(other) => other.to_string(),
+            None => "anon".to_owned(),
+        };
+        Ok(Present { user })
+    }
+
+    async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
+        match event {
+            "update" => ctx.presence().update(ctx, &self.user, &payload).map(drop)?,
+            "untrack" => ctx.presence().untrack(ctx, &self.user)?,
+            _ => return unhandled(event),
+        }
+        reply_ok(Payload::empty())
+    }
+}
+
+impl<S: Socket> HandleInfo<S, AfterJoin> for Present {
+    async fn handle_info(&mut self, _: AfterJoin, ctx: &mut Context<S, Self>) -> Flow {
+        let presence = ctx.presence();
+        presence.track(ctx, &self.user, &json!({ "online_at": 1 }))?;
+        ctx.push("presence_state", presence.list(ctx.topic()).await)?;
+        noreply()
+    }
+}

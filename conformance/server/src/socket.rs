@@ -1,6 +1,6 @@
 //! The fixture's sockets.
 
-use crate::channel::{Authenticated, Bench, CrashingJoin, Deny, Ping, ReplyChannel, Slow, User, Wild};
+use crate::channel::{Authenticated, Bench, CrashingJoin, Deny, Ping, Present, ReplyChannel, Slow, User, Wild};
 use bennu::prelude::*;
 
 /// The salt of every token.
@@ -16,7 +16,8 @@ fn common<S: Socket>(router: &mut ChannelRouter<S>) {
         .channel::<CrashingJoin>("crash:*")
         .channel::<Slow>("slow:*")
         .channel::<Deny>("deny:*")
-        .channel::<ReplyChannel>("reply:*");
+        .channel::<ReplyChannel>("reply:*")
+        .channel::<Present>("presence:*");
 }
 
 pub(crate) struct UserSocket {

@@ -45,8 +45,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `shutdown` completes, then drains: clients get close code 1012 in batches, and ordinary requests that
-/// are under way are answered.
+/// Serves until `shutdown` completes, then drains: clients get close code 1012 in batches, this node leaves the cluster,
+/// and ordinary requests that are under way are answered.
 ///
 /// Returns how the drain went. Errors of single connections end those; a process out of file descriptors waits.
 ///
@@ -102,6 +102,7 @@ where
     drop(listener);
     let deadline = Instant::now() + drain.deadline;
     let drained = drain.run(endpoint).await;
+    endpoint.leave().await;
     // Responses that are under way, the last ones of clients that long poll among them.
     quitting.send_replace(true);
     if timeout_at(deadline, quitting.closed()).await.is_err() {

@@ -14,6 +14,7 @@ use crate::timer::{Timer, Timers};
 use bennu_protocol::{EncodeError, Name, Outbound, Payload, Ref};
 use bennu_pubsub::{Attachment, Message, SubscriberId};
 use bennu_token::TokenError;
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -40,7 +41,9 @@ pub struct Context<S: Socket, C: Channel<S>> {
 struct Extras<S: Socket, C: Channel<S>> {
     subscriptions: Vec<Attachment>,
     presences: Vec<OwnPresence>,
-    timers: Option<Timers<S, C>>,
+    /// Messages that wait in timers need not be `Sync`, and a context must be: callbacks hold `&ctx` across an `await`. It
+    /// is never locked.
+    timers: Mutex<Option<Timers<S, C>>>,
 }
 
 /// A push that cannot be sent.
@@ -71,8 +74,9 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     }
 
     fn extras(&mut self) -> &mut Extras<S, C> {
-        self.extras
-            .get_or_insert_with(|| Box::new(Extras { subscriptions: Vec::new(), presences: Vec::new(), timers: None }))
+        self.extras.get_or_insert_with(|| {
+            Box::new(Extras { subscriptions: Vec::new(), presences: Vec::new(), timers: Mutex::new(None) })
+        })
     }
 
     pub(crate) fn presences(&mut self) -> &mut Vec<OwnPresence> {
@@ -80,7 +84,7 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     }
 
     pub(crate) fn timers(&mut self) -> Option<&mut Timers<S, C>> {
-        self.extras.as_mut()?.timers.as_mut()
+        self.extras.as_mut()?.timers.get_mut().as_mut()
     }
 
     /// The topic that was joined.
@@ -180,7 +184,7 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     where
         C: HandleInfo<S, M>,
     {
-        self.extras().timers.get_or_insert_with(Timers::new).set(after, Box::new(Typed(message)))
+        self.extras().timers.get_mut().get_or_insert_with(Timers::new).set(after, Box::new(Typed(message)))
     }
 
     /// Cancels a timer; says whether it had not fired yet.

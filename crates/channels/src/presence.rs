@@ -128,6 +128,7 @@ impl Presence {
         let tracked = self.tracker.track(ctx.topic(), key, &list::without_refs(meta)?)?;
         let reference = tracked.reference().to_string();
         ctx.presences().push(OwnPresence { name: self.tracker.name().into(), key: key.into(), tracked });
+        self.tell_now(ctx);
         Ok(reference)
     }
 
@@ -142,7 +143,9 @@ impl Presence {
         meta: &(impl Serialize + ?Sized),
     ) -> Result<String, PresenceError> {
         let own = self.own(ctx, key).ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?;
-        Ok(own.tracked.update(&list::without_refs(meta)?)?.to_string())
+        let reference = own.tracked.update(&list::without_refs(meta)?)?.to_string();
+        self.tell_now(ctx);
+        Ok(reference)
     }
 
     /// Gives a key that this channel has tracked a meta that is made from the one it has.
@@ -156,7 +159,9 @@ impl Presence {
         change: impl Fn(Value) -> Value,
     ) -> Result<String, PresenceError> {
         let own = self.own(ctx, key).ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?;
-        Ok(own.tracked.update_with(change)?.to_string())
+        let reference = own.tracked.update_with(change)?.to_string();
+        self.tell_now(ctx);
+        Ok(reference)
     }
 
     /// Takes a key away that this channel has tracked.
@@ -168,6 +173,7 @@ impl Presence {
         let at = presences.iter().position(|own| self.is_of(own, key));
         let at = at.ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?;
         drop(presences.swap_remove(at));
+        self.tell_now(ctx);
         Ok(())
     }
 
@@ -220,6 +226,15 @@ impl Presence {
     /// Says goodbye to other nodes, which let this node's presences go at once. [`Endpoint::leave`] does it for all.
     pub async fn leave(&self) {
         self.tracker.leave().await;
+    }
+
+    /// What a channel has just changed its client hears of before the channel does anything else, if the topic was quiet.
+    /// A handler may take its time, and is called by the tracker's task.
+    fn tell_now<S: Socket, C: Channel<S>>(&self, ctx: &Context<S, C>) {
+        if self.handler.is_none() {
+            let pubsub = ctx.endpoint().pubsub();
+            self.tracker.tell_now(ctx.topic(), |diff| handler::tell_plain(pubsub, &diff));
+        }
     }
 
     fn own<'a, S: Socket, C: Channel<S>>(&self, ctx: &'a mut Context<S, C>, key: &str) -> Option<&'a OwnPresence> {

@@ -82,6 +82,20 @@ impl Pending {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// What is due of one topic.
+    pub(crate) fn take_topic(&mut self, now: Duration, topic: &str) -> Option<TopicDiff> {
+        let is_due = |(due, _): &&(Duration, Arc<str>)| *due <= now;
+        let (due, topic) = self.due.iter().take_while(is_due).find(|(_, due)| &**due == topic)?.clone();
+        self.due.remove(&(due, topic.clone()));
+        let changes = self.topics.remove(&topic).unwrap_or_default();
+        if changes.is_empty() {
+            return None;
+        }
+        self.topics.insert(topic.clone(), Changes::new());
+        self.due.insert((now + self.interval, topic.clone()));
+        Some(TopicDiff::new(topic, changes))
+    }
+
     /// Everything that is due.
     pub(crate) fn take(&mut self, now: Duration) -> Option<Diff> {
         let mut topics = Vec::new();
@@ -152,6 +166,19 @@ mod tests {
         assert_eq!((pending.topics.len(), pending.due()), (0, None), "a quiet topic is forgotten");
         pending.join(ms(101), presence("a", 4));
         assert_eq!(pending.due(), Some(ms(101)));
+    }
+
+    #[test]
+    fn one_topic_is_taken_when_it_is_due_and_the_others_stay() {
+        let mut pending = Pending::new(INTERVAL);
+        pending.join(ms(0), presence("a", 1));
+        pending.join(ms(0), presence("b", 2));
+        assert_eq!(dots(&pending.take_topic(ms(0), "b").unwrap().joins), [2]);
+        assert_eq!((pending.take_topic(ms(0), "b"), pending.take_topic(ms(0), "c")), (None, None));
+        pending.join(ms(1), presence("b", 3));
+        assert_eq!(pending.take_topic(ms(49), "b"), None, "it is not due again yet");
+        assert_eq!(dots(&pending.take_topic(ms(50), "b").unwrap().joins), [3]);
+        assert_eq!(pending.take(ms(50)).unwrap().topics.len(), 1, "the other topic");
     }
 
     #[test]

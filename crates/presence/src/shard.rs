@@ -18,7 +18,7 @@
 //! trips of the pieces (one for 256 KiB): a heartbeat is due within the former, and an ask that was lost is repeated
 //! within four.
 
-use crate::diff::{Diff, Pending};
+use crate::diff::{Diff, Pending, TopicDiff};
 use crate::message::{Ask, Message, ROOM, What, WirePiece};
 use crate::options::Options;
 use crate::peer::{Liveness, Peer};
@@ -166,6 +166,11 @@ impl Shard {
     /// When there is a diff to take. `None` when nothing is pending.
     pub(crate) fn next_diff(&self) -> Option<Duration> {
         if self.over { None } else { self.pending.due() }
+    }
+
+    /// What is to be told of one topic now.
+    pub(crate) fn take_diff_of(&mut self, now: Duration, topic: &str) -> Option<TopicDiff> {
+        if self.over { None } else { self.pending.take_topic(now, topic) }
     }
 
     /// What a handler is to be told now.

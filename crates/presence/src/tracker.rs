@@ -6,7 +6,7 @@
 //! each); readers take another. Locks are taken in the order shard, view; messages are published and handlers called
 //! without either.
 
-use crate::diff::Diff;
+use crate::diff::{Diff, TopicDiff};
 use crate::handler::DiffHandler;
 use crate::hash;
 use crate::message::{self, MAX_META_BYTES, MAX_NAME_BYTES, Message};
@@ -25,6 +25,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -52,6 +53,8 @@ pub(crate) struct Cell {
     view: Arc<View>,
     /// There may be a diff to tell, sooner than was thought.
     changed: Notify,
+    /// Somebody tells a diff: the next one has to wait. Changed under the shard's lock, and ended without it.
+    telling: AtomicBool,
     replica: Replica,
     topic: String,
     pubsub: PubSub,
@@ -188,6 +191,24 @@ impl Tracker {
         self.inner.cells.iter().map(|cell| cell.view.topic_count()).sum()
     }
 
+    /// Tells a topic's changes here and now, where they are due: for who has just made one, and would otherwise leave it to
+    /// the task that calls the handler. So a client that tracks itself and leaves at once is told of both, in order.
+    ///
+    /// `tell` does what the handler would do. It runs without a lock, and not while the handler is being told something.
+    pub fn tell_now(&self, topic: &str, tell: impl FnOnce(TopicDiff)) {
+        let cell = self.cell(topic);
+        let mut shard = cell.shard.lock();
+        if cell.telling.load(Ordering::Acquire) {
+            return;
+        }
+        let Some(diff) = shard.take_diff_of(cell.epoch.elapsed(), topic) else { return };
+        let telling = Telling::begin(cell);
+        drop(shard);
+        telemetry::diff();
+        tell(diff);
+        drop(telling);
+    }
+
     /// The other nodes that are up, sorted by name.
     pub fn nodes(&self) -> Vec<NodeName> {
         let mut nodes: Vec<_> = self.inner.cells.iter().flat_map(|cell| cell.shard.lock().nodes()).collect();
@@ -277,6 +298,7 @@ impl Cell {
             shard: Mutex::new(shard),
             view,
             changed: Notify::new(),
+            telling: AtomicBool::new(false),
             replica,
             topic,
             pubsub: pubsub.clone(),
@@ -342,10 +364,17 @@ impl Cell {
         loop {
             let (diff, next) = {
                 let mut shard = self.shard.lock();
-                (shard.take_diff(self.epoch.elapsed()), shard.next_diff())
+                if self.telling.load(Ordering::Acquire) {
+                    // Whoever it is says when it is done.
+                    (None, None)
+                } else {
+                    let diff = shard.take_diff(self.epoch.elapsed());
+                    (diff.map(|diff| (diff, Telling::begin(&self))), shard.next_diff())
+                }
             };
-            if let Some(diff) = diff {
+            if let Some((diff, telling)) = diff {
                 handle(&*handler, diff).await;
+                drop(telling);
                 continue;
             }
             let due = async {
@@ -359,6 +388,24 @@ impl Cell {
                 () = due => {}
             }
         }
+    }
+}
+
+/// One diff that is being told, of a shard: until it is dropped, no other is.
+struct Telling<'a>(&'a Cell);
+
+impl<'a> Telling<'a> {
+    /// To be called under the shard's lock.
+    fn begin(cell: &'a Cell) -> Self {
+        cell.telling.store(true, Ordering::Relaxed);
+        Telling(cell)
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.0.telling.store(false, Ordering::Release);
+        self.0.changed.notify_one();
     }
 }
 

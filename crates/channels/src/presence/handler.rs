@@ -3,6 +3,7 @@
 use super::list::{self, PresenceMap};
 use crate::broadcast::Broadcast;
 use bennu_presence::{Diff, DiffHandler, Presences, TopicDiff, Tracker};
+use bennu_protocol::Payload;
 use bennu_pubsub::PubSub;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -131,24 +132,30 @@ impl Teller {
     }
 
     async fn tell(&self, diff: TopicDiff) {
+        let Some(handler) = &self.handler else { return tell_plain(&self.pubsub, &diff) };
         let topic = &*diff.topic;
         if self.pubsub.subscriber_count(topic) > 0 {
-            let payload = match &self.handler {
-                None => list::plain_diff(&diff.joins, &diff.leaves),
-                Some(handler) => {
-                    let joins = handler.fetch(topic, PresenceMap::of(diff.joins.iter())).await;
-                    let leaves = handler.fetch(topic, PresenceMap::of(diff.leaves.iter())).await;
-                    list::fetched_diff(&joins, &leaves)
-                }
-            };
-            match Broadcast::new(topic, PRESENCE_DIFF, payload) {
-                Ok(broadcast) => drop(self.pubsub.local_broadcast(topic, broadcast)),
-                Err(error) => tracing::error!(topic, %error, "a presence diff cannot be sent"),
-            }
+            let joins = handler.fetch(topic, PresenceMap::of(diff.joins.iter())).await;
+            let leaves = handler.fetch(topic, PresenceMap::of(diff.leaves.iter())).await;
+            broadcast(&self.pubsub, topic, list::fetched_diff(&joins, &leaves));
         }
-        if let (Some(handler), Some(presences)) = (&self.handler, self.tracker.list(topic)) {
+        if let Some(presences) = self.tracker.list(topic) {
             handler.handle_metas(&diff, &presences).await;
         }
+    }
+}
+
+/// Tells a diff where there is no handler.
+pub(super) fn tell_plain(pubsub: &PubSub, diff: &TopicDiff) {
+    if pubsub.subscriber_count(&diff.topic) > 0 {
+        broadcast(pubsub, &diff.topic, list::plain_diff(&diff.joins, &diff.leaves));
+    }
+}
+
+fn broadcast(pubsub: &PubSub, topic: &str, payload: Payload) {
+    match Broadcast::new(topic, PRESENCE_DIFF, payload) {
+        Ok(broadcast) => drop(pubsub.local_broadcast(topic, broadcast)),
+        Err(error) => tracing::error!(topic, %error, "a presence diff cannot be sent"),
     }
 }
 

@@ -6,7 +6,9 @@
 //! that.
 
 use bennu_presence::{Diff, DiffHandler, Options, Tracked, Tracker};
-use bennu_pubsub::{Adapter, Delivery, InProcess, Inbox, NodeName, PubSub, PublishError, Target};
+use bennu_pubsub::{
+    Adapter, ConnectError, Delivery, InProcess, Inbox, Leaving, NodeName, PubSub, PublishError, Target,
+};
 use serde_json::json;
 use std::error::Error;
 use std::fs;
@@ -57,6 +59,14 @@ impl Adapter for Metered {
 
     fn interest(&self, topic: &str, wanted: bool) {
         self.inner.interest(topic, wanted);
+    }
+
+    fn connect(&self, address: &str) -> Result<(), ConnectError> {
+        self.inner.connect(address)
+    }
+
+    fn leave(&self) -> Leaving {
+        self.inner.leave()
     }
 }
 

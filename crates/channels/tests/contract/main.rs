@@ -6,6 +6,7 @@ mod endpoint;
 mod isolation;
 mod joining;
 mod messages;
+mod presence;
 mod pubsub;
 mod support;
 mod telemetry;

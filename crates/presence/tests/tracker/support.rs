@@ -1,7 +1,9 @@
 //! Nodes of one program whose cables can be pulled, and a handler that writes down what it is told.
 
 use bennu_presence::{Diff, DiffHandler, Options, Tracker};
-use bennu_pubsub::{Adapter, Delivery, InProcess, Inbox, NodeName, PubSub, PublishError, Target};
+use bennu_pubsub::{
+    Adapter, ConnectError, Delivery, InProcess, Inbox, Leaving, NodeName, PubSub, PublishError, Target,
+};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -67,6 +69,14 @@ impl Adapter for Cable {
 
     fn interest(&self, topic: &str, wanted: bool) {
         self.inner.interest(topic, wanted);
+    }
+
+    fn connect(&self, address: &str) -> Result<(), ConnectError> {
+        self.inner.connect(address)
+    }
+
+    fn leave(&self) -> Leaving {
+        self.inner.leave()
     }
 }
 

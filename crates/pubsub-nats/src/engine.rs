@@ -1,6 +1,6 @@
 //! How NATS is spoken to.
 
-use crate::message::{Messages, line, refusal};
+use crate::message::{MAX_PAYLOAD, Messages, line, refusal};
 use crate::subject;
 use bennu_pubsub_broker::{Address, Channel, Connector, Engine, Malformed, OpenError, Opened, Stream};
 use bytes::{Buf, BytesMut};
@@ -91,8 +91,9 @@ impl Engine for NatsEngine {
             stream = self.connector.secure(stream, address).await?;
         }
         stream.write(&connect(address, secure)).await?;
+        let max_payload = info.max_payload.min(MAX_PAYLOAD);
         stream = await_pong(stream, &mut unread).await?;
-        Ok(Opened { stream, unread, decoder: Messages::new(&self.topics), max_payload: info.max_payload })
+        Ok(Opened { stream, unread, decoder: Messages::new(&self.topics), max_payload })
     }
 
     fn publish(&self, out: &mut Vec<u8>, channel: Channel<'_>, payload: &[u8]) {

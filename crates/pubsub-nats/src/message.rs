@@ -7,7 +7,7 @@ use bennu_pubsub_broker::{Decoder, Event, Malformed};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// A larger payload is skipped. As large as a server can be configured.
-const MAX_PAYLOAD: usize = 64 << 20;
+pub(crate) const MAX_PAYLOAD: usize = 64 << 20;
 
 /// A line is not longer: `INFO` names all servers of a cluster.
 const MAX_LINE: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! How Redis is spoken to: RESP3, by which one connection both publishes and subscribes. Redis has it since version 6.
 
 use crate::command::write;
-use crate::reply::Replies;
+use crate::reply::{MAX_PAYLOAD, Replies};
 use bennu_pubsub_broker::{Channel, Connector, Decoder, Engine, Event, OpenError, Opened, Stream};
 use bytes::BytesMut;
 
@@ -40,8 +40,7 @@ impl RedisEngine {
 impl Engine for RedisEngine {
     const NAME: &'static str = NAME;
     const MEETING: &'static str = "at their Redis server";
-    /// Redis' `proto-max-bulk-len`.
-    const MAX_PAYLOAD: usize = 512 << 20;
+    const MAX_PAYLOAD: usize = MAX_PAYLOAD;
     type Decoder = Replies;
 
     async fn open(&self, attempt: usize) -> Result<Opened<Replies>, OpenError> {

@@ -7,8 +7,8 @@
 use bennu_pubsub_broker::{Decoder, Event, Malformed};
 use bytes::{Buf, Bytes, BytesMut};
 
-/// A larger payload is skipped.
-const MAX_PAYLOAD: usize = 64 << 20;
+/// A larger payload is not published, and skipped where a stranger did.
+pub(crate) const MAX_PAYLOAD: usize = 64 << 20;
 
 /// A line, which holds a length, a number, or an error's text, is not longer.
 const MAX_LINE: usize = 64 << 10;

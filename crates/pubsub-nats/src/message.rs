@@ -51,7 +51,7 @@ impl Messages {
     ) -> Result<Option<(Event, usize, usize)>, Malformed> {
         let mut words = arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let subject = words.next().unwrap_or_default();
-        let length = words.last().and_then(|length| std::str::from_utf8(length).ok()?.parse::<usize>().ok());
+        let length = words.next_back().and_then(|length| std::str::from_utf8(length).ok()?.parse::<usize>().ok());
         let Some(len) = length else {
             return Err(Malformed(format!("a message without a length: {:?}", lossy(arguments))));
         };

@@ -4,7 +4,7 @@ use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_broker::conformance::Server;
 use bennu_pubsub_broker::conformance::log::Log;
 use bennu_pubsub_broker::conformance::node::{Node, Note, eventually, next};
-use bennu_pubsub_broker::conformance::process::{Process, free_port};
+use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
 use bennu_pubsub_broker::{Channel, QUEUE_BYTES};
 use bennu_pubsub_nats::Nats;
 
@@ -12,8 +12,11 @@ struct NatsServer;
 
 bennu_pubsub_broker::suite!(NatsServer);
 
+impl Program for NatsServer {
+    const NAME: &'static str = "nats-server";
+}
+
 impl Server for NatsServer {
-    const PROGRAM: &'static str = "nats-server";
     const WRONG_PASSWORD: &'static str = "Authorization Violation";
 
     fn arguments(port: u16, credentials: Option<(&str, &str)>) -> Vec<String> {

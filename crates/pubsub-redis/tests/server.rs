@@ -4,7 +4,7 @@ use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_broker::conformance::Server;
 use bennu_pubsub_broker::conformance::log::Log;
 use bennu_pubsub_broker::conformance::node::{Node, Note, eventually};
-use bennu_pubsub_broker::conformance::process::{Process, free_port};
+use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
 use bennu_pubsub_broker::{Channel, QUEUE_BYTES};
 use bennu_pubsub_redis::Redis;
 
@@ -12,8 +12,11 @@ struct RedisServer;
 
 bennu_pubsub_broker::suite!(RedisServer);
 
+impl Program for RedisServer {
+    const NAME: &'static str = "redis-server";
+}
+
 impl Server for RedisServer {
-    const PROGRAM: &'static str = "redis-server";
     const WRONG_PASSWORD: &'static str = "WRONGPASS";
 
     fn arguments(port: u16, credentials: Option<(&str, &str)>) -> Vec<String> {

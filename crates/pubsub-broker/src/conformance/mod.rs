@@ -5,17 +5,16 @@
 
 pub mod law;
 pub mod log;
+pub mod metric;
 pub mod node;
 pub mod process;
 
 use crate::Channel;
 use bennu_pubsub::PubSub;
+use process::Program;
 
 /// A kind of server, and the adapter for it.
-pub trait Server: 'static {
-    /// The program that is started.
-    const PROGRAM: &'static str;
-
+pub trait Server: Program {
     /// Its arguments, so that it listens on a port of 127.0.0.1 and keeps nothing; with a user's name and password it
     /// lets nobody else in.
     fn arguments(port: u16, credentials: Option<(&str, &str)>) -> Vec<String>;

@@ -1,10 +1,10 @@
 //! A node under test: its `PubSub`, and the metrics of this node alone.
 
 use super::Server;
+use super::metric::Metrics;
 use super::process::Process;
 use crate::QUEUE_BYTES;
 use bennu_pubsub::{Delivery, Message, NodeEvent, PubSub, Sink, Subscription};
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
@@ -39,7 +39,7 @@ impl Note {
 /// A node.
 pub struct Node {
     pubsub: PubSub,
-    metrics: Snapshotter,
+    metrics: Metrics,
 }
 
 impl Node {
@@ -56,10 +56,9 @@ impl Node {
         name: &str,
         queue_bytes: usize,
     ) -> Node {
-        let recorder = DebuggingRecorder::new();
-        let metrics = recorder.snapshotter();
+        let metrics = Metrics::default();
         let join = || S::join(port, credentials, cluster, name, queue_bytes);
-        Node { pubsub: metrics::with_local_recorder(&recorder, join), metrics }
+        Node { pubsub: metrics::with_local_recorder(&metrics, join), metrics }
     }
 
     /// Two nodes `a` and `b` that know each other.
@@ -75,28 +74,17 @@ impl Node {
         eventually(&format!("{} knows {nodes} nodes", self.node()), || self.nodes().len() == nodes).await;
     }
 
-    /// A counter with all of these labels; 0 when nothing was counted.
+    /// A counter of this node's, the sum of those with all of these labels.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        self.values(name, labels).iter().map(|value| if let DebugValue::Counter(n) = value { *n } else { 0 }).sum()
+        self.metrics.counter(name, labels)
     }
 
     /// Whether the engine can be reached.
     pub fn is_connected(&self) -> bool {
-        let one = |value: &DebugValue| matches!(value, DebugValue::Gauge(value) if value.0 == 1.0);
-        self.values("bennu.pubsub.connected", &[]).iter().any(one)
+        self.metrics.gauge("bennu.pubsub.connected") == 1.0
     }
 
-    fn values(&self, name: &str, labels: &[(&str, &str)]) -> Vec<DebugValue> {
-        let snapshot = self.metrics.snapshot().into_vec();
-        let wanted = snapshot.into_iter().filter(|(key, ..)| {
-            let key = key.key();
-            let has = |label: &&(&str, &str)| key.labels().any(|own| (own.key(), own.value()) == **label);
-            key.name() == name && labels.iter().filter(has).count() == labels.len()
-        });
-        wanted.map(|(.., value)| value).collect()
-    }
-
-    /// Publishes until a subscription hears it: from then on it is in effect here. Returns what was not heard.
+    /// Publishes until a subscription hears it: from then on it is in effect here.
     pub async fn reaches(&self, topic: &str, subscription: &mut Subscription<Note>) {
         const PROBE: u64 = u64::MAX;
         let deadline = Instant::now() + PATIENCE;

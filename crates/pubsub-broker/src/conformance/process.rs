@@ -11,6 +11,12 @@ use std::time::{Duration, Instant};
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(20);
 
+/// A program that serves.
+pub trait Program: 'static {
+    /// How it is called on the command line.
+    const NAME: &'static str;
+}
+
 /// A server that runs; dropping it kills it.
 pub struct Process<S> {
     port: u16,
@@ -26,6 +32,14 @@ impl<S: Server> Process<S> {
         Process::start_with(port, S::arguments(port, credentials))
     }
 
+    /// A server that does not run yet.
+    pub fn prepare() -> Process<S> {
+        let port = free_port();
+        Process { port, arguments: S::arguments(port, None), child: None, server: PhantomData }
+    }
+}
+
+impl<S: Program> Process<S> {
     /// As [`Process::start`], with arguments of one's own.
     ///
     /// # Panics
@@ -33,12 +47,6 @@ impl<S: Server> Process<S> {
     pub fn start_with(port: u16, arguments: Vec<String>) -> Option<Process<S>> {
         let mut process = Process { port, arguments, child: None, server: PhantomData };
         process.run().then_some(process)
-    }
-
-    /// A server that does not run yet.
-    pub fn prepare() -> Process<S> {
-        let port = free_port();
-        Process { port, arguments: S::arguments(port, None), child: None, server: PhantomData }
     }
 
     /// Where it listens.
@@ -51,7 +59,7 @@ impl<S: Server> Process<S> {
     /// # Panics
     /// When the program is there and does not listen.
     pub fn run(&mut self) -> bool {
-        let mut command = Command::new(S::PROGRAM);
+        let mut command = Command::new(S::NAME);
         // Debian has some servers where only root's PATH leads.
         let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
         command.args(&self.arguments).env("PATH", path).current_dir(std::env::temp_dir());
@@ -59,16 +67,16 @@ impl<S: Server> Process<S> {
             Ok(child) => self.child = Some(child),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let test = std::thread::current().name().unwrap_or("a test").to_owned();
-                println!("SKIPPED {test}: {} is not installed", S::PROGRAM);
+                println!("SKIPPED {test}: {} is not installed", S::NAME);
                 return false;
             }
-            Err(error) => panic!("{} cannot be started: {error}", S::PROGRAM),
+            Err(error) => panic!("{} cannot be started: {error}", S::NAME),
         }
         let deadline = Instant::now() + START;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             let status = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            assert!(status.is_none(), "{} {:?} ended: {status:?}", S::PROGRAM, self.arguments);
-            assert!(Instant::now() < deadline, "{} does not listen within {START:?}", S::PROGRAM);
+            assert!(status.is_none(), "{} {:?} ended: {status:?}", S::NAME, self.arguments);
+            assert!(Instant::now() < deadline, "{} does not listen within {START:?}", S::NAME);
             std::thread::sleep(Duration::from_millis(10));
         }
         true

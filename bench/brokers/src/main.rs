@@ -26,6 +26,9 @@ const PAYLOAD: usize = 100;
 /// Messages that may be under way at once when throughput is measured: some hundred KiB.
 const WINDOW: u64 = 4096;
 
+/// A round goes around in so many slices, so that whatever else the machine does falls on all of them alike.
+const SLICES: u32 = 20;
+
 const USAGE: &str = "usage: bennu-bench-brokers [redis|nats] [--rounds N] [--quick]";
 
 /// How much is measured.
@@ -84,11 +87,17 @@ async fn measure(engine: Engine, plan: Plan) -> bool {
     let port = server.port();
     let mut rounds = Vec::new();
     for _ in 0..plan.rounds {
-        rounds.push([
-            measure_one(client::Publisher::start(engine, port).await, plan).await,
-            measure_one(nodes::Publisher::start(engine, port).await, plan).await,
-            measure_one(raw::Publisher::start(engine, port).await, plan).await,
-        ]);
+        let mut client = Measured::new(client::Publisher::start(engine, port).await);
+        let mut nodes = Measured::new(nodes::Publisher::start(engine, port).await);
+        let mut raw = Measured::new(raw::Publisher::start(engine, port).await);
+        for slice in 0..=SLICES {
+            // The first is to warm up.
+            let counts = slice > 0;
+            client.measure(plan, counts).await;
+            nodes.measure(plan, counts).await;
+            raw.measure(plan, counts).await;
+        }
+        rounds.push([client.figures(), nodes.figures(), raw.figures()]);
     }
     println!("\n{}: {PAYLOAD} bytes, medians of {} rounds", engine.name(), plan.rounds);
     println!("  {:<20}{:>12}{:>12}{:>12}{:>8}  target", "figure", "raw loop", "client", "two nodes", "ratio");
@@ -132,29 +141,57 @@ trait Publish {
     fn arrivals(&self) -> Arc<Arrivals>;
 }
 
-async fn measure_one(mut publisher: impl Publish, plan: Plan) -> Figures {
-    let arrivals = publisher.arrivals();
-    // To warm up.
-    throughput(&mut publisher, &arrivals, plan.duration / 4).await;
-    let per_second = throughput(&mut publisher, &arrivals, plan.duration).await;
-    let mut latencies = Vec::with_capacity(plan.messages);
-    for _ in 0..plan.messages {
-        let before = arrivals.count();
-        let sent = arrivals.now();
-        publisher.publish(1).await;
-        arrivals.at_least(before + 1).await;
-        latencies.push(arrivals.last().saturating_sub(sent));
-    }
-    Figures { per_second, latency: Latency::of(latencies) }
+/// One of them, and what was measured of it in a round so far.
+struct Measured<P> {
+    publisher: P,
+    arrivals: Arc<Arrivals>,
+    messages: u64,
+    took: Duration,
+    latencies: Vec<Duration>,
 }
 
-async fn throughput(publisher: &mut impl Publish, arrivals: &Arrivals, duration: Duration) -> f64 {
-    let (first, began) = (arrivals.count(), arrivals.now());
-    let mut sent = first;
-    while arrivals.now() - began < duration {
-        arrivals.at_least((sent + 1).saturating_sub(WINDOW)).await;
-        sent += publisher.publish(WINDOW - (sent - arrivals.count())).await;
+impl<P: Publish> Measured<P> {
+    fn new(publisher: P) -> Self {
+        let arrivals = publisher.arrivals();
+        Measured { publisher, arrivals, messages: 0, took: Duration::ZERO, latencies: Vec::new() }
     }
-    arrivals.at_least(sent).await;
-    (sent - first) as f64 / (arrivals.now() - began).as_secs_f64()
+
+    /// One slice of both measurements.
+    async fn measure(&mut self, plan: Plan, counts: bool) {
+        let (messages, took) = self.flood(plan.duration / SLICES).await;
+        let latencies = self.one_by_one(plan.messages / SLICES as usize).await;
+        if counts {
+            self.messages += messages;
+            self.took += took;
+            self.latencies.extend(latencies);
+        }
+    }
+
+    /// As many as possible, and how long that took.
+    async fn flood(&mut self, duration: Duration) -> (u64, Duration) {
+        let (first, began) = (self.arrivals.count(), self.arrivals.now());
+        let mut sent = first;
+        while self.arrivals.now() - began < duration {
+            self.arrivals.at_least((sent + 1).saturating_sub(WINDOW)).await;
+            sent += self.publisher.publish(WINDOW - (sent - self.arrivals.count())).await;
+        }
+        self.arrivals.at_least(sent).await;
+        (sent - first, self.arrivals.now() - began)
+    }
+
+    /// The latency of each of so many.
+    async fn one_by_one(&mut self, messages: usize) -> Vec<Duration> {
+        let mut latencies = Vec::with_capacity(messages);
+        for _ in 0..messages {
+            let (before, sent) = (self.arrivals.count(), self.arrivals.now());
+            self.publisher.publish(1).await;
+            self.arrivals.at_least(before + 1).await;
+            latencies.push(self.arrivals.last().saturating_sub(sent));
+        }
+        latencies
+    }
+
+    fn figures(self) -> Figures {
+        Figures { per_second: self.messages as f64 / self.took.as_secs_f64(), latency: Latency::of(self.latencies) }
+    }
 }

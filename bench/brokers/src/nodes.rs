@@ -8,6 +8,7 @@ use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Messages that are published before others have their turn.
@@ -29,13 +30,18 @@ pub(crate) struct Publisher {
     _there: (PubSub, Attachment),
 }
 
-struct Counting(Arc<Arrivals>);
+struct Counting {
+    arrivals: Arc<Arrivals>,
+    /// Whether anything has arrived.
+    heard: AtomicBool,
+}
 
 impl Sink for Counting {
     fn deliver(&self, delivery: &Delivery) {
         // Decoded, as a subscriber would.
-        if delivery.downcast_ref::<Note>().is_some_and(|note| note.d.len() == PAYLOAD) {
-            self.0.add(1);
+        match delivery.downcast_ref::<Note>() {
+            Some(note) if note.d.len() == PAYLOAD => self.arrivals.add(1),
+            _ => self.heard.store(true, Ordering::Relaxed),
         }
     }
 }
@@ -53,9 +59,11 @@ impl Publisher {
         };
         let (here, there) = (join("here"), join("there"));
         let arrivals = Arc::new(Arrivals::new());
-        let attachment = there.attach("bench", Arc::new(Counting(arrivals.clone())));
-        // A node is known when its subscriptions are in effect.
-        while here.nodes().len() < 2 {
+        let sink = Arc::new(Counting { arrivals: arrivals.clone(), heard: AtomicBool::new(false) });
+        let attachment = there.attach("bench", sink.clone());
+        // What is published before the subscription is in effect is lost.
+        while !sink.heard.load(Ordering::Relaxed) {
+            here.broadcast("bench", Note { d: String::new() }).expect("it is small");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Publisher { here, arrivals, text: "d".repeat(PAYLOAD), _there: (there, attachment) }

@@ -100,6 +100,7 @@ async fn run<E: Engine>(shared: Arc<Shared<E>>) {
                 shared.disconnected();
                 match ended {
                     Ended::Left => return,
+                    Ended::Lost(_) if shared.is_leaving() => return,
                     Ended::Lost(error) => outage.report(&shared, &error, false),
                 }
                 if began.elapsed() >= backoff::LONGEST {

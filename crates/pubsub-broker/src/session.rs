@@ -50,24 +50,31 @@ pub(crate) async fn run<E: Engine>(shared: &Arc<Shared<E>>, opened: Opened<E::De
     let mut halves = JoinSet::new();
     halves.spawn(receive(shared.clone(), read, opened.unread, opened.decoder));
     halves.spawn(send(shared.clone(), write));
+    let ended = tokio::select! {
+        ended = halves.join_next() => match ended {
+            Some(Ok(ended)) => ended,
+            Some(Err(error)) => Ended::Lost(error.to_string()),
+            None => Ended::Lost("nobody reads or writes".to_owned()),
+        },
+        ended = watch(shared) => ended,
+    };
+    // Neither may touch what the next session uses.
+    halves.shutdown().await;
+    ended
+}
+
+/// Returns when the engine is silent. Forgets nodes that are.
+async fn watch<E: Engine>(shared: &Shared<E>) -> Ended {
     let mut tick = interval(TICK);
     let mut heard_at = Instant::now();
     loop {
-        tokio::select! {
-            ended = halves.join_next() => return match ended {
-                Some(Ok(ended)) => ended,
-                Some(Err(error)) => Ended::Lost(error.to_string()),
-                None => Ended::Lost("nobody reads or writes".to_owned()),
-            },
-            now = tick.tick() => {
-                if shared.heard.swap(false, Ordering::Relaxed) {
-                    heard_at = now;
-                } else if now - heard_at >= SILENCE {
-                    return Ended::Lost(format!("no word from it within {SILENCE:?}"));
-                }
-                shared.expire();
-            }
+        let now = tick.tick().await;
+        if shared.heard.swap(false, Ordering::Relaxed) {
+            heard_at = now;
+        } else if now - heard_at >= SILENCE {
+            return Ended::Lost(format!("no word from it within {SILENCE:?}"));
         }
+        shared.expire();
     }
 }
 
@@ -137,7 +144,7 @@ impl<E: Engine> Writer<E> {
         // Whoever hears hello may count on this node's subscriptions.
         if told && !*greeted {
             *greeted = true;
-            shared.say(out, Word::Hello, None);
+            shared.greet(out);
         }
         let now = Instant::now();
         if now >= *heartbeat {
@@ -150,23 +157,13 @@ impl<E: Engine> Writer<E> {
     }
 
     async fn write(&mut self, chunk: Chunk) -> io::Result<()> {
-        let mut written = 0;
-        while written < chunk.bytes.len() {
-            let result = match self.half.write(&chunk.bytes[written..]).await {
-                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                result => result,
-            };
-            match result {
-                Ok(bytes) => written += bytes,
-                Err(error) => {
-                    self.shared.instruments().dropped_disconnected.increment(chunk.messages_after(written));
-                    return Err(error);
-                }
+        let mut writing = Writing { shared: &*self.shared, chunk, written: 0 };
+        while writing.written < writing.chunk.bytes.len() {
+            match self.half.write(&writing.chunk.bytes[writing.written..]).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                bytes => writing.written += bytes,
             }
         }
-        self.shared.instruments().published.increment(chunk.messages());
-        self.shared.instruments().published_bytes.increment(chunk.bytes.len() as u64);
-        self.shared.queue.done(chunk);
         Ok(())
     }
 
@@ -175,6 +172,25 @@ impl<E: Engine> Writer<E> {
         self.half.write_all(&self.out).await?;
         self.half.flush().await?;
         self.half.shutdown().await
+    }
+}
+
+/// Messages on their way to the socket. However that ends, each is counted, as published or as dropped.
+struct Writing<'a, E: Engine> {
+    shared: &'a Shared<E>,
+    chunk: Chunk,
+    written: usize,
+}
+
+impl<E: Engine> Drop for Writing<'_, E> {
+    fn drop(&mut self) {
+        let chunk = std::mem::take(&mut self.chunk);
+        let lost = chunk.messages_after(self.written);
+        let instruments = self.shared.instruments();
+        instruments.dropped_disconnected.increment(lost);
+        instruments.published.increment(chunk.messages() - lost);
+        instruments.published_bytes.increment(self.written as u64);
+        self.shared.queue.done(chunk);
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Shared<E> {
     leaving: watch::Sender<bool>,
     /// Something was read since this was looked at.
     pub(crate) heard: AtomicBool,
+    /// This session's hello was said.
+    greeted: AtomicBool,
     /// The largest payload that the engine takes.
     max_payload: AtomicUsize,
     clock: Instant,
@@ -68,6 +70,7 @@ impl<E: Engine> Shared<E> {
             wake: Notify::new(),
             leaving: watch::Sender::new(false),
             heard: AtomicBool::new(false),
+            greeted: AtomicBool::new(false),
             max_payload: AtomicUsize::new(E::MAX_PAYLOAD),
             clock: Instant::now(),
             started: OnceLock::new(),
@@ -160,6 +163,7 @@ impl<E: Engine> Shared<E> {
         self.max_payload.store(max_payload, Ordering::Relaxed);
         self.interest.lock().forget_subscriptions();
         self.answers.lock().clear();
+        self.greeted.store(false, Ordering::Relaxed);
         self.heard.store(true, Ordering::Relaxed);
         if !self.is_leaving() {
             self.queue.open();
@@ -187,6 +191,12 @@ impl<E: Engine> Shared<E> {
             Ok(frame) => self.engine.publish(out, to.map_or(Channel::Control, Channel::Node), &frame),
             Err(error) => tracing::error!(node = %self.node, %error, "a node's name is too long to be told to others"),
         }
+    }
+
+    /// This node is there from now on, with all its subscriptions.
+    pub(crate) fn greet(&self, out: &mut Vec<u8>) {
+        self.say(out, Word::Hello, None);
+        self.greeted.store(true, Ordering::Release);
     }
 
     /// Appends what the reader wants to be written.
@@ -240,7 +250,8 @@ impl<E: Engine> Shared<E> {
             Word::Hello | Word::Here => members.heard(&node, incarnation, now),
             Word::Bye => members.left(&node, incarnation).into_iter().collect(),
         });
-        if word == Word::Hello {
+        // Before this node's own hello some of its subscriptions may not be in effect; that hello is answer enough.
+        if word == Word::Hello && self.greeted.load(Ordering::Acquire) {
             let mut answers = self.answers.lock();
             if answers.len() < MAX_ANSWERS {
                 self.say(&mut answers, Word::Here, Some(envelope.from));

@@ -49,6 +49,7 @@ macro_rules! suite {
         }
         $crate::suite! { @one_thread $server:
             a_killed_server_is_reported_once_and_everything_is_restored_when_it_is_back
+            a_server_that_falls_silent_is_given_up_and_found_again
             a_wrong_password_is_reported_once_and_tried_again
             a_node_that_starts_before_its_server_joins_when_it_can
         }

@@ -222,7 +222,10 @@ async fn receive<E: Engine>(
             Ok(0) | Err(_) if shared.is_leaving() => return Ended::Left,
             Ok(0) => return Ended::Lost(refused.last.unwrap_or_else(|| "it closed the connection".to_owned())),
             Err(error) => return Ended::Lost(error.to_string()),
-            Ok(_) => shared.heard.store(true, Ordering::Relaxed),
+            Ok(_) => {
+                shared.heard.store(true, Ordering::Relaxed);
+                refused.last = None;
+            }
         }
     }
 }
@@ -230,12 +233,14 @@ async fn receive<E: Engine>(
 /// What the engine did not do. It may say so for each message, so only its first words are logged.
 #[derive(Default)]
 struct Refused {
+    reported: bool,
+    /// Of what was read last: when the connection ends with it, that is why.
     last: Option<String>,
 }
 
 impl Refused {
     fn report(&mut self, adapter: &'static str, text: String) {
-        if self.last.is_none() {
+        if !std::mem::replace(&mut self.reported, true) {
             tracing::warn!(adapter, error = text, "the engine refuses; further refusals are only counted");
         }
         self.last = Some(text);

@@ -25,6 +25,10 @@ fn left(name: &'static str) -> NodeEvent {
     NodeEvent::left(&NodeName::new(name))
 }
 
+async fn several_attempts_fail(log: &Log, node: &str) {
+    eventually("several attempts fail", || log.lines(&["DEBUG", "still out of reach", node]).len() >= 3).await;
+}
+
 /// What the in-process adapter keeps too.
 pub async fn the_adapter_keeps_every_law<S: Server>() {
     let Some(server) = Process::<S>::start(None) else { return };
@@ -57,8 +61,7 @@ pub async fn a_killed_server_is_reported_once_and_everything_is_restored_when_it
     assert_eq!(a.counter(DROPPED, DISCONNECTED), 1000);
     assert!(!a.is_connected());
     let mut during = b.subscribe::<Note>("during");
-    // Several attempts fail.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    several_attempts_fail(&log, "node=a").await;
 
     assert!(server.run());
     assert_eq!(next_event(&mut events).await, joined("b"));
@@ -377,8 +380,7 @@ pub async fn a_wrong_password_is_reported_once_and_tried_again<S: Server>() {
     for node in [&wrong, &nobody] {
         let name = format!("node={}", node.node());
         eventually("it is reported", || !log.lines(&["ERROR", &name]).is_empty()).await;
-        // Several attempts fail.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        several_attempts_fail(&log, &name).await;
         let errors = log.lines(&["ERROR", &name]);
         assert_eq!(errors.len(), 1, "{errors:#?}");
         assert!(!node.is_connected() && node.nodes().len() == 1);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Captures the lines of this thread, from info on, until it is dropped.
+/// Captures the lines of this thread, from debug on, until it is dropped.
 pub struct Log {
     lines: Lines,
     _guard: DefaultGuard,
@@ -21,7 +21,7 @@ impl Log {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::INFO)
+            .with_max_level(LevelFilter::DEBUG)
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();

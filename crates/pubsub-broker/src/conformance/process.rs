@@ -67,7 +67,8 @@ impl<S: Program> Process<S> {
             Ok(child) => self.child = Some(child),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let test = std::thread::current().name().unwrap_or("a test").to_owned();
-                println!("SKIPPED {test}: {} is not installed", S::NAME);
+                // Not by a macro, whose output is kept from whoever reads the report of a test that passed.
+                let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {} is not installed", S::NAME);
                 return false;
             }
             Err(error) => panic!("{} cannot be started: {error}", S::NAME),

@@ -2,6 +2,7 @@
 
 use super::Server;
 use rustix::process::{Pid, Signal, kill_process};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Write};
 use std::marker::PhantomData;
 use std::net::{TcpListener, TcpStream};
@@ -27,6 +28,9 @@ pub struct Process<S> {
 
 impl<S: Server> Process<S> {
     /// Starts a server on a free port. `None`, and a line that says so, when the program is not installed.
+    ///
+    /// # Panics
+    /// When the program is there and does not listen.
     pub fn start(credentials: Option<(&str, &str)>) -> Option<Process<S>> {
         let port = free_port();
         Process::start_with(port, S::arguments(port, credentials))
@@ -134,11 +138,13 @@ impl<S> Drop for Process<S> {
     }
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that nobody listens on at this moment. It is none of those that Linux gives to outgoing connections (32,768 and
+/// up): a test that kills its server and starts it again would else find its port taken now and then.
 ///
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    listener.local_addr().expect("it is bound").port()
+    let random = (0..100).map(|n| 10_000 + (RandomState::new().hash_one(n) % 20_000) as u16);
+    let free = random.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("of 100 ports one is free")
 }

@@ -37,6 +37,13 @@ need_nginx() {
   need nginx nginx-light "brew install nginx"
 }
 
+# The servers where nodes meet. The tests start their own, on free ports; a service of Debian's is not used.
+need_brokers() {
+  PATH=$PATH:/usr/sbin
+  need redis-server redis-server "brew install redis"
+  need nats-server nats-server "brew install nats-server"
+}
+
 # need_node VERSION: at least that.
 need_node() {
   need node "nodejs npm" "brew install node"

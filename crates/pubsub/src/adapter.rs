@@ -2,6 +2,7 @@
 
 use crate::{Delivery, Envelope, NodeEvent, NodeName, SubscriberId, table::Table};
 use bytes::Bytes;
+use metrics::{Counter, counter};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -109,6 +110,16 @@ pub trait Adapter: Send + Sync + 'static {
 pub struct Inbox {
     table: Arc<Table>,
     node: NodeName,
+    counters: Arc<Counters>,
+}
+
+/// Looked up once, since every message of another node counts.
+struct Counters {
+    received: Counter,
+    received_bytes: Counter,
+    unwanted: Counter,
+    unwanted_bytes: Counter,
+    garbage: Counter,
 }
 
 /// The topic of this node's own [`NodeEvent`]s.
@@ -116,7 +127,14 @@ pub(crate) const NODES_TOPIC: &str = "bennu.nodes";
 
 impl Inbox {
     pub(crate) fn new(table: Arc<Table>, node: NodeName) -> Self {
-        Inbox { table, node }
+        let counters = Arc::new(Counters {
+            received: counter!("bennu.pubsub.received"),
+            received_bytes: counter!("bennu.pubsub.received_bytes"),
+            unwanted: counter!("bennu.pubsub.unwanted"),
+            unwanted_bytes: counter!("bennu.pubsub.unwanted_bytes"),
+            garbage: counter!("bennu.pubsub.garbage"),
+        });
+        Inbox { table, node, counters }
     }
 
     /// Takes one frame that came from the engine, as [`Envelope::encode`] wrote it. What is for other nodes, or from this
@@ -125,7 +143,7 @@ impl Inbox {
         let envelope = match Envelope::decode(frame) {
             Ok(envelope) => envelope,
             Err(error) => {
-                metrics::counter!("bennu.pubsub.garbage").increment(1);
+                self.counters.garbage.increment(1);
                 tracing::debug!(%error, "an engine brought what is no message between nodes");
                 return;
             }
@@ -134,11 +152,11 @@ impl Inbox {
             return;
         }
         let bytes = frame.len() as u64;
-        metrics::counter!("bennu.pubsub.received").increment(1);
-        metrics::counter!("bennu.pubsub.received_bytes").increment(bytes);
+        self.counters.received.increment(1);
+        self.counters.received_bytes.increment(bytes);
         if self.deliver(envelope.topic, &Delivery::from_bytes(envelope.kind, envelope.json)) == 0 {
-            metrics::counter!("bennu.pubsub.unwanted").increment(1);
-            metrics::counter!("bennu.pubsub.unwanted_bytes").increment(bytes);
+            self.counters.unwanted.increment(1);
+            self.counters.unwanted_bytes.increment(bytes);
         }
     }
 

@@ -1,0 +1,59 @@
+//! The programs where the two sides meet.
+
+use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
+
+#[derive(Clone, Copy)]
+pub(crate) enum Engine {
+    Redis,
+    Nats,
+}
+
+/// A server that runs.
+pub(crate) enum Server {
+    Redis(Process<Redis>),
+    Nats(Process<Nats>),
+}
+
+pub(crate) struct Redis;
+
+impl Program for Redis {
+    const NAME: &'static str = "redis-server";
+}
+
+pub(crate) struct Nats;
+
+impl Program for Nats {
+    const NAME: &'static str = "nats-server";
+}
+
+impl Engine {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Engine::Redis => "redis",
+            Engine::Nats => "nats",
+        }
+    }
+
+    /// Starts it on a free port. `None` when it is not installed.
+    pub(crate) fn start(self) -> Option<Server> {
+        let port = free_port();
+        let words = |line: String| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        match self {
+            Engine::Redis => {
+                let mut arguments = words(format!("--port {port} --bind 127.0.0.1 --appendonly no --save"));
+                arguments.push(String::new());
+                Process::start_with(port, arguments).map(Server::Redis)
+            }
+            Engine::Nats => Process::start_with(port, words(format!("-a 127.0.0.1 -p {port}"))).map(Server::Nats),
+        }
+    }
+}
+
+impl Server {
+    pub(crate) fn port(&self) -> u16 {
+        match self {
+            Server::Redis(process) => process.port(),
+            Server::Nats(process) => process.port(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The suite that every adapter on a broker runs, against real servers: an adapter's tests call [`crate::suite!`].
+//!
+//! [`process`] owns the servers, [`node`] the nodes with their metrics and [`log`] what they log; [`law`] is what must
+//! hold. A server that is not installed skips its tests, and says so.
+
+pub mod law;
+pub mod log;
+pub mod metric;
+pub mod node;
+pub mod process;
+
+use crate::Channel;
+use bennu_pubsub::PubSub;
+use process::Program;
+
+/// A kind of server, and the adapter for it.
+pub trait Server: Program {
+    /// Its arguments, so that it listens on a port of 127.0.0.1 and keeps nothing; with a user's name and password it
+    /// lets nobody else in.
+    fn arguments(port: u16, credentials: Option<(&str, &str)>) -> Vec<String>;
+
+    /// A node of the adapter. `credentials` is `user:password`.
+    fn join(port: u16, credentials: Option<&str>, cluster: &str, name: &str, queue_bytes: usize) -> PubSub;
+
+    /// What a stranger sends on a new connection to publish something on a channel of the cluster `bennu`.
+    fn stranger(channel: Channel<'_>, payload: &[u8]) -> Vec<u8>;
+
+    /// What the server says to somebody whose password is wrong.
+    const WRONG_PASSWORD: &'static str;
+}
+
+/// Makes a test of every law: `bennu_pubsub_broker::suite!(RedisServer)`.
+#[macro_export]
+macro_rules! suite {
+    ($server:ty) => {
+        $crate::suite! { @two_threads $server:
+            the_adapter_keeps_every_law
+            messages_past_the_bound_are_dropped_while_the_server_stands_still_and_the_rest_arrive_in_order
+            garbage_is_counted_and_dropped_and_a_later_version_is_read
+            a_node_that_falls_silent_has_left
+            a_node_that_starts_again_under_its_name_has_left_and_joined
+            order_is_kept_beside_a_flood
+            a_node_receives_what_it_wants_and_next_to_nothing_else
+            interest_that_flaps_ends_up_right
+            a_subscriber_that_does_not_read_holds_up_nobody
+            clusters_on_one_server_do_not_hear_each_other
+            what_cannot_be_sent_is_an_error_and_what_has_no_meaning_is_unsupported
+            what_was_published_before_leaving_arrives
+        }
+        $crate::suite! { @one_thread $server:
+            a_killed_server_is_reported_once_and_everything_is_restored_when_it_is_back
+            a_server_that_falls_silent_is_given_up_and_found_again
+            a_wrong_password_is_reported_once_and_tried_again
+            a_node_that_starts_before_its_server_joins_when_it_can
+        }
+    };
+    (@two_threads $server:ty: $($law:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $law() {
+            $crate::conformance::law::$law::<$server>().await;
+        }
+    )*};
+    // What is logged is captured on one thread.
+    (@one_thread $server:ty: $($law:ident)*) => {$(
+        #[tokio::test]
+        async fn $law() {
+            $crate::conformance::law::$law::<$server>().await;
+        }
+    )*};
+}

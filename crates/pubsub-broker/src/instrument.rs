@@ -1,0 +1,37 @@
+//! The adapter's metrics, looked up once, when it starts.
+
+use metrics::{Counter, Gauge, counter, gauge};
+
+pub(crate) struct Instruments {
+    /// 1 while the engine can be reached, else 0.
+    pub(crate) connected: Gauge,
+    /// Connections that were made again after one was lost.
+    pub(crate) reconnects: Counter,
+    /// Messages written to the engine.
+    pub(crate) published: Counter,
+    /// Their bytes, as the engine's protocol has them.
+    pub(crate) published_bytes: Counter,
+    /// Messages lost because the queue was full.
+    pub(crate) dropped_full: Counter,
+    /// Messages lost because the engine was out of reach.
+    pub(crate) dropped_disconnected: Counter,
+    /// Commands that the engine did not carry out.
+    pub(crate) refused: Counter,
+    /// Messages of others that are none.
+    pub(crate) garbage: Counter,
+}
+
+impl Instruments {
+    pub(crate) fn new(adapter: &'static str) -> Self {
+        Instruments {
+            connected: gauge!("bennu.pubsub.connected", "adapter" => adapter),
+            reconnects: counter!("bennu.pubsub.reconnects", "adapter" => adapter),
+            published: counter!("bennu.pubsub.published", "adapter" => adapter),
+            published_bytes: counter!("bennu.pubsub.published_bytes", "adapter" => adapter),
+            dropped_full: counter!("bennu.pubsub.dropped", "adapter" => adapter, "reason" => "queue_full"),
+            dropped_disconnected: counter!("bennu.pubsub.dropped", "adapter" => adapter, "reason" => "disconnected"),
+            refused: counter!("bennu.pubsub.refused", "adapter" => adapter),
+            garbage: counter!("bennu.pubsub.garbage"),
+        }
+    }
+}

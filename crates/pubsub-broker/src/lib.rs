@@ -1,0 +1,40 @@
+//! What the adapters on a broker share. An application uses one of them, `bennu-pubsub-redis` or `bennu-pubsub-nats`,
+//! and never this crate.
+//!
+//! A broker is a server where the nodes of a cluster meet: they do not know each other's addresses. What differs between
+//! brokers is how bytes are put on one connection, and is an [`Engine`]. What does not differ is a [`Broker`]:
+//!
+//! - **One connection** for everything, so that what a node says keeps its order: its subscriptions before the word that
+//!   it is there, its goodbye behind its last message. A task writes, another reads.
+//! - **A bounded queue** towards the engine ([`QUEUE_BYTES`]). A publisher never waits: what finds the queue full is
+//!   dropped and counted, and so is what is published while the engine is out of reach.
+//! - **Interest.** A node subscribes to the topics that it has subscribers of, one by one, and again after a reconnect.
+//! - **Who is there.** Each node says so every [`bennu_pubsub::HEARTBEAT`] on a channel of the cluster.
+//! - **Reconnecting** for ever, after 50 ms at first and 5 s at most, with jitter. A connection without a word for 10 s is
+//!   a dead one.
+//!
+//! Delivery is at most once. What one node publishes on one topic arrives in that order, and never twice.
+
+mod address;
+mod backoff;
+mod broker;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod connector;
+mod engine;
+mod instrument;
+mod interest;
+mod queue;
+mod session;
+mod shared;
+mod stream;
+mod word;
+
+pub use address::{Address, Scheme};
+pub use broker::Broker;
+pub use connector::Connector;
+pub use engine::{Channel, Decoder, Engine, Event, Malformed, OpenError, Opened};
+pub use queue::QUEUE_BYTES;
+pub use stream::Stream;
+#[cfg(feature = "tls")]
+pub use stream::TlsConfig;

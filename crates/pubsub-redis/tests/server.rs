@@ -1,0 +1,86 @@
+//! The adapter against a Redis server: the suite of all brokers, and what only Redis has.
+
+use bennu_pubsub::{NodeName, PubSub};
+use bennu_pubsub_broker::conformance::Server;
+use bennu_pubsub_broker::conformance::log::Log;
+use bennu_pubsub_broker::conformance::node::{Node, Note, eventually};
+use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
+use bennu_pubsub_broker::{Channel, QUEUE_BYTES};
+use bennu_pubsub_redis::Redis;
+
+struct RedisServer;
+
+bennu_pubsub_broker::suite!(RedisServer);
+
+impl Program for RedisServer {
+    const NAME: &'static str = "redis-server";
+}
+
+impl Server for RedisServer {
+    const WRONG_PASSWORD: &'static str = "WRONGPASS";
+
+    fn arguments(port: u16, credentials: Option<(&str, &str)>) -> Vec<String> {
+        let mut arguments = format!("--port {port} --bind 127.0.0.1 --appendonly no --save")
+            .split(' ')
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        arguments.push(String::new());
+        if let Some((user, password)) = credentials {
+            // What the documentation says that a user needs, and no more.
+            let user = format!(
+                "--requirepass {password} --user {user} on >{password} resetchannels &bennu:bennu:* \
+                 -@all +hello +ping +publish +subscribe +unsubscribe"
+            );
+            arguments.extend(user.split(' ').map(str::to_owned));
+        }
+        arguments
+    }
+
+    fn join(port: u16, credentials: Option<&str>, cluster: &str, name: &str, queue_bytes: usize) -> PubSub {
+        let credentials = credentials.map(|credentials| format!("{credentials}@")).unwrap_or_default();
+        let redis = Redis::new(&format!("redis://{credentials}127.0.0.1:{port}")).expect("a good URL");
+        PubSub::new(redis.cluster(cluster).queue_bytes(queue_bytes).join(NodeName::new(name)))
+    }
+
+    fn stranger(channel: Channel<'_>, payload: &[u8]) -> Vec<u8> {
+        let channel = match channel {
+            Channel::Topic(topic) => format!("bennu:bennu:t:{topic}"),
+            Channel::Node(node) => format!("bennu:bennu:n:{node}"),
+            Channel::Control => "bennu:bennu:c".to_owned(),
+        };
+        let head = format!("*3\r\n$7\r\nPUBLISH\r\n${}\r\n{channel}\r\n${}\r\n", channel.len(), payload.len());
+        [head.as_bytes(), payload, b"\r\n"].concat()
+    }
+}
+
+#[tokio::test]
+async fn a_password_without_a_user_is_that_of_the_default_one() {
+    let Some(server) = Process::<RedisServer>::start(Some(("alice", "s3cret"))) else { return };
+    let node = Node::join_with::<RedisServer>(server.port(), Some(":s3cret"), "bennu", "a", QUEUE_BYTES);
+    eventually("it is connected", || node.is_connected()).await;
+}
+
+#[tokio::test]
+async fn what_access_control_forbids_is_counted_and_said_once() {
+    let Some(server) = Process::<RedisServer>::start(Some(("alice", "s3cret"))) else { return };
+    let log = Log::capture();
+    let node = Node::join_with::<RedisServer>(server.port(), Some("alice:s3cret"), "forbidden", "a", QUEUE_BYTES);
+    eventually("it is connected", || node.is_connected()).await;
+    for n in 0..100 {
+        node.broadcast("t", Note::new(n)).unwrap();
+    }
+    eventually("all are counted", || node.counter("bennu.pubsub.refused", &[]) >= 100).await;
+    assert_eq!(log.lines(&["WARN", "NOPERM"]).len(), 1, "{:#?}", log.lines(&[]));
+}
+
+#[tokio::test]
+async fn something_else_that_listens_there_is_no_redis() {
+    let port = free_port();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let log = Log::capture();
+    let node = Node::join_with::<RedisServer>(port, None, "bennu", "a", QUEUE_BYTES);
+    let (mut client, _) = listener.accept().await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut client, b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();
+    eventually("it is reported", || log.lines(&["ERROR", "is not its protocol"]).len() == 1).await;
+    assert!(!node.is_connected());
+}

@@ -2,6 +2,7 @@
 //!
 //! Standard output says where it listens and how it ended; the log goes to standard error, as `RUST_LOG` says.
 
+use crate::cluster::{self, ClusterError};
 use crate::control::{ControlError, ControlSocket};
 use crate::page::phoenix_client;
 use crate::port;
@@ -36,6 +37,8 @@ pub(crate) enum ServeError {
     #[error("no random secret can be made: {0}")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
     App(#[from] AppError),
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -53,7 +56,7 @@ pub(crate) enum ServeError {
 pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
     start_log();
     let listener = listen(port)?;
-    let endpoint = Endpoint::new(secret()?);
+    let endpoint = Endpoint::builder(secret()?).pubsub(cluster::pubsub()?).build();
     let assets = env::var_os("ASSETS").map_or_else(|| PathBuf::from(REPOSITORY_ASSETS), PathBuf::from);
     let app = app(&endpoint, &assets)?;
     let port = listener.local_addr().map_err(|error| ServeError::Listen { port, error })?.port();

@@ -51,13 +51,20 @@ impl Login {
 
     /// What a server says that must not start in this environment: as [`Login::fail`].
     pub(crate) async fn fail_to_start(&self, variable: &str, value: &str) -> String {
-        failure(run(self.program(0).env(variable, value)).await)
+        self.fail_to_start_with(&[(variable, value)]).await
+    }
+
+    /// As [`Login::fail_to_start`], with several variables.
+    pub(crate) async fn fail_to_start_with(&self, variables: &[(&str, &str)]) -> String {
+        failure(run(self.program(0).envs(variables.iter().copied())).await)
     }
 
     fn program(&self, port: u16) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_hello_sockets"));
         program
             .env_remove("XDG_RUNTIME_DIR")
+            .env_remove("NODE")
+            .env_remove("CLUSTER")
             .env(if self.has_runtime_directory { "XDG_RUNTIME_DIR" } else { "TMPDIR" }, self.directory.path())
             .env("PORT", port.to_string())
             .env("SECRET_KEY_BASE", "the same secret for a server that is started again")
@@ -77,7 +84,14 @@ pub(crate) struct Program {
 impl Program {
     /// Starts one, and waits until it listens. Port 0 is any that is free.
     pub(crate) async fn start(login: &Login, port: u16) -> Self {
-        let mut child = login.program(port).env("RUST_LOG", "error").stdout(Stdio::piped()).spawn().unwrap();
+        Program::start_with(login, port, &[]).await
+    }
+
+    /// As [`Program::start`], in an environment with these variables.
+    pub(crate) async fn start_with(login: &Login, port: u16, variables: &[(&str, &str)]) -> Self {
+        let mut program = login.program(port);
+        program.env("RUST_LOG", "error").envs(variables.iter().copied());
+        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = next_line(&mut output).await.expect("the server ended before it listened");
         let port = line.strip_prefix("HelloSockets at http://localhost:").expect(&line).parse().unwrap();

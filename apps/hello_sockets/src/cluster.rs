@@ -1,0 +1,32 @@
+//! The cluster that this server is a node of: `NODE` names it, `CLUSTER` says where its nodes meet. Without either it is
+//! on its own.
+
+use bennu::pubsub::{ConnectError, InProcess, NodeName, PubSub};
+use bennu_pubsub_nats::Nats;
+use bennu_pubsub_redis::Redis;
+use std::env;
+
+/// Why there is no such cluster.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClusterError {
+    #[error("CLUSTER cannot be used: {0}")]
+    Address(#[from] ConnectError),
+    #[error("CLUSTER cannot be used: {0:?} begins with none of redis://, rediss://, nats://, tls://")]
+    Scheme(String),
+    #[error("CLUSTER is set, so NODE must name this node: NODE=a@localhost, and another one for each server")]
+    Unnamed,
+}
+
+/// The PubSub that `NODE` and `CLUSTER` ask for.
+pub(crate) fn pubsub() -> Result<PubSub, ClusterError> {
+    let node = env::var("NODE").ok().map(NodeName::new);
+    let Ok(address) = env::var("CLUSTER") else {
+        return Ok(PubSub::new(InProcess::cluster().join(node.unwrap_or_default())));
+    };
+    let node = node.ok_or(ClusterError::Unnamed)?;
+    match address.split_once("://").map(|(scheme, _)| scheme) {
+        Some("redis" | "rediss") => Ok(PubSub::new(Redis::new(&address)?.join(node))),
+        Some("nats" | "tls") => Ok(PubSub::new(Nats::new(&address)?.join(node))),
+        _ => Err(ClusterError::Scheme(address)),
+    }
+}

@@ -66,3 +66,8 @@ pub use session_cookie::{CSRF_PARAM, SessionCookie, SessionMap};
 pub use tls::serve_tls;
 
 pub use bennu_channels::*;
+
+/// The listings of the guide compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/presence.md")]
+struct PresenceGuide;

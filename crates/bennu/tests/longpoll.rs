@@ -403,16 +403,43 @@ mod ends {
         assert_eq!(client.poll().await.status, 410);
     }
 
+    /// Drains a node with one session, which takes as long as that session's client is waited for.
+    async fn drain(endpoint: &Endpoint) -> Duration {
+        let drain = bennu::Drain { batch_interval: Duration::from_millis(1), ..bennu::Drain::default() };
+        let started = Instant::now();
+        assert_eq!(drain.run(endpoint).await, Drained { connections: 1, left: 0 });
+        started.elapsed()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_that_has_left_holds_up_nobody_s_end_for_more_than_two_seconds() {
         let endpoint = endpoint();
         let mut client = Poller::open(&ending(&endpoint, true), "/socket").await;
         client.join("room:1").await;
         say(&endpoint, 1);
-        let drain = bennu::Drain { batch_interval: Duration::from_millis(1), ..bennu::Drain::default() };
-        let started = Instant::now();
-        assert_eq!(drain.run(&endpoint).await, Drained { connections: 1, left: 0 });
-        assert_eq!(started.elapsed(), Duration::from_secs(2));
+        assert_eq!(drain(&endpoint).await, Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nor_does_one_whose_post_is_slow_to_arrive() {
+        let endpoint = endpoint();
+        let client = Poller::open(&ending(&endpoint, true), "/socket").await;
+        let (_more, body) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
+        let posting = tokio::spawn(async move { client.post("application/json", slow_body(body)).await });
+        rest().await;
+        assert_eq!(drain(&endpoint).await, Duration::from_secs(2));
+        posting.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nor_does_one_that_leaves_at_the_moment_its_poll_would_be_answered() {
+        let endpoint = endpoint();
+        let client = Poller::open(&ending(&endpoint, true), "/socket").await;
+        let polling = tokio::spawn(client.polling());
+        rest().await;
+        endpoint.disconnect("them").unwrap();
+        polling.abort();
+        assert_eq!(drain(&endpoint).await, Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]

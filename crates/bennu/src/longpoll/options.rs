@@ -15,7 +15,7 @@ use std::time::Duration;
 /// use bennu::LongPoll;
 ///
 /// let plain = bennu::socket::<UserSocket>("/socket").longpoll(true);
-/// let patient = bennu::socket::<UserSocket>("/socket").longpoll(LongPoll::default().window(Duration::from_secs(25)));
+/// let patient = bennu::socket::<UserSocket>("/socket").longpoll(LongPoll::default().window(Duration::from_secs(15)));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LongPoll {
@@ -53,7 +53,8 @@ impl From<bool> for LongPoll {
 
 impl LongPoll {
     /// How long a poll waits for messages before it is answered without any. Default 10 s. Must be shorter than what
-    /// proxies on the way allow a response to take, often 60 s.
+    /// clients wait for a response, 20 s in `phoenix.js` (its `longpollerTimeout`) and in `bennu-client`, and than what
+    /// proxies on the way allow one to take, often 60 s.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self

@@ -14,7 +14,8 @@ use tokio::sync::{MutexGuard, Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// How long a session that has been closed waits for its client to fetch what was said before: a client that is there
-/// polls again as soon as it has been answered. Without a bound, clients that have left would hold up a drain.
+/// polls again as soon as it has been answered. Without a bound, clients that have left, or whose POST is slow to
+/// arrive, would hold up a drain.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// See the module.
@@ -38,7 +39,7 @@ struct State {
     requests: usize,
     /// When the last request ended.
     heard: Instant,
-    /// When the connection was found closed while nobody polled.
+    /// When the connection was found closed with its last words still to fetch.
     closed: Option<Instant>,
     /// Our place among the node's sessions.
     place: Option<Place>,
@@ -167,14 +168,12 @@ impl Session {
     fn due(&self, idle: Duration) -> Instant {
         let closing = self.connection.outbox().closing().is_some();
         let mut state = self.state.lock();
-        if state.requests > 0 {
-            return Instant::now() + idle;
-        }
+        let unheard = if state.requests > 0 { Instant::now() } else { state.heard } + idle;
         if closing {
             let closed = *state.closed.get_or_insert_with(Instant::now);
-            return (closed + LAST_WORDS).min(state.heard + idle);
+            return unheard.min(closed + LAST_WORDS);
         }
-        state.heard + idle
+        unheard
     }
 
     /// Ends the session and its channels, and gives its place back. What still waits is dropped.
@@ -231,7 +230,7 @@ impl Posting<'_> {
     }
 }
 
-/// A request of the client that is under way: until it ends, the session does not.
+/// A request of the client that is under way. Until it ends, the client counts as heard.
 struct Underway<'a>(&'a Session);
 
 impl Drop for Underway<'_> {
@@ -239,6 +238,12 @@ impl Drop for Underway<'_> {
         let mut state = self.0.state.lock();
         state.requests -= 1;
         state.heard = Instant::now();
+        let over = state.over;
+        drop(state);
+        // A poll may have been given up after it was rung: then nobody fetches the last words, and the wait starts now.
+        if !over && self.0.is_over() {
+            self.0.doorbell.unheard.notify_one();
+        }
     }
 }
 

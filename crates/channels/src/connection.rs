@@ -4,6 +4,7 @@
 //! calls [`Connection::finish`] once. Actors report here too. Invariants: the session's actions are carried out under
 //! its lock, so that they keep its order; nothing done under it waits or runs user code.
 
+use crate::admission::Newcomer;
 use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
 use crate::endpoint::{self, Endpoint, Registration, Upgrading};
@@ -60,6 +61,7 @@ pub struct Connected {
     pub(crate) endpoint: Endpoint,
     pub(crate) limits: Arc<Limits>,
     pub(crate) upgrading: Upgrading,
+    pub(crate) newcomer: Newcomer,
 }
 
 impl Connected {
@@ -70,7 +72,7 @@ impl Connected {
 
     /// The connection, once the transport can carry messages; `drainer` is told when the outbox has something.
     pub fn open(self, encoding: Encoding, drainer: Arc<dyn Drainer>) -> Arc<Connection> {
-        let Connected { opener, id, endpoint, limits, upgrading } = self;
+        let Connected { opener, id, endpoint, limits, upgrading, newcomer } = self;
         let connection = Arc::new(Connection {
             session: Mutex::new(Session::new(limits.max_channels)),
             outbox: Outbox::new(limits.outbox_bytes, drainer),
@@ -79,6 +81,7 @@ impl Connected {
             limits,
             registration: Mutex::new(None),
             identity: Mutex::new(None),
+            newcomer: Mutex::new(Some(newcomer)),
             endpoint,
         });
         if let Some(id) = id {
@@ -107,6 +110,8 @@ pub struct Connection {
     registration: Mutex<Option<Registration>>,
     /// The subscription to the socket's id.
     identity: Mutex<Option<Box<Attachment>>>,
+    /// Until its first join has been answered.
+    newcomer: Mutex<Option<Newcomer>>,
     endpoint: Endpoint,
 }
 
@@ -142,15 +147,18 @@ impl Connection {
         self.outbox.finish();
         *self.identity.lock() = None;
         *self.registration.lock() = None;
+        self.arrived();
         self.step(Session::close);
     }
 
     pub(crate) fn joined(&self, id: &JoinId, reference: Ref, response: Payload) {
         self.step(|session| session.joined(id, reference, response));
+        self.arrived();
     }
 
     pub(crate) fn refused(&self, id: &JoinId, reference: Ref, response: Payload, unheard: Unheard) {
         self.step(|session| session.refused(id, reference, response, unheard));
+        self.arrived();
     }
 
     pub(crate) fn exited(&self, id: &JoinId, exit: Exit) {
@@ -216,8 +224,17 @@ impl Connection {
         }
         drop(session);
         if let Some((handle, join)) = starting {
+            if let Some(newcomer) = &*self.newcomer.lock() {
+                newcomer.joining();
+            }
             handle.start(join);
         }
+    }
+
+    /// Others may come in for it.
+    fn arrived(&self) {
+        let newcomer = self.newcomer.lock().take();
+        drop(newcomer);
     }
 
     /// The session's own messages cannot be given up one by one: a join reply that cannot be written would leave the

@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | `bennu.socket.connects` | counter | connections | `socket`, `result` = ok, refused, crashed |
 //! | `bennu.socket.connected` | gauge | connections | |
+//! | `bennu.socket.waiting` | gauge | clients that wait to be let in | |
+//! | `bennu.socket.turned_away` | counter | clients refused because too many wait | |
 //! | `bennu.socket.slow_clients` | counter | connections closed for not reading | |
 //! | `bennu.socket.bad_messages` | counter | connections closed for a frame that is no message | |
 //! | `bennu.channel.joins` | counter | joins | `channel`, `result` = ok, refused, crashed |

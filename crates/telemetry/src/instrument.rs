@@ -47,7 +47,7 @@ const SOCKET: Tag = Tag { name: "socket", values: &[] };
 /// The last part of a channel's type.
 const CHANNEL: Tag = Tag { name: "channel", values: &[] };
 const RESULT: Tag = Tag { name: "result", values: &["ok", "refused", "crashed"] };
-const ADAPTER: Tag = Tag { name: "adapter", values: &["redis", "nats"] };
+const ADAPTER: Tag = Tag { name: "adapter", values: &["redis", "nats", "zenoh"] };
 const WHAT: Tag =
     Tag { name: "what", values: &["hello", "greeting", "heartbeat", "delta", "ask", "answer", "goodbye", "unknown"] };
 

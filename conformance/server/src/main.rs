@@ -3,9 +3,11 @@
 //!
 //! `conformance-server [ADDRESS:]PORT`, on 127.0.0.1 unless it is said; logs go to standard error when `RUST_LOG` asks for
 //! them. With `NODE` and `CLUSTER=redis://…` it is a node of a cluster.
+//! `CONFORMANCE_INSTRUMENTS=1` turns its instruments on, for the benchmark of what they cost.
 
 mod channel;
 mod http;
+mod instrument;
 mod socket;
 
 use bennu::pubsub::{NodeName, PubSub};
@@ -38,11 +40,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Ok(port) => ([127, 0, 0, 1], port).into(),
         Err(_) => place.parse()?,
     };
+    let instruments = instrument::install()?;
     let endpoint = Endpoint::builder(Secret::new(SECRET)?).pubsub(pubsub()?).build();
     endpoint.presence();
     let listener = bennu::bind(address)?;
     println!("conformance server at http://{}", listener.local_addr()?);
-    let app = app(&endpoint)?;
+    let app = app(&endpoint)?.merge(instruments.router());
     bennu::serve(listener, app, &endpoint, Drain::default(), shutdown()).await;
     Ok(())
 }

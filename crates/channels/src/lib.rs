@@ -13,6 +13,7 @@
 
 mod actor;
 mod admission;
+mod backlog;
 mod broadcast;
 mod channel;
 mod connect;

@@ -3,6 +3,7 @@
 
 import { LiveChannel, TopicList } from "./channels.js";
 import { Connection } from "./connections.js";
+import { offerCopies } from "./copy.js";
 import { Log, clock, compact } from "./log.js";
 
 // Shorter than the client's default of 10 s, so that one sees it give up without waiting long.
@@ -42,7 +43,7 @@ onSubmit("wild-form", () => wild.join(`wild:${byId("wild-a").valueAsNumber}:${by
 onSubmit("user-form", () => users.join(`user:${byId("user-id").valueAsNumber}`));
 
 onClick("dupe-clear", clearNumbers);
-for (const button of document.querySelectorAll(".copy")) offerCopy(button);
+offerCopies();
 
 socket.connect();
 authSocket.connect();
@@ -100,15 +101,4 @@ function clearNumbers() {
   byId("dupe-time").textContent = "No numbers yet.";
   byId("dupe-clear").hidden = true;
   byId("dupe-toggle").focus();
-}
-
-// Browsers offer the clipboard to secure pages only, which localhost is and a LAN address is not.
-function offerCopy(button) {
-  if (!navigator.clipboard) return button.remove();
-  const label = button.firstChild;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-    label.data = "Copied";
-    setTimeout(() => { label.data = "Copy"; }, 1500);
-  });
 }

@@ -17,17 +17,22 @@ export class LiveChannel {
   #log;
   #element;
   #handlers;
+  #opened;
   #channel = null;
   #state = "idle";
   #crashed = false;
 
-  /** @param {Object<string, function>} handlers by event; each gets the payload and this channel */
-  constructor(connection, topic, element, log, handlers = {}) {
+  /**
+   * @param {Object<string, function>} handlers by event; each gets the payload and this channel
+   * @param {function} opened gets each channel object before it joins
+   */
+  constructor(connection, topic, element, log, handlers = {}, opened = () => {}) {
     this.topic = topic;
     this.#connection = connection;
     this.#log = log;
     this.#element = element;
     this.#handlers = handlers;
+    this.#opened = opened;
     this.#toggleButton.addEventListener("click", () => (this.isOver ? this.join() : this.leave()));
     this.#show("idle");
   }
@@ -46,6 +51,7 @@ export class LiveChannel {
     for (const [event, handle] of Object.entries(this.#handlers)) {
       channel.on(event, current((payload) => handle(payload, this)));
     }
+    this.#opened(channel);
     channel.onError(current((reason) => this.#onError(reason)));
     channel.onClose(current((payload) => this.#onClose(payload)));
     this.#show("joining");

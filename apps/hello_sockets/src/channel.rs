@@ -4,10 +4,12 @@ mod auth;
 mod dedupe;
 mod ping;
 mod recurring;
+mod tracked;
 mod wildcard;
 
 pub use auth::AuthChannel;
 pub use dedupe::DedupeChannel;
 pub(crate) use ping::PingChannel;
 pub(crate) use recurring::RecurringChannel;
+pub(crate) use tracked::TrackedChannel;
 pub(crate) use wildcard::WildcardChannel;

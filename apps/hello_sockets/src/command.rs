@@ -20,6 +20,7 @@ const ENVIRONMENT: &str = "\
 Environment of the server, none of which is needed:
   NODE             this node's name in a cluster [default: nonode@nohost]
   CLUSTER          where the nodes of a cluster meet: redis://localhost:6379 or nats://localhost:4222
+  DOWN_AFTER       seconds after which a node that is silent is given up, and its users with it [default: 30]
   SECRET_KEY_BASE  what tokens are signed with; without it, they end with the server
   ASSETS           directory of what the page loads
   RUST_LOG         what is logged to standard error [default: info]";

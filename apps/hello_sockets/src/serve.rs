@@ -7,6 +7,7 @@ use crate::control::{ControlError, ControlSocket};
 use crate::page::phoenix_client;
 use crate::port;
 use crate::stop_signal::StopSignal;
+use crate::tracker::UserTracker;
 use crate::{AppError, app};
 use bennu::token::{Secret, SecretError};
 use bennu::{Drain, Drained, Endpoint};
@@ -57,6 +58,7 @@ pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
     start_log();
     let listener = listen(port)?;
     let endpoint = Endpoint::builder(secret()?).pubsub(cluster::pubsub()?).build();
+    UserTracker::start(&endpoint, cluster::down_after()?);
     let assets = env::var_os("ASSETS").map_or_else(|| PathBuf::from(REPOSITORY_ASSETS), PathBuf::from);
     let app = app(&endpoint, &assets)?;
     let port = listener.local_addr().map_err(|error| ServeError::Listen { port, error })?.port();

@@ -1,6 +1,6 @@
 //! The two sockets: who may connect to each, and which of its topics lead to which channel.
 
-use crate::channel::{AuthChannel, DedupeChannel, PingChannel, RecurringChannel, WildcardChannel};
+use crate::channel::{AuthChannel, DedupeChannel, PingChannel, RecurringChannel, TrackedChannel, WildcardChannel};
 use bennu::prelude::*;
 
 /// The salt of every token that this application makes: a token with another salt is not for it.
@@ -40,7 +40,11 @@ impl Socket for AuthSocket {
     }
 
     fn channels(router: &mut ChannelRouter<Self>) {
-        router.channel::<PingChannel>("ping").channel::<AuthChannel>("user:*").channel::<RecurringChannel>("recurring");
+        router
+            .channel::<PingChannel>("ping")
+            .channel::<TrackedChannel>("tracked")
+            .channel::<AuthChannel>("user:*")
+            .channel::<RecurringChannel>("recurring");
     }
 }
 

@@ -59,6 +59,8 @@ async fn a_user_who_joins_twice_has_two_metas_and_each_goes_with_its_channel() {
     let users: Users = assert_push!(laptop, "presence_state").parse().unwrap();
     assert_eq!(named(&users), ["1", "2", "2"]);
 
+    // Told in one: the topic has just changed.
+    assert_push!(watcher, "presence_diff", |diff: Diff| named(&diff.joins) == ["2", "2"]);
     phone.leave();
     assert_push!(watcher, "presence_diff", |diff: Diff| diff.is_one_leave_of("2"));
     laptop.close().await;

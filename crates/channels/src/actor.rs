@@ -9,7 +9,6 @@ use crate::channel::{Channel, Terminate};
 use crate::connection::ChannelHandle;
 use crate::context::Context as ChannelContext;
 use crate::endpoint::ChannelAlive;
-use crate::mailbox::Overflow;
 use crate::outcome::{Flow, JoinFailure, Reply, StopReason};
 use crate::session::{End, Event, Exit, Incoming, Join, Unheard};
 use crate::slot::{Mail, Slot};
@@ -25,6 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
@@ -174,42 +174,81 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         Box::pin(self.finish(ending, batch)).await;
     }
 
-    /// Handles mail and timers until something ends the channel.
+    /// Handles mail, timers and the ends of tasks until something ends the channel.
     async fn serve(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Ending {
         let slot = self.ctx.slot.clone();
         loop {
-            // Made anew each time: an idle channel holds no queue.
-            *batch = VecDeque::new();
-            if let Err(overflow) = self.next(batch).await {
-                return Ending::Crashed(Callback::Mailbox, overflow.to_string());
-            }
-            while let Some(mail) = batch.pop_front() {
+            let (callback, handled) = if self.ctx.has_all_tasks() {
+                self.fewer_tasks(batch).await
+            } else if let Some(mail) = batch.pop_front() {
                 let callback = Callback::of(&mail);
-                match supervise(&slot, self.handle(mail).boxed()).await {
-                    Ok(Handled::Done) => {}
-                    Ok(Handled::Ended(end)) => return Ending::Ended(end),
-                    Ok(Handled::Stopped) => return Ending::Stopped,
-                    Ok(Handled::Crashed(why)) => return Ending::Crashed(callback, why),
-                    Err(Failure::Killed) => return Ending::Killed(callback),
-                    Err(failure) => return Ending::Crashed(callback, describe(&failure)),
-                }
-                tokio::task::coop::consume_budget().await;
+                (callback, supervise(&slot, self.handle(mail).boxed()).await)
+            } else {
+                // Made anew each time: an idle channel holds no queue.
+                *batch = VecDeque::new();
+                self.next(batch).await
+            };
+            match handled {
+                Ok(Handled::Done) => {}
+                Ok(Handled::Ended(end)) => return Ending::Ended(end),
+                Ok(Handled::Stopped) => return Ending::Stopped,
+                Ok(Handled::Crashed(why)) => return Ending::Crashed(callback, why),
+                Err(Failure::Killed) => return Ending::Killed(callback),
+                Err(failure) => return Ending::Crashed(callback, describe(&failure)),
             }
+            tokio::task::coop::consume_budget().await;
         }
     }
 
-    /// Waits for mail and timers, which land in `batch`. Both are looked at each time: a client that never pauses cannot
-    /// hold up a timer.
-    async fn next(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Result<(), Overflow> {
+    /// Waits for mail and timers, which land in `batch`, and for a task that ends. All are looked at each time: a client
+    /// that never pauses cannot hold up a timer.
+    async fn next(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> (Callback, Result<Handled, Failure>) {
         poll_fn(|cx| {
+            let ended = self.ctx.tasks().map_or(Poll::Pending, |tasks| tasks.poll_ended(cx));
             let taken = self.ctx.slot.mailbox.poll_take(cx, batch);
-            match self.ctx.timers().map(|timers| timers.poll_fire(cx)) {
-                Some(Poll::Ready(fired)) => batch.push_back(Mail::Info(fired)),
-                Some(Poll::Pending) | None => return taken,
+            if let Some(Poll::Ready(fired)) = self.ctx.timers().map(|timers| timers.poll_fire(cx)) {
+                batch.push_back(Mail::Info(fired));
             }
-            if taken.is_pending() { Poll::Ready(Ok(())) } else { taken }
+            match (taken, ended) {
+                (Poll::Ready(Err(overflow)), _) => {
+                    Poll::Ready((Callback::Mailbox, Ok(Handled::Crashed(overflow.to_string()))))
+                }
+                (_, Poll::Ready(ended)) => Poll::Ready((Callback::Task, task_ended(ended))),
+                _ if batch.is_empty() => Poll::Pending,
+                _ => Poll::Ready((Callback::Mailbox, Ok(Handled::Done))),
+            }
         })
         .await
+    }
+
+    /// Waits for a task that ends, with the mail left where it is; or else for the channel's own end, which is then taken
+    /// before all that waits: most of that would start tasks, only for them to be dropped.
+    async fn fewer_tasks(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> (Callback, Result<Handled, Failure>) {
+        let slot = self.ctx.slot.clone();
+        let mut waits = false;
+        let ended = poll_fn(|cx| {
+            if let Some(Poll::Ready(ended)) = self.ctx.tasks().map(|tasks| tasks.poll_ended(cx)) {
+                return Poll::Ready(Some(ended));
+            }
+            if !std::mem::replace(&mut waits, true) {
+                slot.instruments.task_limit();
+            }
+            slot.mailbox.poll_ending(cx).map(|()| None)
+        })
+        .await;
+        if let Some(ended) = ended {
+            return (Callback::Task, task_ended(ended));
+        }
+        let mut waiting = VecDeque::new();
+        if let Poll::Ready(Err(overflow)) =
+            slot.mailbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut waiting)
+        {
+            return (Callback::Mailbox, Ok(Handled::Crashed(overflow.to_string())));
+        }
+        batch.append(&mut waiting);
+        let end = batch.iter().position(|mail| matches!(mail, Mail::End(_))).and_then(|at| batch.remove(at));
+        let handled = self.handle(end.expect("an end was pushed and not handled yet")).await;
+        (Callback::Mailbox, Ok(handled))
     }
 
     async fn handle(&mut self, mail: Mail<S, C>) -> Handled {
@@ -282,6 +321,11 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
             }
         }
         let id = ctx.id.clone();
+        if let Some(tasks) = ctx.tasks()
+            && let Err(failure) = supervise(&slot, tasks.shutdown().boxed()).await
+        {
+            slot.instruments.crashed(&id.topic, &Callback::Task, &describe(&failure));
+        }
         // Unsubscribes and cancels timers before the client hears that the channel has ended.
         let mut whole = discard(&slot, &id.topic, ctx);
         whole &= discard(&slot, &id.topic, (batch, slot.mailbox.close()));
@@ -322,6 +366,15 @@ impl Callback {
             Mail::Info(info) => Callback::HandleInfo(info.name()),
             Mail::End(_) => Callback::Mailbox,
         }
+    }
+}
+
+/// A task ends as a callback does. One that was cancelled from outside has met the end of its runtime.
+fn task_ended(ended: Result<Flow, JoinError>) -> Result<Handled, Failure> {
+    match ended.map_err(JoinError::try_into_panic) {
+        Ok(flow) => Ok(Handled::from(flow)),
+        Err(Ok(panic)) => Err(Failure::Panicked(panic_text(&*panic))),
+        Err(Err(_)) => Ok(Handled::Done),
     }
 }
 

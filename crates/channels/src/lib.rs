@@ -33,6 +33,7 @@ mod router;
 mod session;
 mod slot;
 mod socket;
+mod task;
 mod telemetry;
 #[cfg(feature = "testkit")]
 mod testkit;

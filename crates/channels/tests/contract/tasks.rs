@@ -193,7 +193,7 @@ async fn tasks_are_dropped_before_the_client_hears_that_the_channel_has_ended() 
     rest().await;
     // The new join waits for the end of the old one.
     client.send(json!(["6", "6", "many", "phx_join", {}]));
-    client.expect([ok("6", "6", "many", json!({}))]).await;
+    client.expect([ok("6", "6", "many", json!({})), phx_close("4", "many")]).await;
     assert_eq!(notes(), ["terminate: Replaced", "work is over"]);
     client.expect_nothing().await;
 }

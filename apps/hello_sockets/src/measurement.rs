@@ -1,0 +1,70 @@
+//! Where what is measured goes: to `/metrics` for Prometheus, and as StatsD lines to the server that `STATSD` names, or
+//! else to standard output, where one sees them happen.
+//!
+//! Started before anything is mounted, and kept by `serve` until the end.
+
+use axum::Router;
+use bennu_telemetry::{AddressError, Exporters, InstallError, StatsdListener, Telemetry};
+use std::env::{self, VarError};
+use std::io::{self, Write};
+use tokio::task::JoinHandle;
+
+/// What the framework measures begins with this. It is summed and sent once a second, which is nothing to watch.
+const OF_THE_FRAMEWORK: &str = "bennu.";
+
+/// Why nothing can be measured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MeasurementError {
+    #[error("STATSD cannot be used: {0}")]
+    Address(#[from] AddressError),
+    #[error("STATSD cannot be used: it is not UTF-8")]
+    NotText,
+    #[error(transparent)]
+    Install(#[from] InstallError),
+}
+
+/// Measures until it is dropped.
+pub(crate) struct Measurement {
+    exporters: Exporters,
+    printing: Option<JoinHandle<()>>,
+}
+
+impl Measurement {
+    /// # Errors
+    /// [`MeasurementError`]
+    pub(crate) fn start() -> Result<Self, MeasurementError> {
+        let (server, listener) = match env::var("STATSD") {
+            Ok(server) => (server, None),
+            Err(VarError::NotPresent) => {
+                let listener = StatsdListener::bind("127.0.0.1:0")?;
+                (listener.address().to_string(), Some(listener))
+            }
+            Err(VarError::NotUnicode(_)) => return Err(MeasurementError::NotText),
+        };
+        let exporters = Telemetry::new().statsd(&server)?.prometheus().install()?;
+        Ok(Measurement { exporters, printing: listener.map(|listener| tokio::spawn(print(listener))) })
+    }
+
+    /// `/metrics`.
+    pub(crate) fn routes(&self) -> Router {
+        self.exporters.metrics_router()
+    }
+}
+
+impl Drop for Measurement {
+    fn drop(&mut self) {
+        if let Some(printing) = &self.printing {
+            printing.abort();
+        }
+    }
+}
+
+async fn print(mut listener: StatsdListener) {
+    loop {
+        let line = listener.recv().await;
+        if !line.name().starts_with(OF_THE_FRAMEWORK) {
+            // Standard output may be a pipe that its reader has closed, and that is no reason to stop.
+            let _ = writeln!(io::stdout(), "StatsD metric: {line}");
+        }
+    }
+}

@@ -81,6 +81,9 @@ impl Plan {
             Some("raw") => ServerCommand::raw("raw again", true)?,
             path => ServerCommand::tested(path.unwrap_or(DEFAULT_SERVER))?,
         });
+        if arguments.flag("--instruments") {
+            servers.push(ServerCommand::instrumented(&servers[1]));
+        }
         while let Some(peer) = arguments.option::<String>("--peer")? {
             servers.push(ServerCommand::peer(&peer)?);
         }

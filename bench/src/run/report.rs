@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 
 use super::Figures;
-use super::figure::{Figure, Scenario, Target};
+use super::figure::{Figure, INSTRUMENTED, Scenario, Target};
 use super::server::ServerCommand;
 use super::statistic::Summary;
 
@@ -44,9 +44,10 @@ pub(super) fn table(scenario: Scenario, clients: usize, servers: &[ServerCommand
                 Scenario::Memory | Scenario::Clients => String::new(),
                 _ => words(ratio, |ratio| format!("{ratio:.2}")),
             };
-            let target = match server.tested {
-                true => verdict(figure.target, value, ratio),
-                false => String::new(),
+            let target = match server {
+                ServerCommand { tested: true, .. } => verdict(figure.target, value, ratio),
+                ServerCommand { instrumented: true, .. } => beside_itself(figure, values, &measured[1]),
+                _ => String::new(),
             };
             let (label, name, value) = (figure.label, &server.name, words(value, number));
             let line = format!("  {label:<33}{name:<11}{value:<32}{ratio_text:<26}{target}");
@@ -73,6 +74,18 @@ fn verdict(target: Target, value: Summary, ratio: Summary) -> String {
     match target.met(value.median, ratio.median) {
         Some(true) => format!("{wanted}: met"),
         _ => format!("{wanted}: not met"),
+    }
+}
+
+/// What the instruments cost: the figures with them on beside those of the same server without, round by round.
+fn beside_itself(figure: &Figure, values: &[f64], without: &Figures) -> String {
+    let is_cpu = matches!(figure.target, Target::Ratio(_));
+    match Summary::of_ratios(values, self::values(without, figure)) {
+        Some(ratio) if is_cpu => {
+            let met = if ratio.median >= INSTRUMENTED { "met" } else { "not met" };
+            format!("of bennu {}, >= {INSTRUMENTED}: {met}", words(ratio, |ratio| format!("{ratio:.3}")))
+        }
+        _ => String::new(),
     }
 }
 

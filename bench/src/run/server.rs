@@ -14,6 +14,8 @@ use crate::process::{self, Cores};
 
 /// How long a server may take until it accepts connections.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// What the conformance server looks at: whether it installs a recorder.
+const INSTRUMENTS: &str = "CONFORMANCE_INSTRUMENTS";
 /// Where a peer's command wants its port.
 const PORT: &str = "{port}";
 
@@ -23,6 +25,8 @@ pub(super) struct ServerCommand {
     pub(super) name: String,
     /// Whether the targets are for this one.
     pub(super) tested: bool,
+    /// Whether it is the server under test once more, with its instruments on.
+    pub(super) instrumented: bool,
     program: String,
     /// `{port}` stands for the port.
     arguments: Vec<String>,
@@ -38,7 +42,7 @@ impl ServerCommand {
     pub(super) fn raw(name: &str, tested: bool) -> io::Result<Self> {
         let program = std::env::current_exe()?.to_string_lossy().into_owned();
         let arguments = vec!["raw-server".to_owned(), PORT.to_owned()];
-        Ok(Self { name: name.to_owned(), tested, program, arguments })
+        Ok(Self { name: name.to_owned(), tested, instrumented: false, program, arguments })
     }
 
     /// The server that the targets are for: a program that takes a port.
@@ -53,7 +57,13 @@ impl ServerCommand {
             )));
         }
         let (program, arguments) = (path.to_owned(), vec![PORT.to_owned()]);
-        Ok(Self { name: "bennu".to_owned(), tested: true, program, arguments })
+        Ok(Self { name: "bennu".to_owned(), tested: true, instrumented: false, program, arguments })
+    }
+
+    /// The server under test with its instruments on, to be held against itself without.
+    pub(super) fn instrumented(tested: &Self) -> Self {
+        let (program, arguments) = (tested.program.clone(), tested.arguments.clone());
+        Self { name: "measured".to_owned(), tested: false, instrumented: true, program, arguments }
     }
 
     /// `NAME=CMD`: any server with the same mount and channel, for comparison. The command is split at blanks
@@ -71,7 +81,7 @@ impl ServerCommand {
         if !arguments.iter().any(|argument| argument.contains(PORT)) {
             arguments.push(PORT.to_owned());
         }
-        Ok(Self { name: name.to_owned(), tested: false, program, arguments })
+        Ok(Self { name: name.to_owned(), tested: false, instrumented: false, program, arguments })
     }
 }
 
@@ -94,6 +104,9 @@ impl RunningServer {
         let arguments = server.arguments.iter();
         command.args(arguments.map(|argument| argument.replace(PORT, &port.to_string())));
         command.stdin(Stdio::null()).stdout(Stdio::null());
+        if server.instrumented {
+            command.env(INSTRUMENTS, "1");
+        }
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "error"); // a line per connection would be measured too
         }

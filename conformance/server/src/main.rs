@@ -2,9 +2,11 @@
 //! `conformance/README.md` lists, and nothing else. Not an example: it does what no application should.
 //!
 //! `conformance-server [ADDRESS:]PORT`, on 127.0.0.1 unless it is said; logs go to standard error when `RUST_LOG` asks for them.
+//! `CONFORMANCE_INSTRUMENTS=1` turns its instruments on, for the benchmark of what they cost.
 
 mod channel;
 mod http;
+mod instrument;
 mod socket;
 
 use bennu::token::Secret;
@@ -34,10 +36,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Ok(port) => ([127, 0, 0, 1], port).into(),
         Err(_) => place.parse()?,
     };
+    let instruments = instrument::install()?;
     let endpoint = Endpoint::new(Secret::new(SECRET)?);
     let listener = bennu::bind(address)?;
     println!("conformance server at http://{}", listener.local_addr()?);
-    let app = app(&endpoint)?;
+    let app = app(&endpoint)?.merge(instruments.router());
     bennu::serve(listener, app, &endpoint, Drain::default(), shutdown()).await;
     Ok(())
 }

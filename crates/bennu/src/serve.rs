@@ -77,10 +77,12 @@ where
     let half_open = HalfOpen::default();
     let quitting = watch::Sender::new(false);
     let mut shutdown = std::pin::pin!(shutdown);
+    let mut measuring = std::pin::pin!(endpoint.measure_queues());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
+            () = &mut measuring => unreachable!("it measures until it is dropped"),
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -101,7 +103,10 @@ where
     }
     drop(listener);
     let deadline = Instant::now() + drain.deadline;
-    let drained = drain.run(endpoint).await;
+    let drained = tokio::select! {
+        drained = drain.run(endpoint) => drained,
+        () = measuring => unreachable!("it measures until it is dropped"),
+    };
     endpoint.leave().await;
     // Responses that are under way, the last ones of clients that long poll among them.
     quitting.send_replace(true);

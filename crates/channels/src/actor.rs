@@ -13,7 +13,7 @@ use crate::outcome::{Flow, JoinFailure, Reply, StopReason};
 use crate::session::{End, Event, Exit, Incoming, Join, Unheard};
 use crate::slot::{Mail, Slot};
 use crate::socket::Socket;
-use crate::telemetry::{Callback, JoinResult};
+use crate::telemetry::{Callback, Verdict};
 use bennu_protocol::{Payload, event};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -44,6 +44,10 @@ impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
 
     fn end(&self, end: End) {
         self.mailbox.push_end(Mail::End(end));
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.mailbox.waiting_bytes()
     }
 
     #[cfg(feature = "testkit")]
@@ -125,21 +129,21 @@ async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Joi
         Ok(Ok(channel)) => {
             // Subscribed before the client knows: from the reply on, it misses nothing.
             ctx.own = Some(ctx.endpoint().pubsub().attach(&id.topic, slot.clone()));
-            log_join(&slot, &join, started, JoinResult::Ok);
+            log_join(&slot, &join, started, Verdict::Ok);
             let response = ctx.join_response.take().map(|response| *response).unwrap_or_default();
             slot.connection.joined(id, reference.clone(), response);
             return Some(Box::new(Actor { channel, ctx }));
         }
         Ok(Err(error)) => match error.0 {
-            JoinFailure::Refused(response) => (response, JoinResult::Refused),
+            JoinFailure::Refused(response) => (response, Verdict::Refused),
             JoinFailure::Crashed(crash) => {
                 slot.instruments.crashed(&id.topic, &Callback::Join, &crash.to_string());
-                (join_crashed(), JoinResult::Crashed)
+                (join_crashed(), Verdict::Crashed)
             }
         },
         Err(failure) => {
             slot.instruments.crashed(&id.topic, &Callback::Join, &describe(&failure));
-            (join_crashed(), JoinResult::Crashed)
+            (join_crashed(), Verdict::Crashed)
         }
     };
     log_join(&slot, &join, started, result);
@@ -158,7 +162,7 @@ async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Joi
     None
 }
 
-fn log_join<S: Socket, C: Channel<S>>(slot: &Slot<S, C>, join: &Join, started: Instant, result: JoinResult) {
+fn log_join<S: Socket, C: Channel<S>>(slot: &Slot<S, C>, join: &Join, started: Instant, result: Verdict) {
     let filter = slot.connection.endpoint().filter_parameters();
     slot.instruments.join(&join.id.topic, &join.params, filter, started.elapsed(), result);
 }

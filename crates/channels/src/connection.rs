@@ -4,13 +4,16 @@
 //! calls [`Connection::finish`] once. Actors report here too. Invariants: the session's actions are carried out under
 //! its lock, so that they keep its order; nothing done under it waits or runs user code.
 
+use crate::backlog::Backlog;
 use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
 use crate::endpoint::{self, Endpoint, Registration, Upgrading};
-use crate::outbox::{Drainer, Outbox};
+use crate::outbox::{Drainer, Outbox, Taken};
 use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session, Unheard};
+use crate::telemetry::SocketInstruments;
 use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, Ref, event};
 use bennu_pubsub::{Attachment, Delivery, Sink};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
@@ -22,6 +25,8 @@ pub(crate) trait ChannelHandle: Send + Sync {
     fn deliver(&self, message: Incoming);
     /// Queues the end.
     fn end(&self, end: End);
+    /// Bytes that wait in its mailbox.
+    fn waiting_bytes(&self) -> usize;
     /// Itself, for who knows its type.
     #[cfg(feature = "testkit")]
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
@@ -53,12 +58,18 @@ impl Default for Limits {
     }
 }
 
+/// What all connections of one mounted socket share.
+pub(crate) struct Common {
+    pub(crate) limits: Limits,
+    pub(crate) instruments: SocketInstruments,
+}
+
 /// A client that `connect` has accepted, before its transport is up.
 pub struct Connected {
     pub(crate) opener: Arc<dyn Opener>,
     pub(crate) id: Option<String>,
     pub(crate) endpoint: Endpoint,
-    pub(crate) limits: Arc<Limits>,
+    pub(crate) common: Arc<Common>,
     pub(crate) upgrading: Upgrading,
 }
 
@@ -70,13 +81,13 @@ impl Connected {
 
     /// The connection, once the transport can carry messages; `drainer` is told when the outbox has something.
     pub fn open(self, encoding: Encoding, drainer: Arc<dyn Drainer>) -> Arc<Connection> {
-        let Connected { opener, id, endpoint, limits, upgrading } = self;
+        let Connected { opener, id, endpoint, common, upgrading } = self;
         let connection = Arc::new(Connection {
-            session: Mutex::new(Session::new(limits.max_channels)),
-            outbox: Outbox::new(limits.outbox_bytes, drainer),
+            session: Mutex::new(Session::new(common.limits.max_channels)),
+            outbox: Outbox::new(common.limits.outbox_bytes, drainer),
             encoding,
             opener,
-            limits,
+            common,
             registration: Mutex::new(None),
             identity: Mutex::new(None),
             endpoint,
@@ -85,7 +96,7 @@ impl Connected {
             let disconnector = Arc::new(Disconnector(Arc::downgrade(&connection)));
             *connection.identity.lock() = Some(Box::new(connection.endpoint.pubsub().attach(&id, disconnector)));
         }
-        let registered: Weak<dyn endpoint::Close> = Arc::downgrade(&connection) as _;
+        let registered: Weak<dyn endpoint::Registered> = Arc::downgrade(&connection) as _;
         *connection.registration.lock() = Some(connection.endpoint.register(registered));
         if connection.endpoint.is_draining() {
             // It came too late for the drain's list.
@@ -102,7 +113,7 @@ pub struct Connection {
     outbox: Outbox,
     encoding: Encoding,
     opener: Arc<dyn Opener>,
-    limits: Arc<Limits>,
+    common: Arc<Common>,
     /// Our place among the endpoint's connections.
     registration: Mutex<Option<Registration>>,
     /// The subscription to the socket's id.
@@ -121,6 +132,7 @@ impl Connection {
             metrics::counter!("bennu.socket.bad_messages").increment(1);
             tracing::warn!(%error, "a client sent what is no message");
         })?;
+        self.common.instruments.messages_in.increment(1);
         self.step(|session| session.receive(message, |topic| self.opener.open(topic, self)));
         Ok(())
     }
@@ -128,6 +140,17 @@ impl Connection {
     /// What waits for this client.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// [`Outbox::take`] for the transport: what it takes is counted as sent.
+    pub fn take(&self, frames: &mut Vec<Bytes>, max: usize) -> Taken {
+        let before = frames.len();
+        let taken = self.outbox.take(frames, max);
+        let messages = frames.len() - before;
+        if messages > 0 {
+            self.common.instruments.messages_out.increment(messages as u64);
+        }
+        taken
     }
 
     /// Ends the connection: every channel ends now, and what still comes from the client is not heard; what has been
@@ -173,7 +196,7 @@ impl Connection {
     }
 
     pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+        &self.common.limits
     }
 
     /// The channel of a topic; while a second join waits for the end of the first, still the first one's.
@@ -234,9 +257,14 @@ fn crash_payload() -> Payload {
     Payload::json(&serde_json::json!({ "reason": event::CHANNEL_CRASH }))
 }
 
-impl endpoint::Close for Connection {
+impl endpoint::Registered for Connection {
     fn close(&self, reason: Close) {
         Connection::close(self, reason);
+    }
+
+    fn backlog(&self) -> Backlog {
+        let mailboxes = self.session.lock().handles().map(|handle| handle.waiting_bytes()).sum();
+        Backlog { outboxes: self.outbox.waiting_bytes(), mailboxes }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a channel can do while one of its callbacks runs: push, broadcast, subscribe, set timers, reply later.
 
-use crate::broadcast::{Broadcast, BroadcastError};
+use crate::broadcast::BroadcastError;
 use crate::channel::{Channel, HandleInfo};
 use crate::endpoint::Endpoint;
 use crate::info::{ChannelRef, InfoSink, Typed};
@@ -156,8 +156,7 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
         if self.own.is_none() {
             return Err(BroadcastError::NotJoined);
         }
-        let broadcast = Broadcast::new(self.topic(), event, payload)?;
-        Ok(self.endpoint().pubsub().broadcast_from(except, self.topic(), broadcast)?)
+        self.endpoint().broadcast_from(except, self.topic(), event, payload)
     }
 
     /// Sets what the reply to this join carries; `{}` otherwise. For `join`, elsewhere it does nothing.

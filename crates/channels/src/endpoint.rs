@@ -1,10 +1,12 @@
 //! The application's endpoint: its PubSub, its secret, and all connections of this node. Handed to whoever broadcasts,
 //! signs or drains, from anywhere in the application.
 
+use crate::backlog::Backlog;
 use crate::broadcast::{Broadcast, BroadcastError};
 use crate::presence::Presence;
+use crate::telemetry::EndpointInstruments;
 use bennu_protocol::{self as protocol, Payload, event};
-use bennu_pubsub::PubSub;
+use bennu_pubsub::{PubSub, SubscriberId};
 use bennu_token::{MaxAge, Secret, Token, TokenError};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -12,7 +14,7 @@ use serde::de::DeserializeOwned;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -24,7 +26,7 @@ struct Inner {
     pubsub: PubSub,
     secret: Secret,
     filter_parameters: Vec<String>,
-    connections: Mutex<HashMap<u64, Weak<dyn Close>>>,
+    connections: Mutex<HashMap<u64, Weak<dyn Registered>>>,
     next_connection: AtomicU64,
     /// Channel tasks that have not finished `terminate`.
     channels: AtomicUsize,
@@ -36,12 +38,15 @@ struct Inner {
     extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// All that were started, to say goodbye.
     presences: Mutex<Vec<Presence>>,
+    instruments: OnceLock<EndpointInstruments>,
 }
 
-/// A connection as its endpoint knows it: something to be closed.
-pub(crate) trait Close: Send + Sync {
+/// A connection as its endpoint knows it.
+pub(crate) trait Registered: Send + Sync {
     /// Ends it; what has been said before is written.
     fn close(&self, reason: protocol::Close);
+    /// What waits in its queues.
+    fn backlog(&self) -> Backlog;
 }
 
 /// Builds an [`Endpoint`]; see [`Endpoint::builder`].
@@ -78,6 +83,7 @@ impl EndpointBuilder {
             fewer: Notify::new(),
             extensions: Mutex::default(),
             presences: Mutex::default(),
+            instruments: OnceLock::new(),
         }))
     }
 }
@@ -112,7 +118,7 @@ impl Endpoint {
     /// # Errors
     /// [`BroadcastError`]: a payload that is no object, a binary one with a topic over 255 bytes, or nodes out of reach.
     pub fn broadcast(&self, topic: &str, event: &str, payload: impl Into<Payload>) -> Result<(), BroadcastError> {
-        Ok(self.pubsub().broadcast(topic, Broadcast::new(topic, event, payload)?)?)
+        self.broadcast_from(SubscriberId::NONE, topic, event, payload)
     }
 
     /// Broadcasts an event to this node's clients only; says how many subscribers there were.
@@ -125,7 +131,22 @@ impl Endpoint {
         event: &str,
         payload: impl Into<Payload>,
     ) -> Result<usize, BroadcastError> {
-        Ok(self.pubsub().local_broadcast(topic, Broadcast::new(topic, event, payload)?))
+        let broadcast = Broadcast::new(topic, event, payload)?;
+        self.instruments().broadcasts.increment(1);
+        Ok(self.pubsub().local_broadcast(topic, broadcast))
+    }
+
+    /// [`Endpoint::broadcast`] to all but one subscriber.
+    pub(crate) fn broadcast_from(
+        &self,
+        except: SubscriberId,
+        topic: &str,
+        event: &str,
+        payload: impl Into<Payload>,
+    ) -> Result<(), BroadcastError> {
+        let broadcast = Broadcast::new(topic, event, payload)?;
+        self.instruments().broadcasts.increment(1);
+        Ok(self.pubsub().broadcast_from(except, topic, broadcast)?)
     }
 
     /// Closes every connection whose socket has this id, on every node, with code 1001.
@@ -202,16 +223,21 @@ impl Endpoint {
 
     pub(crate) fn start_draining(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
+        metrics::gauge!("bennu.drain.draining").set(1);
     }
 
-    pub(crate) fn register(&self, connection: Weak<dyn Close>) -> Registration {
+    pub(crate) fn register(&self, connection: Weak<dyn Registered>) -> Registration {
         let key = self.0.next_connection.fetch_add(1, Ordering::Relaxed);
         self.0.connections.lock().insert(key, connection);
-        metrics::gauge!("bennu.socket.connected").increment(1);
+        self.instruments().connected.increment(1);
         Registration { endpoint: Arc::downgrade(&self.0), key }
     }
 
-    pub(crate) fn connections(&self) -> Vec<Weak<dyn Close>> {
+    fn instruments(&self) -> &EndpointInstruments {
+        self.0.instruments.get_or_init(EndpointInstruments::new)
+    }
+
+    pub(crate) fn connections(&self) -> Vec<Weak<dyn Registered>> {
         self.0.connections.lock().values().cloned().collect()
     }
 
@@ -259,7 +285,9 @@ impl Drop for Registration {
                 connections.shrink_to_fit();
             }
             drop(connections);
-            metrics::gauge!("bennu.socket.connected").decrement(1);
+            if let Some(instruments) = endpoint.instruments.get() {
+                instruments.connected.decrement(1);
+            }
             endpoint.fewer.notify_waiters();
         }
     }

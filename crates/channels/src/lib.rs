@@ -12,6 +12,7 @@
 //! Users meet this crate through `bennu`, which adds the HTTP edge.
 
 mod actor;
+mod backlog;
 mod broadcast;
 mod channel;
 mod connect;

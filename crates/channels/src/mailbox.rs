@@ -74,6 +74,11 @@ impl<T> Mailbox<T> {
         true
     }
 
+    /// Bytes that wait, each item with its [`OVERHEAD`].
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.0.lock().bytes
+    }
+
     /// Queues the item that ends the channel, whatever waits.
     pub(crate) fn push_end(&self, item: T) {
         let mut state = self.0.lock();

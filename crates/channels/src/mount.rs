@@ -1,11 +1,11 @@
 //! A socket type made ready for transports: its router is built, its `connect` can be called without knowing its type.
 
 use crate::connect::Connect;
-use crate::connection::{ChannelHandle, Connected, Connection, Limits, Opener};
+use crate::connection::{ChannelHandle, Common, Connected, Connection, Limits, Opener};
 use crate::endpoint::Endpoint;
 use crate::router::ChannelRouter;
 use crate::socket::{Refusal, Socket};
-use crate::telemetry;
+use crate::telemetry::SocketInstruments;
 use bennu_protocol::PatternError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -19,7 +19,7 @@ use tracing::Instrument;
 pub struct SocketMount {
     connector: Arc<dyn Connector>,
     endpoint: Endpoint,
-    limits: Arc<Limits>,
+    common: Arc<Common>,
 }
 
 /// Why there is no connection.
@@ -38,7 +38,8 @@ impl SocketMount {
     /// [`PatternError`] for a pattern that cannot be a route.
     pub fn new<S: Socket>(endpoint: Endpoint, limits: Limits) -> Result<Self, PatternError> {
         let router = Arc::new(ChannelRouter::<S>::of_socket()?);
-        Ok(SocketMount { connector: Arc::new(Typed { router }), endpoint, limits: Arc::new(limits) })
+        let common = Arc::new(Common { limits, instruments: SocketInstruments::of::<S>() });
+        Ok(SocketMount { connector: Arc::new(Typed { router, common: common.clone() }), endpoint, common })
     }
 
     /// The endpoint it belongs to.
@@ -54,7 +55,7 @@ impl SocketMount {
         // Counted from before `connect`: whoever gets in before a drain is told by it.
         let upgrading = self.endpoint.upgrade_started();
         let (opener, id) = self.connector.connect(request).await?;
-        Ok(Connected { opener, id, endpoint: self.endpoint.clone(), limits: self.limits.clone(), upgrading })
+        Ok(Connected { opener, id, endpoint: self.endpoint.clone(), common: self.common.clone(), upgrading })
     }
 }
 
@@ -66,22 +67,23 @@ trait Connector: Send + Sync {
 
 struct Typed<S: Socket> {
     router: Arc<ChannelRouter<S>>,
+    common: Arc<Common>,
 }
 
 impl<S: Socket> Connector for Typed<S> {
     fn connect(&self, request: Connect) -> BoxFuture<'static, Result<Opened, NotConnected>> {
-        let router = self.router.clone();
+        let (router, common) = (self.router.clone(), self.common.clone());
         async move {
             let started = Instant::now();
             let (params, endpoint) = (request.params.clone(), request.endpoint.clone());
-            let span = tracing::info_span!("connect", socket = telemetry::short_name::<S>());
+            let span = common.instruments.connect_span();
             let connecting = async { S::connect(request).await.map(|socket| (socket.id(), socket)) }.instrument(span);
             let connected = AssertUnwindSafe(connecting).catch_unwind().await.map_err(|_| {
-                telemetry::connect_crashed::<S>("see the panic's own message above");
+                common.instruments.connect_crashed("see the panic's own message above");
                 NotConnected::Crashed
             })?;
             let result = connected.as_ref().map(|_| ()).map_err(|refusal| refusal as &dyn std::fmt::Display);
-            telemetry::connected::<S>(&params, endpoint.filter_parameters(), started.elapsed(), result);
+            common.instruments.connected(&params, endpoint.filter_parameters(), started.elapsed(), result);
             let (id, socket) = connected.map_err(NotConnected::Refused)?;
             let opener: Arc<dyn Opener> = Arc::new(Live { socket: Arc::new(socket), router });
             Ok((opener, id))

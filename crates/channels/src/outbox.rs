@@ -133,6 +133,11 @@ impl Outbox {
         self.state.lock().close.as_deref().cloned()
     }
 
+    /// Bytes that wait, each frame with its [`OVERHEAD`].
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+
     /// Takes up to `max` frames for writing, appending them to `frames`.
     ///
     /// Once a call has answered [`Taken::All`], the drainer is told of what comes next.

@@ -374,6 +374,13 @@ impl<H: Clone> Session<H> {
         self.channels.binary_search_by(|entry| (*entry.topic).cmp(topic))
     }
 
+    /// The channels, those that wait for the end of another included.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = &H> {
+        self.channels.iter().flat_map(|joined| {
+            std::iter::once(&joined.handle).chain(joined.successor.iter().map(|successor| &successor.handle))
+        })
+    }
+
     fn find_join(&self, id: &JoinId) -> Option<usize> {
         self.find(&id.topic).ok().filter(|at| self.channels[*at].key == id.key)
     }

@@ -1,24 +1,12 @@
 //! What the channels layer says of itself: `tracing` events at Phoenix's levels, and `metrics` instruments.
 //!
-//! | instrument | kind | unit | labels |
-//! |---|---|---|---|
-//! | `bennu.socket.connects` | counter | connections | `socket`, `result` = ok, refused, crashed |
-//! | `bennu.socket.connected` | gauge | connections | |
-//! | `bennu.socket.slow_clients` | counter | connections closed for not reading | |
-//! | `bennu.socket.bad_messages` | counter | connections closed for a frame that is no message | |
-//! | `bennu.channel.joins` | counter | joins | `channel`, `result` = ok, refused, crashed |
-//! | `bennu.channel.join_duration` | histogram | seconds | `channel` |
-//! | `bennu.channel.joined` | gauge | channels | `channel` |
-//! | `bennu.channel.handle_in_duration` | histogram | seconds | `channel` |
-//! | `bennu.channel.task_limits` | counter | times that a channel had as many tasks as it may | `channel` |
-//! | `bennu.channel.crashes` | counter | crashes | `channel` |
-//! | `bennu.broadcast.unencodable` | counter | broadcasts that some version cannot carry | |
-//! | `bennu.drain.connections` | counter | connections told to go elsewhere | |
+//! docs/telemetry.md lists all instruments, `bennu_telemetry::INSTRUMENTS` has them as a table. What happens with each message
+//! is looked up once: for a socket type when it is mounted, for a channel type when its route is made, for an endpoint when
+//! it is first needed.
 //!
 //! Labels are type names of the application, so their values are bounded. Levels: connect, join and drain at info,
 //! messages at debug, pushes at trace, crashes at error. User code runs in spans of the same names and levels: `connect`
-//! (`socket`), `join` (`topic`, `channel`), `handle_in` (with `event`); a drain is one span too. The HTTP edge adds
-//! `bennu.http.half_open_dropped` and `bennu.websocket.protocol_errors`, both counters.
+//! (`socket`), `join` (`topic`, `channel`), `handle_in` (with `event`); a drain is one span too.
 
 use crate::params::Params;
 use bennu_protocol::Payload;
@@ -115,21 +103,70 @@ impl<T> Filtered<'_, T> {
     }
 }
 
-pub(crate) fn connected<S>(request: &Params, filter: &[String], took: Duration, result: Result<(), &dyn fmt::Display>) {
-    let socket = short_name::<S>();
-    let parameters = Filtered { value: request, names: filter };
-    let word = if result.is_ok() { "ok" } else { "refused" };
-    metrics::counter!("bennu.socket.connects", "socket" => socket, "result" => word).increment(1);
-    match result {
-        Ok(()) => tracing::info!(socket, ?took, ?parameters, "connected"),
-        Err(refusal) => tracing::info!(socket, ?took, ?parameters, %refusal, "refused connection"),
+/// The instruments of one socket type, looked up once when it is mounted: a recorder must be installed before.
+pub(crate) struct SocketInstruments {
+    socket: &'static str,
+    connects: [metrics::Counter; 3],
+    pub(crate) messages_in: metrics::Counter,
+    pub(crate) messages_out: metrics::Counter,
+}
+
+impl SocketInstruments {
+    pub(crate) fn of<S>() -> Self {
+        let socket = short_name::<S>();
+        let connects = |result| metrics::counter!("bennu.socket.connects", "socket" => socket, "result" => result);
+        SocketInstruments {
+            socket,
+            connects: [connects("ok"), connects("refused"), connects("crashed")],
+            messages_in: metrics::counter!("bennu.socket.messages_in", "socket" => socket),
+            messages_out: metrics::counter!("bennu.socket.messages_out", "socket" => socket),
+        }
+    }
+
+    /// The span that a client is asked in.
+    pub(crate) fn connect_span(&self) -> tracing::Span {
+        tracing::info_span!("connect", socket = self.socket)
+    }
+
+    pub(crate) fn connected(
+        &self,
+        request: &Params,
+        filter: &[String],
+        took: Duration,
+        result: Result<(), &dyn fmt::Display>,
+    ) {
+        let (socket, parameters) = (self.socket, Filtered { value: request, names: filter });
+        match result {
+            Ok(()) => {
+                self.connects[Verdict::Ok as usize].increment(1);
+                tracing::info!(socket, ?took, ?parameters, "connected");
+            }
+            Err(refusal) => {
+                self.connects[Verdict::Refused as usize].increment(1);
+                tracing::info!(socket, ?took, ?parameters, %refusal, "refused connection");
+            }
+        }
+    }
+
+    pub(crate) fn connect_crashed(&self, what: &str) {
+        self.connects[Verdict::Crashed as usize].increment(1);
+        tracing::error!(socket = self.socket, what, "connect panicked");
     }
 }
 
-pub(crate) fn connect_crashed<S>(what: &str) {
-    let socket = short_name::<S>();
-    metrics::counter!("bennu.socket.connects", "socket" => socket, "result" => "crashed").increment(1);
-    tracing::error!(socket, what, "connect panicked");
+/// The instruments of one endpoint, looked up when they are first needed.
+pub(crate) struct EndpointInstruments {
+    pub(crate) connected: metrics::Gauge,
+    pub(crate) broadcasts: metrics::Counter,
+}
+
+impl EndpointInstruments {
+    pub(crate) fn new() -> Self {
+        EndpointInstruments {
+            connected: metrics::gauge!("bennu.socket.connected"),
+            broadcasts: metrics::counter!("bennu.broadcast.sent"),
+        }
+    }
 }
 
 /// The instruments of one channel type, looked up once when its route is made: a recorder must be installed before.
@@ -143,9 +180,9 @@ pub(crate) struct Instruments {
     crashes: metrics::Counter,
 }
 
-/// How a join ended.
+/// How a connect or a join was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JoinResult {
+pub(crate) enum Verdict {
     Ok,
     Refused,
     Crashed,
@@ -171,11 +208,11 @@ impl Instruments {
         tracing::info_span!("join", topic, channel = self.channel)
     }
 
-    pub(crate) fn join(&self, topic: &str, params: &Payload, filter: &[String], took: Duration, result: JoinResult) {
+    pub(crate) fn join(&self, topic: &str, params: &Payload, filter: &[String], took: Duration, result: Verdict) {
         self.joins[result as usize].increment(1);
         self.join_duration.record(took.as_secs_f64());
         let parameters = Filtered { value: params, names: filter };
-        if result == JoinResult::Ok {
+        if result == Verdict::Ok {
             self.joined.increment(1);
             tracing::info!(topic, channel = self.channel, ?took, ?parameters, "joined");
         } else {

@@ -5,7 +5,7 @@
 //! no `HandleInfo`, and it cannot crash the channel: its panic goes back to whoever looks.
 
 use crate::channel::Channel;
-use crate::connection::{Connected, Connection, Limits};
+use crate::connection::{Common, Connected, Connection, Limits};
 use crate::context::Context;
 use crate::endpoint::Endpoint;
 use crate::info::{ChannelGone, ChannelRef, Info};
@@ -14,6 +14,7 @@ use crate::outcome::{Flow, noreply};
 use crate::router::ChannelRouter;
 use crate::slot::Slot;
 use crate::socket::Socket;
+use crate::telemetry::SocketInstruments;
 use bennu_protocol::PatternError;
 use futures::future::BoxFuture;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -29,7 +30,8 @@ impl Connected {
         let router = Arc::new(ChannelRouter::<S>::of_socket()?);
         let (id, upgrading) = (socket.id(), endpoint.upgrade_started());
         let opener = Arc::new(Live { socket: Arc::new(socket), router });
-        Ok(Connected { opener, id, endpoint: endpoint.clone(), limits: Arc::new(limits), upgrading })
+        let common = Arc::new(Common { limits, instruments: SocketInstruments::of::<S>() });
+        Ok(Connected { opener, id, endpoint: endpoint.clone(), common, upgrading })
     }
 
     /// The socket, when it is of that type.

@@ -53,7 +53,7 @@ impl Transport {
     fn receive(&self, connection: &Arc<Connection>) -> Vec<Arrival> {
         let (mut frames, mut closed) = (Vec::new(), None);
         loop {
-            match connection.outbox().take(&mut frames, 64) {
+            match connection.take(&mut frames, 64) {
                 Taken::Some => {}
                 Taken::All => break,
                 Taken::Last(reason) => {

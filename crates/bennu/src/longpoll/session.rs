@@ -108,7 +108,7 @@ impl Session {
         state.kept = None;
         let mut messages = Vec::new();
         while !state.over {
-            match self.connection.outbox().take(&mut messages, usize::MAX) {
+            match self.connection.take(&mut messages, usize::MAX) {
                 Taken::Some => {}
                 Taken::All => break,
                 Taken::Last(close) => {

@@ -206,7 +206,7 @@ impl State {
             }
             return false;
         }
-        match connection.outbox().take(frames, MAX_SLICES) {
+        match connection.take(frames, MAX_SLICES) {
             Taken::Some => true,
             Taken::All => false,
             Taken::Last(reason) => {

@@ -212,7 +212,7 @@ impl Client {
     fn drain(&mut self) {
         let mut frames = Vec::new();
         loop {
-            match self.connection.outbox().take(&mut frames, 16) {
+            match self.connection.take(&mut frames, 16) {
                 Taken::Some => {}
                 Taken::All => break,
                 Taken::Last(close) => {

@@ -168,6 +168,8 @@ async fn joins_messages_and_crashes_are_counted_and_gauges_come_back_to_zero() {
         ("bennu.channel.joins{channel=Room,result=ok}", 2.0),
         ("bennu.channel.joins{channel=Room,result=refused}", 1.0),
         ("bennu.socket.connected{}", 1.0),
+        ("bennu.socket.messages_in{socket=TestSocket}", 4.0),
+        ("bennu.socket.messages_out{socket=TestSocket}", 4.0),
     ]);
     client.send(json!(["1", "5", "room:1", "ping", {}]));
     client.send(json!(["2", "6", "room:2", "nope", {}]));
@@ -178,6 +180,8 @@ async fn joins_messages_and_crashes_are_counted_and_gauges_come_back_to_zero() {
         ("bennu.channel.handle_in_duration{channel=Room}", 2.0),
         ("bennu.channel.joined{channel=Room}", 1.0),
         ("bennu.socket.connected{}", 1.0),
+        ("bennu.socket.messages_in{socket=TestSocket}", 2.0),
+        ("bennu.socket.messages_out{socket=TestSocket}", 2.0),
     ]);
     client.hang_up();
     rest().await;
@@ -241,12 +245,57 @@ async fn slow_clients_broadcasts_that_are_skipped_and_drained_connections_are_co
     let standing = [("bennu.channel.joined{channel=Room}", 1.0), ("bennu.socket.connected{}", 1.0)];
 
     endpoint.broadcast("room:1", "msg", vec![1]).unwrap();
-    metrics.expect([("bennu.broadcast.unencodable{}", 1.0), standing[0], standing[1]]);
+    metrics.expect([("bennu.broadcast.sent{}", 1.0), ("bennu.broadcast.unencodable{}", 1.0), standing[0], standing[1]]);
     for _ in 0..20 {
         endpoint.broadcast("room:1", "msg", json!({ "text": "x".repeat(100) })).unwrap();
     }
-    metrics.expect([standing[0], standing[1], ("bennu.socket.slow_clients{}", 1.0)]);
+    metrics.expect([("bennu.broadcast.sent{}", 20.0), standing[0], standing[1], ("bennu.socket.slow_clients{}", 1.0)]);
     let drain = Drain { deadline: Duration::from_secs(1), ..Drain::default() };
     drain.run(&endpoint).await;
-    metrics.expect([("bennu.drain.connections{}", 1.0), standing[1]]);
+    metrics.expect([("bennu.drain.connections{}", 1.0), ("bennu.drain.draining{}", 1.0), standing[1]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_clients_and_for_channels_is_measured_every_five_seconds() {
+    struct Busy;
+    impl<S: Socket> Channel<S> for Busy {
+        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+            Ok(Busy)
+        }
+        async fn handle_in(&mut self, _: &str, _: Payload, _: &mut Context<S, Self>) -> Handled {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            noreply()
+        }
+    }
+    socket!(BusySocket: "busy" => Busy);
+    let mut metrics = Metrics::record();
+    let endpoint = endpoint();
+    let mut client = connect_to::<BusySocket>(&endpoint).await;
+    client.join("busy", "1").await;
+    let measuring = tokio::spawn({
+        let endpoint = endpoint.clone();
+        async move { endpoint.measure_queues().await }
+    });
+    let waiting = |metrics: &mut Metrics| {
+        let read = metrics.read().into_iter().filter(|(name, _)| name.ends_with("_bytes{}"));
+        read.map(|(name, bytes)| (name, bytes as usize)).collect::<Vec<_>>()
+    };
+    rest().await;
+    assert_eq!(waiting(&mut metrics), []);
+
+    endpoint.broadcast("busy", "msg", json!({})).unwrap();
+    client.send(json!(["1", "2", "busy", "first", {}]));
+    rest().await;
+    client.send(json!(["1", "3", "busy", "second", {}]));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // The tests' framing adds a byte; each message has its overhead.
+    let frame = 1 + r#"[null,null,"busy","msg",{}]"#.len() + 64;
+    let message = "3".len() + "second".len() + "{}".len() + 128;
+    let expected = [("bennu.channel.mailbox_bytes{}", message), ("bennu.socket.outbox_bytes{}", frame)];
+    assert_eq!(waiting(&mut metrics), expected.map(|(name, bytes)| (name.to_owned(), bytes)));
+
+    client.next().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(waiting(&mut metrics), []);
+    measuring.abort();
 }

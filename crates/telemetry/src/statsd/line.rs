@@ -1,0 +1,170 @@
+//! One line of StatsD in DogStatsD's form, `name:value|kind|#key:value,key:value`: how it is written and how it is read.
+//!
+//! Written by the recorder, read by the listener. What has a meaning in the format never comes from a name or a tag: it is
+//! replaced by `_`.
+
+use metrics::Key;
+use std::fmt::{self, Display, Write};
+
+/// What a line says of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Count,
+    Gauge,
+    /// Milliseconds.
+    Timing,
+    Histogram,
+}
+
+impl Kind {
+    fn sign(self) -> &'static str {
+        match self {
+            Kind::Count => "c",
+            Kind::Gauge => "g",
+            Kind::Timing => "ms",
+            Kind::Histogram => "h",
+        }
+    }
+}
+
+/// What all lines of one instrument share.
+#[derive(Debug)]
+pub(super) struct Form {
+    name: String,
+    /// From the bar before the kind to the end.
+    rest: String,
+}
+
+impl Form {
+    pub(super) fn new(key: &Key, kind: Kind) -> Self {
+        let mut name = String::with_capacity(key.name().len());
+        push_clean(&mut name, key.name(), ":|@#,");
+        let mut rest = format!("|{}", kind.sign());
+        for (n, tag) in key.labels().enumerate() {
+            rest.push_str(if n == 0 { "|#" } else { "," });
+            push_clean(&mut rest, tag.key(), ":|#,");
+            rest.push(':');
+            push_clean(&mut rest, tag.value(), "|#,");
+        }
+        Form { name, rest }
+    }
+
+    pub(super) fn line(&self, value: impl Display) -> String {
+        let mut line = String::with_capacity(self.name.len() + self.rest.len() + 24);
+        write!(line, "{}:{value}{}", self.name, self.rest).expect("a String takes all that is written");
+        line
+    }
+}
+
+/// Milliseconds of a timing, as StatsD has them: whole ones, but what took less than one keeps its microseconds.
+pub(super) struct Milliseconds(pub(super) f64);
+
+impl Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < 1.0 { write!(f, "{}", (self.0 * 1000.0).round() / 1000.0) } else { write!(f, "{:.0}", self.0) }
+    }
+}
+
+fn push_clean(to: &mut String, text: &str, reserved: &str) {
+    to.extend(text.chars().map(|c| if c.is_control() || reserved.contains(c) { '_' } else { c }));
+}
+
+/// A line that has arrived.
+///
+/// It is shown as the listener prints it, with a space after the name: `socket_connect 1|c|#status:success`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line(String);
+
+impl Line {
+    pub(super) fn new(text: &str) -> Self {
+        Line(text.to_owned())
+    }
+
+    /// As it came: `socket_connect:1|c|#status:success`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The instrument's name; the whole line when it is none of StatsD's.
+    pub fn name(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(name, _)| name)
+    }
+
+    /// The value, when it is one number. An exporter that sums may send several, separated by colons.
+    pub fn value(&self) -> Option<f64> {
+        self.fields().next()?.parse().ok()
+    }
+
+    /// `c` for a count, `g` for a gauge, `ms` for a timing, `h` for a histogram; empty when there is none.
+    pub fn kind(&self) -> &str {
+        self.fields().nth(1).unwrap_or_default()
+    }
+
+    /// A tag's value.
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        let tags = self.fields().find_map(|field| field.strip_prefix('#'))?;
+        tags.split(',').find_map(|tag| tag.split_once(':').filter(|(name, _)| *name == key).map(|(_, value)| value))
+    }
+
+    /// What stands after the name.
+    fn fields(&self) -> impl Iterator<Item = &str> {
+        self.0.split_once(':').map_or("", |(_, rest)| rest).split('|')
+    }
+}
+
+impl Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.split_once(':') {
+            Some((name, rest)) => write!(f, "{name} {rest}"),
+            None => f.write_str(&self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics::Label;
+
+    fn form(name: &'static str, kind: Kind, tags: &'static [(&'static str, &'static str)]) -> Form {
+        Form::new(&Key::from_parts(name, tags.iter().map(Label::from).collect::<Vec<_>>()), kind)
+    }
+
+    #[test]
+    fn each_kind_has_its_sign_and_tags_keep_their_order() {
+        let count = form("socket_connect", Kind::Count, &[("status", "success"), ("socket", "StatsSocket")]);
+        assert_eq!(count.line(1), "socket_connect:1|c|#status:success,socket:StatsSocket");
+        assert_eq!(
+            form("stats_channel.ping", Kind::Timing, &[]).line(Milliseconds(711.6)),
+            "stats_channel.ping:712|ms"
+        );
+        assert_eq!(form("queue", Kind::Gauge, &[]).line(-2.5), "queue:-2.5|g");
+        assert_eq!(form("pipeline.push_delivered", Kind::Histogram, &[]).line(25.0), "pipeline.push_delivered:25|h");
+    }
+
+    #[test]
+    fn a_timing_under_one_millisecond_keeps_its_microseconds() {
+        assert_eq!(Milliseconds(0.0421).to_string(), "0.042");
+        assert_eq!(Milliseconds(0.0).to_string(), "0");
+        assert_eq!(Milliseconds(8.4).to_string(), "8");
+    }
+
+    #[test]
+    fn what_the_format_reserves_cannot_come_from_a_name_or_a_tag() {
+        let form = form("a:b|c", Kind::Count, &[("k:,", "v|1,#\nevil:1|c")]);
+        assert_eq!(form.line(1), "a_b_c:1|c|#k__:v_1___evil:1_c");
+    }
+
+    #[test]
+    fn a_line_is_read_into_its_parts_and_shown_as_the_listener_prints_it() {
+        let line = Line::new("channel_join:1|c|#status:fail,channel:StatsChannel");
+        assert_eq!((line.name(), line.value(), line.kind()), ("channel_join", Some(1.0), "c"));
+        assert_eq!(
+            (line.tag("status"), line.tag("channel"), line.tag("x")),
+            (Some("fail"), Some("StatsChannel"), None)
+        );
+        assert_eq!(line.to_string(), "channel_join 1|c|#status:fail,channel:StatsChannel");
+        let odd = Line::new("hello");
+        assert_eq!((odd.name(), odd.value(), odd.kind(), odd.to_string()), ("hello", None, "", "hello".to_owned()));
+    }
+}

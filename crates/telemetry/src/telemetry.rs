@@ -1,0 +1,218 @@
+//! The one call at startup: which exporters there are, and the recorder that feeds them all.
+
+use crate::exporters::{Exporters, Upkeep};
+use crate::instrument;
+use crate::prometheus;
+use crate::statsd::{self, Sender};
+use crate::tag_limit::{MAX_TAG_VALUES, TagLimit};
+use metrics::Recorder;
+use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_util::layers::FanoutBuilder;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+/// Chooses exporters and installs them; see the crate.
+///
+/// Install before an `Endpoint` is made and sockets are mounted: instruments that were looked up earlier stay mute.
+#[must_use = "nothing is measured until `install` is called"]
+pub struct Telemetry {
+    fanout: FanoutBuilder,
+    chosen: usize,
+    sender: Option<Sender>,
+    prometheus: Option<PrometheusHandle>,
+    #[cfg(feature = "opentelemetry")]
+    opentelemetry: Option<opentelemetry_sdk::metrics::SdkMeterProvider>,
+    max_tag_values: usize,
+}
+
+/// An address that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// It is none.
+    #[error("{address:?} is no address: write it as 127.0.0.1:8126 or localhost:8126 ({error})")]
+    Invalid {
+        /// What was given.
+        address: String,
+        /// What the resolver says.
+        error: io::Error,
+    },
+    /// It is one, and the system refuses it.
+    #[error("{address} cannot be used: {error}")]
+    Unusable {
+        /// What was given.
+        address: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The exporter refuses it.
+    #[error("{address:?} cannot be exported to: {why}")]
+    Refused {
+        /// What was given.
+        address: String,
+        /// What the exporter says.
+        why: String,
+    },
+}
+
+/// Why nothing was installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// There is nowhere to send anything.
+    #[error("no exporter was chosen: call .statsd(..), .prometheus() or .recorder(..) before .install()")]
+    NoExporter,
+    /// A process has one recorder. What was looked up before belongs to the first.
+    #[error("a metrics recorder is installed already: install once, where the program starts")]
+    AlreadyInstalled,
+    /// The system gives no thread.
+    #[error("the thread that looks after the exporters cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+impl Telemetry {
+    /// No exporter yet.
+    pub fn new() -> Self {
+        Telemetry {
+            fanout: FanoutBuilder::default(),
+            chosen: 0,
+            sender: None,
+            prometheus: None,
+            #[cfg(feature = "opentelemetry")]
+            opentelemetry: None,
+            max_tag_values: MAX_TAG_VALUES,
+        }
+    }
+
+    /// Sends to the StatsD server at an address as `127.0.0.1:8126`, over UDP, with DogStatsD's tags.
+    ///
+    /// What the application measures is one line and one datagram each, at once: up to 10,000 may wait, further ones are
+    /// lost and counted (`bennu.telemetry.lines_lost`). What the framework measures is summed and sent once a second, as
+    /// counts, gauges and samples of histograms. A server that is not there costs nothing and is warned of once.
+    ///
+    /// # Errors
+    /// [`AddressError`] when it is no address, or no socket can be had. Calling it again replaces nothing: there is one
+    /// server, and the second is [`AddressError::Refused`].
+    pub fn statsd(mut self, server: &str) -> Result<Self, AddressError> {
+        let refused = |why: String| AddressError::Refused { address: server.to_owned(), why };
+        if self.sender.is_some() {
+            return Err(refused("there is a StatsD server already".to_owned()));
+        }
+        let address = resolve(server)?;
+        let sender =
+            Sender::start(address).map_err(|error| AddressError::Unusable { address: server.to_owned(), error })?;
+        let recorder = statsd::recorder(address, &sender).map_err(|error| refused(error.to_string()))?;
+        self.sender = Some(sender);
+        Ok(self.recorder(recorder))
+    }
+
+    /// Keeps what Prometheus scrapes: mount [`Exporters::metrics_router`].
+    ///
+    /// Names are Prometheus's: `bennu.socket.connects` is `bennu_socket_connects_total`, a histogram of seconds ends with
+    /// `_seconds`. The framework's durations have bounds from 0.1 ms to 10 s; other histograms from 0.0005 to 10,000,
+    /// since their unit is not known.
+    pub fn prometheus(mut self) -> Self {
+        if self.prometheus.is_some() {
+            return self;
+        }
+        let recorder = prometheus::recorder();
+        self.prometheus = Some(recorder.handle());
+        self.recorder(recorder)
+    }
+
+    /// Sends to an OpenTelemetry collector, by OTLP over HTTP: the whole address, as
+    /// `http://127.0.0.1:4318/v1/metrics`. Every 10 s, and when [`Exporters`] is dropped.
+    ///
+    /// # Errors
+    /// [`AddressError::Refused`] when the exporter does not take the address, or there is a collector already.
+    #[cfg(feature = "opentelemetry")]
+    pub fn opentelemetry(mut self, collector: &str) -> Result<Self, AddressError> {
+        let refused = |why: String| AddressError::Refused { address: collector.to_owned(), why };
+        if self.opentelemetry.is_some() {
+            return Err(refused("there is a collector already".to_owned()));
+        }
+        let (recorder, provider) =
+            crate::opentelemetry::recorder(collector).map_err(|error| refused(error.to_string()))?;
+        self.opentelemetry = Some(provider);
+        Ok(self.recorder(recorder))
+    }
+
+    /// Feeds one more recorder of the `metrics` facade, as the dashboard's or one of your own.
+    pub fn recorder(mut self, recorder: impl Recorder + Sync + 'static) -> Self {
+        self.fanout = self.fanout.add_recorder(recorder);
+        self.chosen += 1;
+        self
+    }
+
+    /// How many values one tag of one instrument may take before further ones become `other`. Default
+    /// [`MAX_TAG_VALUES`].
+    pub fn max_tag_values(mut self, limit: usize) -> Self {
+        self.max_tag_values = limit;
+        self
+    }
+
+    /// Installs the recorder, for the whole process and until it ends, and starts what the exporters need. Keep what it
+    /// returns for as long as the program runs: dropping it sends what waits.
+    ///
+    /// # Errors
+    /// [`InstallError`]: no exporter, a second recorder, or no thread.
+    pub fn install(self) -> Result<Exporters, InstallError> {
+        if self.chosen == 0 {
+            return Err(InstallError::NoExporter);
+        }
+        let recorder = TagLimit::new(self.fanout.build(), self.max_tag_values);
+        metrics::set_global_recorder(recorder).map_err(|_| InstallError::AlreadyInstalled)?;
+        instrument::describe();
+        Ok(Exporters {
+            _upkeep: Upkeep::start(self.prometheus.clone())?,
+            prometheus: self.prometheus,
+            #[cfg(feature = "opentelemetry")]
+            opentelemetry: self.opentelemetry,
+            sender: self.sender,
+        })
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Telemetry::new()
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Telemetry({} exporters)", self.chosen)
+    }
+}
+
+/// The first address that a text stands for.
+pub(crate) fn resolve(address: &str) -> Result<SocketAddr, AddressError> {
+    let resolved = address.to_socket_addrs().and_then(|mut addresses| {
+        addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it stands for no address"))
+    });
+    resolved.map_err(|error| AddressError::Invalid { address: address.to_owned(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_exporter_nothing_is_installed_and_the_error_says_what_to_call() {
+        let error = Telemetry::new().install().err().expect("there is none").to_string();
+        assert!(error.contains(".prometheus()"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_address_is_named_and_an_example_given() {
+        let error = Telemetry::new().statsd("8126").unwrap_err().to_string();
+        assert!(error.contains("\"8126\"") && error.contains("127.0.0.1:8126"), "{error}");
+    }
+
+    #[test]
+    fn there_is_one_statsd_server() {
+        let error = Telemetry::new().statsd("127.0.0.1:9").unwrap().statsd("127.0.0.1:9").unwrap_err();
+        assert!(matches!(error, AddressError::Refused { .. }), "{error}");
+    }
+}

@@ -1,0 +1,71 @@
+//! StatsD from the verb to the listener. One test, since a process has one recorder.
+
+use bennu_telemetry::{InstallError, StatsdListener, Telemetry, gauge, histogram, increment, measure, measure_async};
+use futures::FutureExt;
+
+#[tokio::test]
+async fn what_an_application_measures_arrives_line_by_line_and_what_the_framework_measures_is_summed() {
+    let mut listener = StatsdListener::bind("127.0.0.1:0").unwrap();
+    let exporters = Telemetry::new().statsd(&listener.address().to_string()).unwrap().install().unwrap();
+    let second = Telemetry::new().prometheus().install();
+    assert!(matches!(second, Err(InstallError::AlreadyInstalled)), "{second:?}");
+
+    increment("socket_connect", 1, &[("status", "success"), ("socket", "StatsSocket")]);
+    increment("channel_join", 1, &[("status", "fail"), ("channel", "StatsChannel")]);
+    increment("channel_join", 1, &[("status", "success"), ("channel", "StatsChannel")]);
+    gauge("orders.waiting", 12.0, &[]);
+    metrics::gauge!("orders.waiting").increment(2.5);
+    histogram("pipeline.push_delivered", 25.0, &[]);
+    let mut application = Application(&mut listener);
+    for expected in [
+        "socket_connect 1|c|#status:success,socket:StatsSocket",
+        "channel_join 1|c|#status:fail,channel:StatsChannel",
+        "channel_join 1|c|#status:success,channel:StatsChannel",
+        "orders.waiting 12|g",
+        "orders.waiting 14.5|g",
+        "pipeline.push_delivered 25|h",
+    ] {
+        assert_eq!(application.recv().await, expected);
+    }
+
+    assert_eq!(measure("stats_channel.ping", &[], || 7), 7);
+    let abandoned = measure_async("abandoned", &[], std::future::pending::<()>());
+    assert_eq!(abandoned.now_or_never(), None);
+    assert_eq!(measure_async("stats_channel.pong", &[("kind", "fast")], async { "pong" }).await, "pong");
+    let ping = application.recv().await;
+    assert!(ping.starts_with("stats_channel.ping ") && ping.ends_with("|ms"), "{ping}");
+    let pong = application.recv().await;
+    assert!(pong.starts_with("stats_channel.pong ") && pong.ends_with("|ms|#kind:fast"), "{pong}");
+
+    let connects = metrics::counter!("bennu.socket.connects", "socket" => "StatsSocket", "result" => "ok");
+    connects.increment(2);
+    connects.increment(1);
+    let mut sum = 0.0;
+    while sum < 3.0 {
+        let line = listener.recv().await;
+        if line.name() == "bennu.socket.connects" {
+            assert_eq!((line.kind(), line.tag("result")), ("c", Some("ok")), "{line}");
+            sum += line.value().unwrap();
+        }
+    }
+    assert_eq!(sum, 3.0);
+
+    increment("last", 1, &[]);
+    drop(exporters);
+    assert_eq!(Application(&mut listener).recv().await, "last 1|c");
+    assert_eq!(listener.lost(), 0);
+}
+
+/// The lines that are not of the framework or of the process.
+struct Application<'a>(&'a mut StatsdListener);
+
+impl Application<'_> {
+    async fn recv(&mut self) -> String {
+        loop {
+            let line = self.0.recv().await;
+            if !line.name().starts_with("bennu.") && !line.name().starts_with("process_") {
+                return line.to_string();
+            }
+        }
+    }
+}

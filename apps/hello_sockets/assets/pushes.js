@@ -61,7 +61,7 @@ class Together {
     if (Number.isFinite(n)) this.#numbers.push(n);
     const [first, last] = [Math.min(...this.#numbers), Math.max(...this.#numbers)];
     Object.assign(this.element.dataset, { count: this.#count, first, last });
-    const which = !this.#numbers.length ? "" : first === last ? ` n ${first}` : ` n ${first} to ${last}`;
+    const which = !this.#numbers.length ? "" : first === last ? `, n ${first}` : `, n ${first} to ${last}`;
     this.element.textContent = `${this.#at} ${this.event} × ${this.#count}${which}`;
   }
 }

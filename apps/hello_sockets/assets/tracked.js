@@ -34,7 +34,7 @@ function draw(users) {
   const count = document.querySelector("#users-count");
   Object.assign(count.dataset, { users: users.length, metas: metas.length, nodes });
   count.textContent =
-    `${number(users.length, "user")}, joined ${times(metas.length)}, at ${number(nodes, "node")}. Since ${clock()}.`;
+    `${number(users.length, "user")}, joined ${times(metas.length)}, at ${number(nodes, "node")}. Last change at ${clock()}.`;
 }
 
 function row({ user, metas }) {

@@ -49,6 +49,14 @@ enum Command {
     /// As push, with the time until delivery measured: push_timed 1 --times 500
     #[command(name = "push_timed")]
     PushTimed(PushArguments),
+    /// Counts something, as StatsD lines show it: increment test name:1 success:true
+    Increment {
+        name: String,
+        /// key:value
+        tags: Vec<String>,
+    },
+    /// Prints the other nodes of the cluster
+    Nodes,
     /// Prints a token for a user, good for one day
     Sign { user_id: u64 },
     /// Closes the connections of a socket id: disconnect auth_socket:1
@@ -105,6 +113,8 @@ pub async fn run(CommandLine { port, command }: CommandLine) -> Result<(), Comma
         Some(Command::Dupe { numbers, times }) => Request::Dupe { numbers, times },
         Some(Command::Push(push)) => push.request(false),
         Some(Command::PushTimed(push)) => push.request(true),
+        Some(Command::Increment { name, tags }) => Request::Increment { name, tags },
+        Some(Command::Nodes) => Request::Nodes,
         Some(Command::Sign { user_id }) => Request::Sign { user_id },
         Some(Command::Disconnect { socket_id }) => Request::Disconnect { socket_id },
     };

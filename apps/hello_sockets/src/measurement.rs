@@ -9,8 +9,8 @@ use std::env::{self, VarError};
 use std::io::{self, Write};
 use tokio::task::JoinHandle;
 
-/// What the framework measures begins with this. It is summed and sent once a second, which is nothing to watch.
-const OF_THE_FRAMEWORK: &str = "bennu.";
+/// What the framework and the process say of themselves begins with these. It comes every second, which is nothing to watch.
+const UNWATCHED: [&str; 2] = ["bennu.", "process_"];
 
 /// Why nothing can be measured.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ impl Drop for Measurement {
 async fn print(mut listener: StatsdListener) {
     loop {
         let line = listener.recv().await;
-        if !line.name().starts_with(OF_THE_FRAMEWORK) {
+        if !UNWATCHED.iter().any(|prefix| line.name().starts_with(prefix)) {
             // Standard output may be a pipe that its reader has closed, and that is no reason to stop.
             let _ = writeln!(io::stdout(), "StatsD metric: {line}");
         }

@@ -42,6 +42,8 @@ async fn two_nodes(cluster: &str) {
     let message = timeout(DEADLINE, reached).await.expect("no broadcast came before the deadline");
     let payload: Value = message.parse().unwrap();
     assert_eq!((message.event.as_str(), payload), ("send_ping", json!({ "from_node": "b@localhost" })));
+    assert_eq!(login.ask(a.port, &["nodes"]).await, "b@localhost");
+    assert_eq!(login.ask(b.port, &["nodes"]).await, "a@localhost");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ impl<S: Socket> Channel<S> for StatsChannel {
                 count("fail");
                 refuse(json!({ "reason": "always fails" }))
             }
-            _ => Err(Crash::new(format!("neither valid nor invalid: {topic:?}")).into()),
+            _ => Err(bennu::Crash::new(format!("neither valid nor invalid: {topic:?}")).into()),
         }
     }
 

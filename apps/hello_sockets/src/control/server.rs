@@ -129,6 +129,20 @@ async fn carry_out(request: Request, endpoint: &Endpoint, producer: &Producer) -
                 if timed { producer.push_timed(push).await } else { producer.push(push).await }.map_err(text)?;
             }
         }
+        Request::Increment { name, tags } => {
+            let pair = |tag: String| match tag.split_once(':') {
+                Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+                _ => Err(format!("{tag:?} is no tag: write it as key:value")),
+            };
+            let tags: Vec<_> = tags.into_iter().map(pair).collect::<Result<_, _>>()?;
+            metrics::counter!(name, &tags).increment(1);
+        }
+        Request::Nodes => {
+            let (own, mut nodes) = (endpoint.pubsub().node(), endpoint.pubsub().nodes());
+            nodes.retain(|node| node != own);
+            let names: Vec<_> = nodes.iter().map(|node| node.as_str()).collect();
+            return Ok(if names.is_empty() { "no other nodes".to_owned() } else { names.join("\n") });
+        }
         Request::Sign { user_id } => return endpoint.sign(SALT, &user_id).map_err(text),
         Request::Disconnect { socket_id } => endpoint.disconnect(&socket_id).map_err(text)?,
     }

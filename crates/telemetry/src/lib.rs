@@ -47,3 +47,8 @@ pub use statsd::{Line, StatsdListener};
 pub use tag_limit::MAX_TAG_VALUES;
 pub use telemetry::{AddressError, InstallError, Telemetry};
 pub use verb::{gauge, histogram, increment, measure, measure_async};
+
+/// The listings of the guide compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/measuring.md")]
+struct Guide;

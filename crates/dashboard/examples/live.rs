@@ -1,0 +1,116 @@
+//! A dashboard with something to see: a chat whose rooms are visited by clients of its own.
+//!
+//!     cargo run -p bennu-dashboard --example live
+//!
+//! serves http://localhost:4000/dashboard (`PORT` chooses another port) until Ctrl-C.
+
+use bennu::prelude::*;
+use bennu::token::Secret;
+use bennu::{Drain, Endpoint};
+use bennu_client::Client;
+use bennu_dashboard::{Access, Dashboard};
+use bennu_telemetry::Telemetry;
+use std::error::Error;
+use std::time::Duration;
+
+/// Clients that come, talk, and go.
+const VISITORS: u64 = 60;
+
+struct UserSocket;
+
+impl Socket for UserSocket {
+    async fn connect(_request: Connect) -> Result<Self, Refusal> {
+        Ok(UserSocket)
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        router.channel::<RoomChannel>("room:*").channel::<SearchChannel>("search");
+    }
+}
+
+/// Says what it hears to everybody in the room.
+struct RoomChannel;
+
+impl<S: Socket> Channel<S> for RoomChannel {
+    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        if topic == "room:closed" { refuse(json!({ "reason": "this room is closed" })) } else { Ok(RoomChannel) }
+    }
+
+    async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
+        match event {
+            "say" => {
+                ctx.broadcast("said", payload)?;
+                noreply()
+            }
+            _ => unhandled(event),
+        }
+    }
+}
+
+/// Takes a while to answer, as if it asked a database.
+struct SearchChannel;
+
+impl<S: Socket> Channel<S> for SearchChannel {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        Ok(SearchChannel)
+    }
+
+    async fn handle_in(&mut self, event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
+        let took: u64 = payload.get("took")?.unwrap_or_default();
+        tokio::time::sleep(Duration::from_millis(took)).await;
+        match event {
+            "find" => reply_ok(json!({ "found": took })),
+            _ => unhandled(event),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let dashboard = Dashboard::new();
+    let exporters = Telemetry::new().prometheus().recorder(dashboard.recorder()).install()?;
+    let endpoint = Endpoint::new(Secret::new("an example's secret, which protects nothing at all: 0123456789abcdef")?);
+    let app = axum::Router::new()
+        .merge(bennu::socket::<UserSocket>("/socket").router(&endpoint)?)
+        .merge(exporters.metrics_router())
+        // On the loopback address alone: whoever can reach it may look.
+        .merge(dashboard.router("/dashboard", &endpoint, Access::everyone())?);
+    let port = std::env::var("PORT").map_or(Ok(4000), |port| port.parse())?;
+    let listener = bennu::bind(([127, 0, 0, 1], port).into())?;
+    println!("http://localhost:{}/dashboard", listener.local_addr()?.port());
+    let address = format!("ws://{}/socket", listener.local_addr()?);
+    let mut visitors = tokio::task::JoinSet::new();
+    for n in 0..VISITORS {
+        visitors.spawn(visit(address.clone(), n));
+    }
+    bennu::serve(listener, app, &endpoint, Drain::default(), async {
+        let _ = tokio::signal::ctrl_c().await;
+        visitors.shutdown().await;
+    })
+    .await;
+    Ok(())
+}
+
+/// Comes again and again: joins a room and the search, talks for a while, and leaves.
+async fn visit(address: String, n: u64) {
+    for visit in 0.. {
+        let pace = Duration::from_millis(150 + (n * 37 + visit * 91) % 700);
+        tokio::time::sleep(pace * 3).await;
+        let Ok(client) = Client::connect(&*address).await else { continue };
+        let room = client.join(&format!("room:{}", n % 8), json!({})).await;
+        let search = client.join("search", json!({})).await;
+        if n % 12 == 0 {
+            let _ = client.join("room:closed", json!({})).await;
+        }
+        let (Ok(room), Ok(search)) = (room, search) else { continue };
+        for word in 0..20 + (n * 7 + visit * 13) % 40 {
+            let _ = room.send("say", json!({ "words": "hello, all of you" }));
+            let slow = (word * word + n * 31) % 97 == 0;
+            let took = if slow { 180 } else { (word * 5 + n) % 12 };
+            let _ = search.push("find", json!({ "took": took })).await;
+            tokio::time::sleep(pace).await;
+        }
+        client.disconnect().await;
+    }
+}

@@ -1,0 +1,58 @@
+//! The dashboard's page and its files, all compiled in. The page names its topic, so it is for those who may look; its files are
+//! the same for everybody.
+
+use crate::channel::Shared;
+use axum::Router;
+use axum::extract::Query;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const PAGE: &str = include_str!("../assets/index.html");
+
+/// Name, type, and content.
+const FILES: [(&str, &str, &str); 5] = [
+    ("dashboard.css", "text/css; charset=utf-8", include_str!("../assets/dashboard.css")),
+    ("dashboard.js", JAVASCRIPT, include_str!("../assets/dashboard.js")),
+    ("chart.js", JAVASCRIPT, include_str!("../assets/chart.js")),
+    ("figure.js", JAVASCRIPT, include_str!("../assets/figure.js")),
+    // The official client of phoenix 1.8.16, unchanged; its licence is in assets/phoenix.LICENSE.md.
+    ("phoenix.mjs", JAVASCRIPT, include_str!("../assets/phoenix.mjs")),
+];
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// No scripts, styles or connections but the server's own, no frame around the page, and its address, which may hold a
+/// token, goes nowhere.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-cache"),
+];
+
+const FORBIDDEN: &str = "This dashboard is not for everybody. If it has a token, add ?token=... to the address.\n";
+
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(path: &str, shared: Arc<Shared>) -> Router<S> {
+    // What the page loads it names relative to itself, so that a proxy may put it under another path.
+    let below = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let page = async move |Query(query): Query<HashMap<String, String>>, headers: HeaderMap| -> Response {
+        if !shared.access.admits(query.get("token").map(String::as_str), &headers) {
+            return (StatusCode::FORBIDDEN, HEADERS, FORBIDDEN).into_response();
+        }
+        let topic = shared.ticker.as_ref().map_or("", |ticker| ticker.topic());
+        let page = PAGE.replace("{{below}}", &below).replace("{{topic}}", topic);
+        (HEADERS, Html(page)).into_response()
+    };
+    let mut routes = Router::new().route(path, get(page));
+    for (name, kind, content) in FILES {
+        let file = move || async move { (HEADERS, [(header::CONTENT_TYPE, kind)], content) };
+        routes = routes.route(&format!("{path}/{name}"), get(file));
+    }
+    routes
+}

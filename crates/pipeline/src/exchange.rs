@@ -274,3 +274,6 @@ impl<T> Exchange<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,8 +37,10 @@ pub trait Source: Send + 'static {
     /// is called with the same again, so it must bear that.
     fn ack(&mut self, ids: &[Self::Id]) -> impl Future<Output = Result<(), Crash>> + Send;
 
-    /// Told of items that were given up without being acknowledged, which it may bring again. Does nothing by default:
-    /// right for sources whose items come back by themselves.
+    /// Told of items that were given up without being acknowledged. It should bring them again, after a while: one that
+    /// always fails would otherwise be tried without a rest.
+    ///
+    /// Does nothing by default, which is right for sources whose items come back by themselves.
     fn release(&mut self, ids: &[Self::Id]) -> impl Future<Output = Result<(), Crash>> + Send {
         let _forgotten = ids;
         async { Ok(()) }

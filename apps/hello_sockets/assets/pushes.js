@@ -5,7 +5,7 @@ import { clock } from "./log.js";
 
 const MAX_ENTRIES = 40;
 // Longer between two of them, and they did not come together.
-const TOGETHER_MS = 250;
+const TOGETHER_MS = 500;
 
 export class Pushes {
   #list = document.querySelector("#pushes");

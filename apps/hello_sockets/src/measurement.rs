@@ -1,9 +1,11 @@
-//! Where what is measured goes: to `/metrics` for Prometheus, and as StatsD lines to the server that `STATSD` names, or
-//! else to standard output, where one sees them happen.
+//! Where what is measured goes: to the page at `/dashboard`, to `/metrics` for Prometheus, and as StatsD lines to the server
+//! that `STATSD` names, or else to standard output, where one sees them happen.
 //!
 //! Started before anything is mounted, and kept by `serve` until the end.
 
 use axum::Router;
+use bennu::Endpoint;
+use bennu_dashboard::{Access, Dashboard, DashboardError};
 use bennu_telemetry::{AddressError, Exporters, InstallError, StatsdListener, Telemetry};
 use std::env::{self, VarError};
 use std::io::{self, Write};
@@ -21,11 +23,14 @@ pub(crate) enum MeasurementError {
     NotText,
     #[error(transparent)]
     Install(#[from] InstallError),
+    #[error(transparent)]
+    Dashboard(#[from] DashboardError),
 }
 
 /// Measures until it is dropped.
 pub(crate) struct Measurement {
     exporters: Exporters,
+    dashboard: Dashboard,
     printing: Option<JoinHandle<()>>,
 }
 
@@ -41,13 +46,18 @@ impl Measurement {
             }
             Err(VarError::NotUnicode(_)) => return Err(MeasurementError::NotText),
         };
-        let exporters = Telemetry::new().statsd(&server)?.prometheus().install()?;
-        Ok(Measurement { exporters, printing: listener.map(|listener| tokio::spawn(print(listener))) })
+        let dashboard = Dashboard::new();
+        let exporters = Telemetry::new().statsd(&server)?.prometheus().recorder(dashboard.recorder()).install()?;
+        Ok(Measurement { exporters, dashboard, printing: listener.map(|listener| tokio::spawn(print(listener))) })
     }
 
-    /// `/metrics`.
-    pub(crate) fn routes(&self) -> Router {
-        self.exporters.metrics_router()
+    /// `/metrics` and `/dashboard`, for everybody: the server listens on the loopback address alone.
+    ///
+    /// # Errors
+    /// [`MeasurementError::Dashboard`]
+    pub(crate) fn routes(&self, endpoint: &Endpoint) -> Result<Router, MeasurementError> {
+        let dashboard = self.dashboard.router("/dashboard", endpoint, Access::everyone())?;
+        Ok(self.exporters.metrics_router().merge(dashboard))
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
     let endpoint = Endpoint::builder(secret()?).pubsub(cluster::pubsub()?).build();
     UserTracker::start(&endpoint, cluster::down_after()?);
     let assets = env::var_os("ASSETS").map_or_else(|| PathBuf::from(REPOSITORY_ASSETS), PathBuf::from);
-    let app = app(&endpoint, &assets)?.merge(measurement.routes());
+    let app = app(&endpoint, &assets)?.merge(measurement.routes(&endpoint)?);
     let (pipeline, producer) = pipeline::start(&endpoint)?;
     let port = listener.local_addr().map_err(|error| ServeError::Listen { port, error })?.port();
     let control = ControlSocket::bind(port)?;

@@ -56,25 +56,30 @@ async fn timed_pushes_are_a_line_each_of_the_workers_time_and_of_the_time_to_the
     let token = login.ask(program.port, &["sign", "1"]).await;
     let client = Client::connect(format!("ws://{}/auth_socket?token={token}", program.address())).await.unwrap();
     let mut user = client.join("user:1", json!({})).await.unwrap();
-    assert_eq!(login.ask(program.port, &["push_timed", "1", "--times", "500"]).await, "ok");
-    let (mut worked, mut delivered) = (0, 0);
-    while worked + delivered < 1000 {
-        let line = next(&mut listener).await.to_string();
-        match line.split_once(' ') {
-            Some(("pipeline.worker.process_time", value)) if value.ends_with("|ms") => worked += 1,
-            Some(("pipeline.push_delivered", value)) if value.ends_with("|h") => delivered += 1,
-            _ => panic!("{line}"),
+    // In rounds: datagrams that come faster than they are read are lost.
+    for _ in 0..5 {
+        assert_eq!(login.ask(program.port, &["push_timed", "1", "--times", "50"]).await, "ok");
+        let (mut worked, mut delivered) = (0, 0);
+        while worked + delivered < 100 {
+            let line = next(&mut listener).await.to_string();
+            match line.split_once(' ') {
+                Some(("pipeline.worker.process_time", value)) if value.ends_with("|ms") => worked += 1,
+                Some(("pipeline.push_delivered", value)) if value.ends_with("|h") => delivered += 1,
+                _ => panic!("{line}"),
+            }
         }
+        assert_eq!((worked, delivered), (50, 50));
     }
-    assert_eq!((worked, delivered), (500, 500));
-    let mut numbers = Vec::new();
-    for _ in 1..=500 {
-        let message = timeout(DEADLINE, user.next()).await.expect("no push before the deadline").unwrap();
-        assert_eq!(message.event, "push_timed");
-        numbers.push(message.get::<u64>("n"));
+    for _ in 0..5 {
+        let mut numbers = Vec::new();
+        for _ in 1..=50 {
+            let message = timeout(DEADLINE, user.next()).await.expect("no push before the deadline").unwrap();
+            assert_eq!(message.event, "push_timed");
+            numbers.push(message.parse::<serde_json::Value>().unwrap()["n"].as_u64().unwrap());
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
     }
-    numbers.sort_unstable();
-    assert_eq!(numbers, (1..=500).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -12,21 +12,22 @@ use tokio::time::timeout;
 #[tokio::test]
 async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_redis() {
     if let Some(redis) = broker::redis() {
-        two_nodes(&redis.address).await;
+        two_nodes([&redis.address; 2]).await;
     }
 }
 
 #[tokio::test]
 async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_nats() {
     if let Some(nats) = broker::nats() {
-        two_nodes(&nats.address).await;
+        two_nodes([&nats.address; 2]).await;
     }
 }
 
-async fn two_nodes(cluster: &str) {
+async fn two_nodes(clusters: [&str; 2]) {
     let login = Login::new();
-    let node = async |name: &str| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
-    let (a, b) = (node("a@localhost").await, node("b@localhost").await);
+    let node =
+        async |name: &str, cluster: &str| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
+    let (a, b) = (node("a@localhost", clusters[0]).await, node("b@localhost", clusters[1]).await);
     let client = Client::connect(format!("ws://{}/socket", b.address())).await.unwrap();
     let mut ping = client.join("ping", json!({})).await.unwrap();
     // Until the engine knows of both nodes and of the topic, what is broadcast is lost.

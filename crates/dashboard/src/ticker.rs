@@ -113,3 +113,31 @@ impl Drop for Viewer {
         self.0.state.lock().viewers -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bennu::token::Secret;
+
+    fn ticks(ticker: &Ticker) -> usize {
+        ticker.state.lock().told.len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_work_only_while_somebody_looks_and_minutes_are_kept_not_hours() {
+        let endpoint = Endpoint::new(Secret::new("0123456789abcdef".repeat(4)).unwrap());
+        let ticker = Arc::new(Ticker::new(Arc::new(Instruments::new()), "bennu:dashboard:t".to_owned()));
+        let (one, two) = (ticker.watch(&endpoint), ticker.watch(&endpoint));
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        assert_eq!(ticks(&ticker), 3, "one a second, for both");
+        drop(one);
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(ticks(&ticker), KEPT);
+        drop(two);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(ticker.state.lock().task.is_none() && ticks(&ticker) == 0, "it has ended");
+        let _three = ticker.watch(&endpoint);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(ticks(&ticker), 1, "and begins anew");
+    }
+}

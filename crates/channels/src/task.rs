@@ -2,7 +2,7 @@
 //!
 //! Owned by the channel's context, started by [`Context::spawn`](crate::Context::spawn), looked after by its actor: that
 //! takes no message while the limit is reached, and treats how a task ends as it treats how `handle_info` ends. Invariants:
-//! no task outlives its channel; what one of them does wrong ends this channel and nothing else.
+//! no task outlives its channel, but one that never waits, which cannot be cancelled; what one of them does wrong ends this channel and nothing else.
 
 use crate::outcome::Flow;
 use std::task::{Context, Poll, ready};
@@ -33,8 +33,13 @@ impl Tasks {
         }
     }
 
-    /// Cancels them all, and returns when none runs any more.
-    pub(crate) async fn shutdown(&mut self) {
-        self.0.shutdown().await;
+    /// Cancels them all, and returns when none runs any more; says if one panicked over it.
+    pub(crate) async fn shutdown(&mut self) -> Option<JoinError> {
+        self.0.abort_all();
+        let mut panicked = None;
+        while let Some(ended) = self.0.join_next().await {
+            panicked = ended.err().filter(JoinError::is_panic).or(panicked);
+        }
+        panicked
     }
 }

@@ -224,14 +224,20 @@ async fn a_task_may_stop_its_channel() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_panics_when_it_is_dropped_harms_nobody() {
+async fn a_task_that_panics_when_it_is_dropped_crashes_its_channel_and_nothing_else() {
     quiet_panics();
+    let log = Log::capture();
     let mut client = joined("many").await;
     client.send(push("many", "2", "panic when dropped"));
     rest().await;
     client.send(push("many", "3", "stop"));
-    client.expect([phx_close("1", "many")]).await;
+    client.expect([phx_error("1", "many")]).await;
     client.expect_heartbeat().await;
+    assert!(
+        log.of("ERROR")[0].ends_with("callback=task why=\"panicked: a drop panics on purpose\""),
+        "{:?}",
+        log.lines()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,10 +4,9 @@
 //! calls [`Connection::finish`] once. Actors report here too. Invariants: the session's actions are carried out under
 //! its lock, so that they keep its order; nothing done under it waits or runs user code.
 
-use crate::backlog::Backlog;
 use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
-use crate::endpoint::{self, Endpoint, Registration, Upgrading};
+use crate::endpoint::{self, Backlog, Endpoint, Registration, Upgrading};
 use crate::outbox::{Drainer, Outbox, Taken};
 use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session, Unheard};
 use crate::telemetry::SocketInstruments;

@@ -20,11 +20,13 @@ const TARGET: f64 = 0.7;
 /// The bounds on how many items are worked at at once.
 const BOUNDS: [usize; 2] = [10, 1000];
 
-const USAGE: &str = "usage: bennu-bench-pipeline [--rounds N] [--threads N] [--quick]";
+const USAGE: &str = "usage: bennu-bench-pipeline [nothing|yield|compute] [--rounds N] [--threads N] [--quick]";
 
 /// How much is measured.
 #[derive(Clone, Copy)]
 struct Plan {
+    /// Only this work.
+    work: Option<Work>,
     rounds: usize,
     threads: usize,
     /// Of one measurement.
@@ -43,9 +45,10 @@ fn main() -> ExitCode {
         "items a second, medians of {} rounds, {} threads; target: {TARGET} of the yardstick",
         plan.rounds, plan.threads
     );
-    for work in Work::ALL {
+    for work in Work::ALL.into_iter().filter(|work| plan.work.is_none_or(|only| only == *work)) {
         for bound in BOUNDS {
             println!("\nwork that {}, at most {bound} at once", work.name());
+            println!("  {:<22}{:>12}{:>10}{:>8}  target", "", "a second", "CPU ns", "ratio");
             let concurrent = [Rival::ForEachConcurrent, Rival::Tasks, Rival::Workers, Rival::Pushed];
             compare(&runtime, plan, work, bound, &concurrent);
             compare(&runtime, plan, work, bound, &[Rival::ForEachChunk, Rival::Consumer]);
@@ -55,10 +58,13 @@ fn main() -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Option<Plan> {
-    let mut plan = Plan { rounds: 7, threads: 2, duration: Duration::from_millis(200) };
+    let mut plan = Plan { work: None, rounds: 7, threads: 2, duration: Duration::from_millis(200) };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "nothing" => plan.work = Some(Work::Nothing),
+            "yield" => plan.work = Some(Work::Yield),
+            "compute" => plan.work = Some(Work::Compute),
             "--rounds" => plan.rounds = arguments.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
             "--threads" => plan.threads = arguments.next()?.parse().ok().filter(|threads| *threads > 0)?,
             "--quick" => plan = Plan { rounds: 1, duration: Duration::from_millis(20), ..plan },
@@ -72,37 +78,55 @@ fn read(arguments: &[String]) -> Option<Plan> {
 fn compare(runtime: &tokio::runtime::Runtime, plan: Plan, work: Work, bound: usize, rivals: &[Rival]) {
     // As many as the yardstick does in the time; this also warms up.
     let mut items = 1_000;
-    while measure(runtime, rivals[0], items, bound, work) < plan.duration {
+    while measure(runtime, rivals[0], items, bound, work).wall < plan.duration {
         items = items * 3 / 2;
     }
-    let mut rounds: Vec<Vec<f64>> = Vec::new();
+    let mut rounds: Vec<Vec<Cost>> = Vec::new();
     for _ in 0..plan.rounds {
-        let per_second = |rival: &Rival| items as f64 / measure(runtime, *rival, items, bound, work).as_secs_f64();
-        rounds.push(rivals.iter().map(per_second).collect());
+        rounds.push(rivals.iter().map(|rival| measure(runtime, *rival, items, bound, work)).collect());
     }
     for (index, rival) in rivals.iter().enumerate() {
-        let figure = median(rounds.iter().map(|round| round[index]).collect());
+        let of = |figure: fn(&[Cost], usize) -> f64| median(rounds.iter().map(|round| figure(round, index)).collect());
+        let per_second = of(|round, index| 1.0 / round[index].wall.as_secs_f64()) * items as f64;
+        let cpu = of(|round, index| round[index].cpu.as_secs_f64()) * 1e9 / items as f64;
         // What the machine did to a round it did to all of them.
-        let ratio = median(rounds.iter().map(|round| round[index] / round[0]).collect());
+        let ratio = of(|round, index| round[0].wall.as_secs_f64() / round[index].wall.as_secs_f64());
         let verdict = match rival {
             Rival::ForEachConcurrent | Rival::ForEachChunk => "the yardstick",
             Rival::Tasks => "for comparison",
             Rival::Workers | Rival::Pushed | Rival::Consumer if ratio >= TARGET => "met",
             Rival::Workers | Rival::Pushed | Rival::Consumer => "not met",
         };
-        println!("  {:<22}{figure:>12.0}{ratio:>8.2}  {verdict}", rival.name());
+        println!("  {:<22}{per_second:>12.0}{cpu:>10.0}{ratio:>8.2}  {verdict}", rival.name());
     }
 }
 
-fn measure(runtime: &tokio::runtime::Runtime, rival: Rival, items: u64, bound: usize, work: Work) -> Duration {
+/// What it took to work at all items.
+struct Cost {
+    wall: Duration,
+    /// Of all threads.
+    cpu: Duration,
+}
+
+fn measure(runtime: &tokio::runtime::Runtime, rival: Rival, items: u64, bound: usize, work: Work) -> Cost {
     let sum = Sum::default();
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), cpu());
     // In a task of its own, as everything else is.
     let run = runtime.spawn(rival.run(items, bound, work, sum.clone()));
     runtime.block_on(run).expect("it does not panic");
-    let took = started.elapsed();
+    let cost = Cost { wall: started.elapsed(), cpu: cpu().saturating_sub(before) };
     assert!(sum.is_complete(items), "{} left items out", rival.name());
-    took
+    cost
+}
+
+/// The CPU time of this process's threads, as the scheduler counts it. None of them ends meanwhile.
+fn cpu() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanos = threads.filter_map(|thread| {
+        let schedstat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        schedstat.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

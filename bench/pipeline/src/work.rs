@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How long an item takes, and whether it waits.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     /// Adds a number, and is done at once.
     Nothing,
@@ -20,7 +20,7 @@ impl Work {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Work::Nothing => "nothing",
+            Work::Nothing => "does nothing",
             Work::Yield => "yields once",
             Work::Compute => "computes 5 us",
         }

@@ -137,14 +137,16 @@ async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
 }
 
-/// An item that is done in this time, without waiting, is quick. What a worker then takes besides waits that long at most.
+/// An item that is done in this time, without waiting, is quick: a lock costs a thousandth of it, and to wait for a few
+/// of them costs nobody anything.
 const QUICK: Duration = Duration::from_micros(20);
 
 /// The most items that a worker takes at a time. With more, what taking costs is no longer seen in what an item costs.
 const MOST: usize = 32;
 
 /// What a worker has taken. It takes several items at a time while they are quick, so that they share the price of a lock,
-/// and puts back what it has not begun as soon as one is not: another worker gets those.
+/// and puts back what it has not begun as soon as one waits, or was not quick: other workers get those. Only one that
+/// blocks its thread after others were quick keeps what was taken with it waiting.
 ///
 /// What is in hand when this goes, even by a panic, is finished.
 struct Hand<'a, T> {

@@ -111,8 +111,17 @@ impl<T> Exchange<T> {
         dropped
     }
 
+    /// Delivers items or holds them; gives back what was dropped for them.
+    pub(crate) fn force_all(&mut self, items: Vec<T>) -> Vec<T> {
+        match self.hand_over(items) {
+            Ok(()) => Vec::new(),
+            Err(items) => items.into_iter().filter_map(|item| self.force(item)).collect(),
+        }
+    }
+
     /// Delivers items or holds them, however many they are.
     pub(crate) fn insert_all(&mut self, items: Vec<T>) {
+        let Err(items) = self.hand_over(items) else { return };
         for item in items {
             let partition = self.dispatcher.partition(&item);
             if let Err(item) = self.deliver(partition, item) {
@@ -146,7 +155,29 @@ impl<T> Exchange<T> {
         let Some(subscriber) = &mut self.subscribers[id] else { return Vec::new() };
         let count = limit.min(subscriber.demand.batch()).min(subscriber.inbox.len());
         subscriber.in_hand += count;
+        if count == subscriber.inbox.len() {
+            return std::mem::take(&mut subscriber.inbox).into();
+        }
         subscriber.inbox.drain(..count).collect()
+    }
+
+    /// Takes up to `limit` items, and no more than half of what is there, so that others find something too.
+    pub(crate) fn take_share(&mut self, id: SubscriberId, limit: usize, share: &mut VecDeque<T>) {
+        let Some(subscriber) = &mut self.subscribers[id] else { return };
+        let count = limit.min(subscriber.inbox.len().div_ceil(2));
+        subscriber.in_hand += count;
+        share.extend(subscriber.inbox.drain(..count));
+    }
+
+    /// Puts back what was taken and not begun, before what came later.
+    pub(crate) fn put_back(&mut self, id: SubscriberId, items: &mut VecDeque<T>) {
+        let Some(subscriber) = &mut self.subscribers[id] else { return };
+        subscriber.in_hand -= items.len();
+        while let Some(item) = items.pop_back() {
+            subscriber.inbox.push_front(item);
+        }
+        self.news.push(id);
+        self.check(id);
     }
 
     /// Takes one item.
@@ -228,6 +259,22 @@ impl<T> Exchange<T> {
         // The last item of a closed exchange is gone: whoever waits for more learns that there is none.
         if self.closed {
             self.news.extend(self.partitions[partition].members.iter().copied());
+        }
+    }
+
+    /// Delivers all of it in one piece, where one subscriber has asked for all of it and has nothing yet; else gives it back.
+    fn hand_over(&mut self, items: Vec<T>) -> Result<(), Vec<T>> {
+        let (Dispatcher::Demand, [id]) = (&self.dispatcher, self.partitions[0].members.as_slice()) else {
+            return Err(items);
+        };
+        match &mut self.subscribers[*id] {
+            Some(subscriber) if items.len() <= subscriber.asked && subscriber.inbox.is_empty() => {
+                subscriber.asked -= items.len();
+                subscriber.inbox = items.into();
+                self.news.push(*id);
+                Ok(())
+            }
+            _ => Err(items),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::exchange::{Exchange, SubscriberId};
 use crate::telemetry::{InputMeters, OutputMeters};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -131,7 +132,7 @@ impl<T> Outlet<T> {
     pub(crate) fn emit(&self, items: Vec<T>) -> Vec<T> {
         self.change(|state| {
             self.meters.emitted.increment(items.len() as u64);
-            let dropped: Vec<T> = items.into_iter().filter_map(|item| state.exchange.force(item)).collect();
+            let dropped = state.exchange.force_all(items);
             if !dropped.is_empty() {
                 self.dropped(state, dropped.len());
             }
@@ -286,12 +287,17 @@ impl<T> Inlet<T> {
         self.outlet.change(|state| state.exchange.finish(self.id, count));
     }
 
-    /// One item is done; takes the next, if there is one.
-    pub(crate) fn finish_one_and_take(&self) -> Option<T> {
+    /// So many items are done; takes a share of what is there, of `limit` items at most.
+    pub(crate) fn finish_and_take(&self, count: usize, limit: usize, share: &mut VecDeque<T>) {
         self.outlet.change(|state| {
-            state.exchange.finish(self.id, 1);
-            state.exchange.take_one(self.id)
-        })
+            state.exchange.finish(self.id, count);
+            state.exchange.take_share(self.id, limit, share);
+        });
+    }
+
+    /// Puts back what was taken and not begun, for others to take.
+    pub(crate) fn put_back(&self, items: &mut VecDeque<T>) {
+        self.outlet.change(|state| state.exchange.put_back(self.id, items));
     }
 
     /// Gives up what is in hand, and says how many items that was.

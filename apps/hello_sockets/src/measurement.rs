@@ -8,11 +8,7 @@ use bennu::Endpoint;
 use bennu_dashboard::{Access, Dashboard, DashboardError};
 use bennu_telemetry::{AddressError, Exporters, InstallError, StatsdListener, Telemetry};
 use std::env::{self, VarError};
-use std::io::{self, Write};
 use tokio::task::JoinHandle;
-
-/// What the framework and the process say of themselves begins with these. It comes every second, which is nothing to watch.
-const UNWATCHED: [&str; 2] = ["bennu.", "process_"];
 
 /// Why nothing can be measured.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +44,7 @@ impl Measurement {
         };
         let dashboard = Dashboard::new();
         let exporters = Telemetry::new().statsd(&server)?.prometheus().recorder(dashboard.recorder()).install()?;
-        Ok(Measurement { exporters, dashboard, printing: listener.map(|listener| tokio::spawn(print(listener))) })
+        Ok(Measurement { exporters, dashboard, printing: listener.map(|listener| tokio::spawn(listener.print())) })
     }
 
     /// `/metrics` and `/dashboard`, for everybody: the server listens on the loopback address alone.
@@ -65,16 +61,6 @@ impl Drop for Measurement {
     fn drop(&mut self) {
         if let Some(printing) = &self.printing {
             printing.abort();
-        }
-    }
-}
-
-async fn print(mut listener: StatsdListener) {
-    loop {
-        let line = listener.recv().await;
-        if !UNWATCHED.iter().any(|prefix| line.name().starts_with(prefix)) {
-            // Standard output may be a pipe that its reader has closed, and that is no reason to stop.
-            let _ = writeln!(io::stdout(), "StatsD metric: {line}");
         }
     }
 }

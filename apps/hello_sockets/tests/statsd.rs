@@ -22,7 +22,7 @@ async fn next(listener: &mut StatsdListener) -> Line {
     let told = async {
         loop {
             let line = listener.recv().await;
-            if !["bennu.", "process_"].iter().any(|prefix| line.name().starts_with(prefix)) {
+            if !line.is_summed() {
                 return line;
             }
         }

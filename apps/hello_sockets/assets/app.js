@@ -3,11 +3,15 @@
 
 import { LiveChannel, TopicList } from "./channels.js";
 import { Connection } from "./connections.js";
+import { offerCopies } from "./copy.js";
 import { Log, clock, compact } from "./log.js";
+import { Pushes } from "./pushes.js";
+import { Lane } from "./lane.js";
 
 // Shorter than the client's default of 10 s, so that one sees it give up without waiting long.
 const PONG_TIMEOUT_MS = 3000;
 const MAX_NUMBERS = 60;
+const PINGS = 5;
 
 const byId = (id) => document.querySelector(`#${id}`);
 const onClick = (id, action) => byId(id).addEventListener("click", action);
@@ -19,6 +23,7 @@ let authToken = meta("auth-token");
 const log = new Log();
 const socket = new Connection("socket", "socket", log);
 const authSocket = new Connection("auth_socket", "auth-socket", log, () => ({ token: authToken }));
+const statsSocket = new Connection("stats_socket", "stats-socket", log);
 
 const ping = new LiveChannel(socket, "ping", card("ping"), log, { send_ping: answerPingRequest });
 const dupe = new LiveChannel(socket, "dupe", card("dupe"), log, { number: showNumber });
@@ -26,7 +31,15 @@ const recurring = new LiveChannel(authSocket, "recurring", card("recurring"), lo
 
 const rooms = topicList("room", socket, { canPing: true });
 const wild = topicList("wild", socket, { canPing: true });
-const users = topicList("user", authSocket, { canPing: false });
+const pushes = new Pushes();
+const users = topicList("user", authSocket, {
+  canPing: false,
+  handlers: { push: (data) => pushes.add("push", data), push_timed: (data) => pushes.add("push_timed", data) },
+});
+
+const valid = new LiveChannel(statsSocket, "valid", card("valid"), log);
+const invalid = new LiveChannel(statsSocket, "invalid", card("invalid"), log);
+const lanes = [new Lane("slow", "slow_ping", log), new Lane("parallel", "parallel_slow_ping", log)];
 
 onClick("ping", () => ping.push("ping", {}));
 onClick("ping-payload", () => ping.push("ping", { ack_phrase: byId("ping-phrase").value }));
@@ -41,21 +54,25 @@ onSubmit("room-form", () => rooms.join(`ping:${byId("room-name").value}`));
 onSubmit("wild-form", () => wild.join(`wild:${byId("wild-a").valueAsNumber}:${byId("wild-b").valueAsNumber}`));
 onSubmit("user-form", () => users.join(`user:${byId("user-id").valueAsNumber}`));
 
+onClick("pings", pingFiveTimes);
+onClick("both-ask", () => lanes.forEach((lane) => lane.ask()));
+
 onClick("dupe-clear", clearNumbers);
-for (const button of document.querySelectorAll(".copy")) offerCopy(button);
+offerCopies();
 
 socket.connect();
 authSocket.connect();
-for (const channel of [ping, dupe, recurring]) channel.join();
+statsSocket.connect();
+for (const channel of [ping, dupe, recurring, invalid, valid]) channel.join();
 users.join(`user:${userId}`);
 
 function card(topic) {
   return document.querySelector(`[data-channel="${topic}"]`);
 }
 
-function topicList(name, connection, { canPing }) {
+function topicList(name, connection, { canPing, handlers }) {
   const focusAfterRemoval = byId(`${name}-form`).querySelector("input");
-  return new TopicList(connection, log, { list: byId(`${name}-list`), focusAfterRemoval, canPing });
+  return new TopicList(connection, log, { list: byId(`${name}-list`), focusAfterRemoval, canPing, handlers });
 }
 
 function onSubmit(id, action) {
@@ -84,6 +101,21 @@ function keepToken({ token }) {
   byId("recurring-count").textContent = Number(byId("recurring-count").textContent) + 1;
 }
 
+// All at once: the channel answers one after another, so that each waits for those before it.
+function pingFiveTimes() {
+  byId("ping-times").replaceChildren();
+  for (let n = 0; n < PINGS; n++) {
+    const since = performance.now();
+    valid.push("ping", {}).then((response) => {
+      if (!response) return;
+      const chip = document.createElement("li");
+      chip.dataset.ms = Math.round(performance.now() - since);
+      chip.textContent = `${chip.dataset.ms} ms`;
+      byId("ping-times").append(chip);
+    });
+  }
+}
+
 function showNumber({ value }) {
   const chip = document.createElement("li");
   chip.dataset.value = value;
@@ -100,15 +132,4 @@ function clearNumbers() {
   byId("dupe-time").textContent = "No numbers yet.";
   byId("dupe-clear").hidden = true;
   byId("dupe-toggle").focus();
-}
-
-// Browsers offer the clipboard to secure pages only, which localhost is and a LAN address is not.
-function offerCopy(button) {
-  if (!navigator.clipboard) return button.remove();
-  const label = button.firstChild;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-    label.data = "Copied";
-    setTimeout(() => { label.data = "Copy"; }, 1500);
-  });
 }

@@ -17,17 +17,22 @@ export class LiveChannel {
   #log;
   #element;
   #handlers;
+  #opened;
   #channel = null;
   #state = "idle";
   #crashed = false;
 
-  /** @param {Object<string, function>} handlers by event; each gets the payload and this channel */
-  constructor(connection, topic, element, log, handlers = {}) {
+  /**
+   * @param {Object<string, function>} handlers by event; each gets the payload and this channel
+   * @param {function} opened gets each channel object before it joins
+   */
+  constructor(connection, topic, element, log, handlers = {}, opened = () => {}) {
     this.topic = topic;
     this.#connection = connection;
     this.#log = log;
     this.#element = element;
     this.#handlers = handlers;
+    this.#opened = opened;
     this.#toggleButton.addEventListener("click", () => (this.isOver ? this.join() : this.leave()));
     this.#show("idle");
   }
@@ -46,6 +51,7 @@ export class LiveChannel {
     for (const [event, handle] of Object.entries(this.#handlers)) {
       channel.on(event, current((payload) => handle(payload, this)));
     }
+    this.#opened(channel);
     channel.onError(current((reason) => this.#onError(reason)));
     channel.onClose(current((payload) => this.#onClose(payload)));
     this.#show("joining");
@@ -62,23 +68,23 @@ export class LiveChannel {
   }
 
   /** Pushes, and shows how it ends. The promise gives the response to an `ok`, and undefined otherwise. */
-  push(event, payload, timeoutMs) {
+  async push(event, payload, timeoutMs) {
     this.result("waiting", `${event}: waiting for the answer`);
+    const { status, response } = await this.ask(event, payload, timeoutMs);
+    if (status === "timeout") this.result(status, `${event}: no answer, the client gave up`);
+    else this.result(status, `${event}: ${status} ${compact(response)}`);
+    return status === "ok" ? response : undefined;
+  }
+
+  /** Pushes. The promise gives how it ends: status ok, error or timeout, and the response. */
+  ask(event, payload, timeoutMs) {
     return new Promise((resolve) => {
-      this.#channel.push(event, payload, timeoutMs)
-        .receive("ok", (response) => {
-          this.result("ok", `${event}: ok ${compact(response)}`);
-          resolve(response);
-        })
-        .receive("error", (response) => {
-          this.result("error", `${event}: error ${compact(response)}`);
-          resolve(undefined);
-        })
-        .receive("timeout", () => {
-          this.#note("timeout", { of: event }, true);
-          this.result("timeout", `${event}: no answer, the client gave up`);
-          resolve(undefined);
-        });
+      const push = this.#channel.push(event, payload, timeoutMs);
+      for (const status of ["ok", "error"]) push.receive(status, (response) => resolve({ status, response }));
+      push.receive("timeout", () => {
+        this.#note("timeout", { of: event }, true);
+        resolve({ status: "timeout" });
+      });
     });
   }
 
@@ -157,14 +163,16 @@ export class TopicList {
   #list;
   #focusAfterRemoval;
   #canPing;
+  #handlers;
   #channels = new Map();
 
-  constructor(connection, log, { list, focusAfterRemoval, canPing }) {
+  constructor(connection, log, { list, focusAfterRemoval, canPing, handlers = {} }) {
     this.#connection = connection;
     this.#log = log;
     this.#list = list;
     this.#focusAfterRemoval = focusAfterRemoval;
     this.#canPing = canPing;
+    this.#handlers = handlers;
   }
 
   /** Joins the topic in a row of its own, or again in the row that it has. */
@@ -179,7 +187,7 @@ export class TopicList {
     row.querySelector("[data-topic-name]").textContent = topic;
     for (const button of row.querySelectorAll("button")) button.append(screenReaderText(` ${topic}`));
     this.#list.append(row);
-    const channel = new LiveChannel(this.#connection, topic, row, this.#log);
+    const channel = new LiveChannel(this.#connection, topic, row, this.#log, this.#handlers);
     const ping = row.querySelector('[data-action="ping"]');
     if (this.#canPing) ping.addEventListener("click", () => channel.push("ping", {}));
     else ping.remove();

@@ -23,8 +23,9 @@ export class Connection {
    * @param {string} name     the socket's path without the slash, which is also its name in the log
    * @param {string} idPrefix of its cells on the page
    * @param {object|function} params for the server's connect; a function is asked again at every reconnect
+   * @param {boolean} idle nobody connects it until it is needed
    */
-  constructor(name, idPrefix, log, params = {}) {
+  constructor(name, idPrefix, log, params = {}, { idle = false } = {}) {
     this.name = name;
     this.#log = log;
     this.#stateCell = document.querySelector(`#${idPrefix}-state`);
@@ -45,6 +46,11 @@ export class Connection {
     });
     this.socket.onOpen(() => this.#onOpen());
     this.socket.onClose((event) => this.#onClose(event));
+    if (idle) this.#state = "closed";
+  }
+
+  connectUnlessOpen() {
+    if (this.#state === "closed") this.connect();
   }
 
   connect() {

@@ -4,10 +4,14 @@ mod auth;
 mod dedupe;
 mod ping;
 mod recurring;
+mod stats;
+mod tracked;
 mod wildcard;
 
-pub use auth::AuthChannel;
+pub(crate) use auth::AuthChannel;
 pub use dedupe::DedupeChannel;
 pub(crate) use ping::PingChannel;
 pub(crate) use recurring::RecurringChannel;
+pub(crate) use stats::StatsChannel;
+pub(crate) use tracked::TrackedChannel;
 pub(crate) use wildcard::WildcardChannel;

@@ -1,10 +1,12 @@
-//! The cluster that this server is a node of: `NODE` names it, `CLUSTER` says where its nodes meet. Without either it is
-//! on its own.
+//! The cluster that this server is a node of: `NODE` names it, `CLUSTER` says where its nodes meet, `DOWN_AFTER` when one
+//! that is silent is given up. Without any it is on its own.
 
+use crate::tracker::{DOWN_AFTER, LEAST_DOWN_AFTER};
 use bennu::pubsub::{ConnectError, InProcess, NodeName, PubSub};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
 use std::env;
+use std::time::Duration;
 
 /// Why there is no such cluster.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +17,8 @@ pub(crate) enum ClusterError {
     Scheme(String),
     #[error("CLUSTER is set, so NODE must name this node: NODE=a@localhost, and another one for each server")]
     Unnamed,
+    #[error("DOWN_AFTER cannot be used: {0:?} is no number of seconds from {least} up", least = LEAST_DOWN_AFTER.as_secs())]
+    DownAfter(String),
 }
 
 /// The PubSub that `NODE` and `CLUSTER` ask for.
@@ -29,4 +33,12 @@ pub(crate) fn pubsub() -> Result<PubSub, ClusterError> {
         Some("nats" | "tls") => Ok(PubSub::new(Nats::new(&address)?.join(node))),
         _ => Err(ClusterError::Scheme(address)),
     }
+}
+
+/// After how long without a word a node's users are gone.
+pub(crate) fn down_after() -> Result<Duration, ClusterError> {
+    let Some(text) = env::var_os("DOWN_AFTER") else { return Ok(DOWN_AFTER) };
+    let seconds = text.to_str().and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    let chosen = seconds.filter(|seconds| *seconds >= LEAST_DOWN_AFTER);
+    chosen.ok_or_else(|| ClusterError::DownAfter(text.to_string_lossy().into_owned()))
 }

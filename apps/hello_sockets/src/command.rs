@@ -3,7 +3,7 @@
 use crate::control::{self, AskError, Request};
 use crate::port::DEFAULT_PORT;
 use crate::serve::{self, ServeError};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Channels to talk to: serves the page and its sockets, or reaches the server that does.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ const ENVIRONMENT: &str = "\
 Environment of the server, none of which is needed:
   NODE             this node's name in a cluster [default: nonode@nohost]
   CLUSTER          where the nodes of a cluster meet: redis://localhost:6379 or nats://localhost:4222
+  DOWN_AFTER       seconds after which a node that is silent is given up, and its users with it [default: 30]
+  STATSD           where measurements are sent as StatsD lines, as localhost:8125 [default: they are printed]
   SECRET_KEY_BASE  what tokens are signed with; without it, they end with the server
   ASSETS           directory of what the page loads
   RUST_LOG         what is logged to standard error [default: info]";
@@ -42,10 +44,44 @@ enum Command {
         numbers: Vec<i64>,
         times: u32,
     },
+    /// Sends to a user through the pipeline: push 1 '{"n": 1}', or push 1 --times 50 --work-ms 1000
+    Push(PushArguments),
+    /// As push, with the time until delivery measured: push_timed 1 --times 500
+    #[command(name = "push_timed")]
+    PushTimed(PushArguments),
+    /// Counts something, as StatsD lines show it: increment test name:1 success:true
+    Increment {
+        name: String,
+        /// key:value
+        tags: Vec<String>,
+    },
+    /// Prints the other nodes of the cluster
+    Nodes,
     /// Prints a token for a user, good for one day
     Sign { user_id: u64 },
     /// Closes the connections of a socket id: disconnect auth_socket:1
     Disconnect { socket_id: String },
+}
+
+#[derive(Debug, Args)]
+struct PushArguments {
+    user_id: u64,
+    /// A JSON object
+    #[arg(default_value = "{}")]
+    data: String,
+    /// Sends it so many times, each with its number from 1 on as "n"
+    #[arg(long)]
+    times: Option<u32>,
+    /// How long a worker is busy with each, in milliseconds
+    #[arg(long, default_value_t = 0)]
+    work_ms: u64,
+}
+
+impl PushArguments {
+    fn request(self, timed: bool) -> Request {
+        let PushArguments { user_id, data, times, work_ms } = self;
+        Request::Push { user_id, data, times, work_ms, timed }
+    }
 }
 
 /// What went wrong, in one line.
@@ -75,6 +111,10 @@ pub async fn run(CommandLine { port, command }: CommandLine) -> Result<(), Comma
         None | Some(Command::Serve) => return Ok(serve::serve(port).await?),
         Some(Command::Broadcast { topic, event, payload }) => Request::Broadcast { topic, event, payload },
         Some(Command::Dupe { numbers, times }) => Request::Dupe { numbers, times },
+        Some(Command::Push(push)) => push.request(false),
+        Some(Command::PushTimed(push)) => push.request(true),
+        Some(Command::Increment { name, tags }) => Request::Increment { name, tags },
+        Some(Command::Nodes) => Request::Nodes,
         Some(Command::Sign { user_id }) => Request::Sign { user_id },
         Some(Command::Disconnect { socket_id }) => Request::Disconnect { socket_id },
     };

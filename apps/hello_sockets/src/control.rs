@@ -28,6 +28,12 @@ pub(crate) enum Request {
     Broadcast { topic: String, event: String, payload: String },
     /// Broadcasts each number, `times` times, on `dupe`.
     Dupe { numbers: Vec<i64>, times: u32 },
+    /// Sends to a user through the pipeline, once, or several times with a number in the data. The data is JSON text.
+    Push { user_id: u64, data: String, times: Option<u32>, work_ms: u64, timed: bool },
+    /// Counts something, with tags as `key:value`.
+    Increment { name: String, tags: Vec<String> },
+    /// Lists the other nodes of the cluster.
+    Nodes,
     /// Signs a token for a user.
     Sign { user_id: u64 },
     /// Closes the connections of one socket id.

@@ -1,5 +1,5 @@
-//! HelloSockets: the first application that one meets. Two sockets, five channels, a page to try them with, and a
-//! command line that reaches the running server.
+//! HelloSockets: the first application that one meets. Three sockets, seven channels, a page to try them with and one
+//! that shows who is here on all nodes, a data pipeline to users, and a command line that reaches the running server.
 //!
 //! Begin with [`app`], then `socket` and `channel/ping`: the rest is what surrounds them. `main` only calls
 //! [`command::run`]. Sockets and channels are public where the tests need them.
@@ -8,21 +8,24 @@ mod channel;
 mod cluster;
 pub mod command;
 mod control;
+mod measurement;
 mod page;
+pub mod pipeline;
 mod port;
 mod serve;
 mod socket;
 mod stop_signal;
+mod tracker;
 
-pub use channel::{AuthChannel, DedupeChannel};
-pub use socket::{AuthSocket, UserSocket};
+pub use channel::DedupeChannel;
+pub use socket::{AuthSocket, StatsSocket, UserSocket};
 
 use axum::Router;
 use bennu::{Endpoint, MountError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The application: its sockets and its page. `assets` is the directory of what the page loads.
+/// The application: its sockets and its pages. `assets` is the directory of what the page loads.
 ///
 /// # Errors
 /// [`AppError`] when a socket cannot be mounted or `assets` cannot be read.
@@ -31,6 +34,7 @@ pub fn app(endpoint: &Endpoint, assets: &Path) -> Result<Router, AppError> {
     Ok(Router::new()
         .merge(bennu::socket::<UserSocket>("/socket").longpoll(true).router(endpoint)?)
         .merge(bennu::socket::<AuthSocket>("/auth_socket").longpoll(true).router(endpoint)?)
+        .merge(bennu::socket::<StatsSocket>("/stats_socket").longpoll(true).router(endpoint)?)
         .merge(page))
 }
 
@@ -41,7 +45,7 @@ pub enum AppError {
     /// A socket cannot be mounted.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// The directory of what the page loads cannot be read.
+    /// The directory of what the pages load cannot be read.
     #[error("the page's files in {} cannot be read: {error}", path.display())]
     Assets {
         /// The directory.

@@ -1,22 +1,25 @@
-//! The page and what it loads: `/`, `/assets/*.js`, `/assets/*.css`, and the official client, `/assets/phoenix.mjs`.
+//! The pages and what they load: `/`, `/tracked`, `/assets/*.js`, `/assets/*.css`, and the official client,
+//! `/assets/phoenix.mjs`.
 //!
-//! The page is a template that was compiled in; the other files are read when they are asked for, so that one sees an
+//! The pages are templates that were compiled in; the other files are read when they are asked for, so that one sees an
 //! edit without starting again. Only files that were there at start, and the client, can be asked for at all.
 
 use crate::socket::SALT;
+use crate::tracker::UserTracker;
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bennu::Endpoint;
+use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
 use tower_http::services::ServeFile;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// There is no login in this application: whoever opens the page is this user.
+/// There is no login in this application: whoever opens a page is this user, unless `/tracked?user=ID` says another.
 const USER_ID: u64 = 1;
 
 /// No scripts, styles or connections but the server's own, and no frame around the page. The icon is a `data:` URL.
@@ -30,12 +33,26 @@ struct Index {
     user_id: u64,
 }
 
-/// The routes of the page, with what it loads from `assets`.
+#[derive(Template)]
+#[template(path = "tracked.html")]
+struct Tracked {
+    auth_token: String,
+    user_id: u64,
+    node: String,
+    down_after_s: u64,
+}
+
+#[derive(Deserialize)]
+struct Visitor {
+    user: Option<u64>,
+}
+
+/// The routes of the pages, with what they load from `assets`.
 ///
 /// # Errors
 /// When the directory `assets` cannot be read.
 pub(crate) fn routes(endpoint: &Endpoint, assets: &Path) -> io::Result<Router> {
-    let mut routes = Router::new().route("/", get(index)).with_state(endpoint.clone());
+    let mut routes = Router::new().route("/", get(index)).route("/tracked", get(tracked)).with_state(endpoint.clone());
     for entry in std::fs::read_dir(assets)? {
         let entry = entry?;
         let is_loaded = entry.path().extension().is_some_and(|extension| extension == "js" || extension == "css");
@@ -56,10 +73,23 @@ pub(crate) fn phoenix_client(assets: &Path) -> PathBuf {
     assets.join("node_modules/phoenix/priv/static/phoenix.mjs")
 }
 
-/// The page, with a token that is its reader's own: nothing may keep it.
-async fn index(State(endpoint): State<Endpoint>) -> Result<impl IntoResponse, NoPage> {
-    let page = Index { auth_token: endpoint.sign(SALT, &USER_ID)?, user_id: USER_ID };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Html(page.render()?)))
+async fn index(State(endpoint): State<Endpoint>) -> Result<Response, NoPage> {
+    personal(&Index { auth_token: endpoint.sign(SALT, &USER_ID)?, user_id: USER_ID })
+}
+
+async fn tracked(State(endpoint): State<Endpoint>, Query(visitor): Query<Visitor>) -> Result<Response, NoPage> {
+    let user_id = visitor.user.unwrap_or(USER_ID);
+    personal(&Tracked {
+        auth_token: endpoint.sign(SALT, &user_id)?,
+        user_id,
+        node: endpoint.pubsub().node().to_string(),
+        down_after_s: UserTracker::of(&endpoint).down_after.as_secs(),
+    })
+}
+
+/// A page with a token that is its reader's own: nothing may keep it.
+fn personal(page: &impl Template) -> Result<Response, NoPage> {
+    Ok(([(header::CACHE_CONTROL, "no-store")], Html(page.render()?)).into_response())
 }
 
 /// What kept the page from being made: the log gets the cause, the browser a plain 500.

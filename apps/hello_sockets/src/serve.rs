@@ -1,20 +1,25 @@
-//! The running server: its listener, its secret, its control socket, and its end.
+//! The running server: its listener, its secret, its pipeline, its control socket, and its end.
 //!
-//! Standard output says where it listens and how it ended; the log goes to standard error, as `RUST_LOG` says.
+//! Standard output says where it listens, what is measured, and how it ended; the log goes to standard error, as `RUST_LOG`
+//! says.
 
 use crate::cluster::{self, ClusterError};
 use crate::control::{ControlError, ControlSocket};
+use crate::measurement::{Measurement, MeasurementError};
 use crate::page::phoenix_client;
+use crate::pipeline;
 use crate::port;
 use crate::stop_signal::StopSignal;
+use crate::tracker::UserTracker;
 use crate::{AppError, app};
 use bennu::token::{Secret, SecretError};
 use bennu::{Drain, Drained, Endpoint};
+use bennu_pipeline::StartError;
 use std::env::{self, VarError};
 use std::io::{self, IsTerminal, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
@@ -22,6 +27,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// What the page loads, in the repository that this was built in; `ASSETS` names another directory.
 const REPOSITORY_ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
+
+/// How long what was sent to users may take to be delivered once the server is to stop.
+const PIPELINE_DRAIN: Duration = Duration::from_secs(5);
 
 /// Why the server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +47,11 @@ pub(crate) enum ServeError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
+    Measurement(#[from] MeasurementError),
+    #[error(transparent)]
     App(#[from] AppError),
+    #[error(transparent)]
+    Pipeline(#[from] StartError),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error("signals cannot be received: {0}")]
@@ -56,9 +68,12 @@ pub(crate) enum ServeError {
 pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
     start_log();
     let listener = listen(port)?;
+    let measurement = Measurement::start()?;
     let endpoint = Endpoint::builder(secret()?).pubsub(cluster::pubsub()?).build();
+    UserTracker::start(&endpoint, cluster::down_after()?);
     let assets = env::var_os("ASSETS").map_or_else(|| PathBuf::from(REPOSITORY_ASSETS), PathBuf::from);
-    let app = app(&endpoint, &assets)?;
+    let app = app(&endpoint, &assets)?.merge(measurement.routes(&endpoint)?);
+    let (pipeline, producer) = pipeline::start(&endpoint)?;
     let port = listener.local_addr().map_err(|error| ServeError::Listen { port, error })?.port();
     let control = ControlSocket::bind(port)?;
     let mut signal = StopSignal::new().map_err(ServeError::Signals)?;
@@ -70,7 +85,11 @@ pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
     let shutdown = async {
         tokio::select! {
             _ = stopped => {}
-            () = control.serve(&endpoint) => {}
+            () = control.serve(&endpoint, &producer) => {}
+        }
+        // Before the connections are told to go: what was sent shall still arrive.
+        if let Err(error) = pipeline.drain(PIPELINE_DRAIN).await {
+            tracing::warn!(%error, "not all that was sent to users has been delivered");
         }
     };
     let asked_twice = async {

@@ -1,7 +1,10 @@
-//! The two sockets: who may connect to each, and which of its topics lead to which channel.
+//! The three sockets: who may connect to each, and which of its topics lead to which channel.
 
-use crate::channel::{AuthChannel, DedupeChannel, PingChannel, RecurringChannel, WildcardChannel};
+use crate::channel::{
+    AuthChannel, DedupeChannel, PingChannel, RecurringChannel, StatsChannel, TrackedChannel, WildcardChannel,
+};
 use bennu::prelude::*;
+use bennu_telemetry::increment;
 
 /// The salt of every token that this application makes: a token with another salt is not for it.
 pub(crate) const SALT: &str = "salt identifier";
@@ -40,10 +43,28 @@ impl Socket for AuthSocket {
     }
 
     fn channels(router: &mut ChannelRouter<Self>) {
-        router.channel::<PingChannel>("ping").channel::<AuthChannel>("user:*").channel::<RecurringChannel>("recurring");
+        router
+            .channel::<PingChannel>("ping")
+            .channel::<TrackedChannel>("tracked")
+            .channel::<AuthChannel>("user:*")
+            .channel::<RecurringChannel>("recurring");
     }
 }
 
 fn user_id(request: &Connect) -> Result<u64, Refusal> {
     Ok(request.verify(SALT, request.param("token")?, Token::ONE_DAY)?)
+}
+
+/// `/stats_socket`: for everybody, and measured.
+pub struct StatsSocket;
+
+impl Socket for StatsSocket {
+    async fn connect(_request: Connect) -> Result<Self, Refusal> {
+        increment("socket_connect", 1, &[("status", "success"), ("socket", "StatsSocket")]);
+        Ok(StatsSocket)
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        router.channel::<StatsChannel>("*");
+    }
 }

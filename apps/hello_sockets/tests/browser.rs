@@ -90,6 +90,80 @@ async fn what_the_command_line_asks_for_appears_on_the_page() {
 }
 
 #[tokio::test]
+async fn pings_are_timed_slow_ones_queue_and_parallel_ones_do_not() {
+    let login = Login::new();
+    let program = Program::start(&login, 0).await;
+    with_page("slow", program.port, async |page| {
+        everything_is_up(&page).await;
+        page.shows("[data-channel=invalid] [data-state=refused]").await;
+        page.shows("#log > [data-topic=invalid][data-status=error][data-payload*='always fails']").await;
+
+        page.click("#both-ask").await;
+        page.click("#pings").await;
+        page.shows("#ping-times > :nth-child(5):last-child[data-ms]").await;
+        // Long before the slow ones: those have but one answer more for each three seconds.
+        page.shows("#parallel-bars:not(:has([data-outcome=waiting])) > :nth-child(5)[data-outcome=ok]").await;
+        page.shows("#slow-bars:has([data-outcome=waiting])").await;
+        page.shows("#slow-bars > :nth-child(5)[data-outcome=ok]").await;
+        for lane in ["slow", "parallel"] {
+            page.shows(&format!("[data-lane={lane}] #{lane}-socket-state[data-state=open]")).await;
+        }
+        let script = "done([...document.querySelectorAll('#slow-bars > li')].map((bar) => Number(bar.dataset.ms)))";
+        let times: Vec<u64> = serde_json::from_value(page.script(script).await).unwrap();
+        assert!(times.windows(2).all(|two| two[1] >= two[0] + 2900), "three seconds apart: {times:?}");
+        assert_eq!(page.complaints().await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pushes_of_the_pipeline_appear_ten_at_a_time_and_timed_ones_are_all_there() {
+    let login = Login::new();
+    let program = Program::start(&login, 0).await;
+    with_page("pipeline", program.port, async |page| {
+        everything_is_up(&page).await;
+        login.ask(program.port, &["push", "1", "--times", "20", "--work-ms", "1500"]).await;
+        page.shows("#pushes > :nth-child(1)[data-event=push][data-count='10'][data-first='1'][data-last='10']").await;
+        page.shows("#pushes > :nth-child(2)[data-event=push][data-count='10'][data-first='11'][data-last='20']").await;
+        page.shows("#pushes-count[data-count='20']").await;
+        login.ask(program.port, &["push_timed", "1", "--times", "500"]).await;
+        page.shows("#pushes-count[data-count='520']").await;
+        page.shows("#pushes > :last-child[data-event=push_timed]").await;
+
+        login.ask(program.port, &["push", "2", "{}"]).await;
+        page.click("#pushes-clear").await;
+        login.ask(program.port, &["push", "1", r#"{"text": "no number"}"#]).await;
+        page.shows("#pushes > :only-child[data-count='1']").await;
+        page.shows("#pushes-count[data-count='1']").await;
+        assert_eq!(page.complaints().await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_dashboard_and_the_metrics_of_the_running_server_are_there() {
+    let login = Login::new();
+    let program = Program::start(&login, 0).await;
+    with_page("dashboard", program.port, async |page| {
+        everything_is_up(&page).await;
+        let script = "fetch('/metrics').then((response) => response.text()).then(done)";
+        let metrics = page.script(script).await;
+        let metrics = metrics.as_str().unwrap();
+        for line in [
+            r#"channel_join_total{status="success",channel="StatsChannel"} 1"#,
+            r#"bennu_channel_joined{channel="StatsChannel"} 1"#,
+            "bennu_pipeline_queued",
+        ] {
+            assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+        }
+        page.goto(&format!("http://localhost:{}/dashboard", program.port)).await;
+        page.shows("#state[data-state=open]").await;
+        assert_eq!(page.complaints().await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_page_comes_back_by_itself_when_a_killed_server_does() {
     let login = Login::new();
     let mut program = Program::start(&login, 0).await;
@@ -121,7 +195,7 @@ async fn behind_a_proxy_that_lets_no_websocket_through_the_page_long_polls_and_c
     };
     with_page("longpoll", proxy.port, async |page| {
         everything_is_up(&page).await;
-        for socket in ["#socket-state", "#auth-socket-state"] {
+        for socket in ["#socket-state", "#auth-socket-state", "#stats-socket-state"] {
             page.shows(&format!("{socket}[data-transport=longpoll]")).await;
         }
         page.click("#ping").await;
@@ -142,12 +216,12 @@ async fn behind_a_proxy_that_lets_no_websocket_through_the_page_long_polls_and_c
     .await;
 }
 
-/// Both sockets are open, and the channels that the page joins by itself are joined.
+/// All sockets are open, and the channels that the page joins by itself are joined.
 async fn everything_is_up(page: &Page) {
-    for socket in ["#socket-state", "#auth-socket-state"] {
+    for socket in ["#socket-state", "#auth-socket-state", "#stats-socket-state"] {
         page.shows(&format!("{socket}[data-state=open]")).await;
     }
-    for topic in ["ping", "dupe", "recurring", "user:1"] {
+    for topic in ["ping", "dupe", "recurring", "valid", "user:1"] {
         page.shows(&format!("[data-channel='{topic}'] [data-state=joined]")).await;
     }
 }

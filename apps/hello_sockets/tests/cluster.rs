@@ -3,49 +3,31 @@
 mod support;
 
 use bennu_client::Client;
-use bennu_pubsub_broker::conformance::process::{Process, Program as Engine, free_port};
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::DEADLINE;
 use support::program::{Login, Program};
+use support::{DEADLINE, broker};
 use tokio::time::timeout;
-
-struct Redis;
-
-impl Engine for Redis {
-    const NAME: &'static str = "redis-server";
-}
-
-struct Nats;
-
-impl Engine for Nats {
-    const NAME: &'static str = "nats-server";
-}
 
 #[tokio::test]
 async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_redis() {
-    let port = free_port();
-    let arguments = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""];
-    let redis = Process::<Redis>::start_with(port, arguments.map(str::to_owned).to_vec());
-    if redis.is_some() {
-        two_nodes(&format!("redis://127.0.0.1:{port}")).await;
+    if let Some(redis) = broker::redis() {
+        two_nodes([&redis.address; 2]).await;
     }
 }
 
 #[tokio::test]
 async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_nats() {
-    let port = free_port();
-    let nats =
-        Process::<Nats>::start_with(port, ["-a", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec());
-    if nats.is_some() {
-        two_nodes(&format!("nats://127.0.0.1:{port}")).await;
+    if let Some(nats) = broker::nats() {
+        two_nodes([&nats.address; 2]).await;
     }
 }
 
-async fn two_nodes(cluster: &str) {
+async fn two_nodes(clusters: [&str; 2]) {
     let login = Login::new();
-    let node = async |name: &str| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
-    let (a, b) = (node("a@localhost").await, node("b@localhost").await);
+    let node =
+        async |name: &str, cluster: &str| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
+    let (a, b) = (node("a@localhost", clusters[0]).await, node("b@localhost", clusters[1]).await);
     let client = Client::connect(format!("ws://{}/socket", b.address())).await.unwrap();
     let mut ping = client.join("ping", json!({})).await.unwrap();
     // Until the engine knows of both nodes and of the topic, what is broadcast is lost.
@@ -61,6 +43,8 @@ async fn two_nodes(cluster: &str) {
     let message = timeout(DEADLINE, reached).await.expect("no broadcast came before the deadline");
     let payload: Value = message.parse().unwrap();
     assert_eq!((message.event.as_str(), payload), ("send_ping", json!({ "from_node": "b@localhost" })));
+    assert_eq!(login.ask(a.port, &["nodes"]).await, "b@localhost");
+    assert_eq!(login.ask(b.port, &["nodes"]).await, "a@localhost");
 }
 
 #[tokio::test]
@@ -74,4 +58,6 @@ async fn what_is_no_cluster_is_one_clear_line() {
     let line = login.fail_to_start_with(&[("NODE", "a"), ("CLUSTER", "http://localhost")]).await;
     let known = "begins with none of redis://, rediss://, nats://, tls://";
     assert_eq!(line, format!("hello_sockets: CLUSTER cannot be used: \"http://localhost\" {known}"));
+    let line = login.fail_to_start("DOWN_AFTER", "0").await;
+    assert_eq!(line, "hello_sockets: DOWN_AFTER cannot be used: \"0\" is no number of seconds from 1 up");
 }

@@ -81,6 +81,41 @@ async fn a_signed_token_opens_the_authenticated_socket_and_disconnect_closes_it(
 }
 
 #[tokio::test]
+async fn a_server_on_its_own_has_no_other_nodes() {
+    let (login, program) = running().await;
+    assert_eq!(login.ask(program.port, &["nodes"]).await, "no other nodes");
+}
+
+#[tokio::test]
+async fn what_was_sent_through_the_pipeline_arrives_before_a_server_that_stops_lets_its_clients_go() {
+    let (login, program) = running().await;
+    let token = login.ask(program.port, &["sign", "1"]).await;
+    let (client, mut user) = joined(&program, &format!("/auth_socket?token={token}"), "user:1").await;
+    assert_eq!(login.ask(program.port, &["push", "1", r#"{"a": 1e3}"#]).await, "ok");
+    assert_eq!(heard(&mut user).await, ("push".to_owned(), json!({ "a": 1e3 })));
+    assert_eq!(login.ask(program.port, &["push", "1", "--times", "20", "--work-ms", "300"]).await, "ok");
+    program.signal(Signal::TERM);
+    let mut numbers = Vec::new();
+    for _ in 1..=20 {
+        let (event, data) = heard(&mut user).await;
+        assert_eq!(event, "push");
+        numbers.push(data["n"].as_u64().unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+    assert_eq!(close_code(&client).await, Some(1012));
+}
+
+#[tokio::test]
+async fn data_that_is_no_object_is_refused_in_one_line() {
+    let (login, program) = running().await;
+    for data in ["[1]", "{nonsense"] {
+        let error = login.fail(program.port, &["push_timed", "1", data]).await;
+        assert!(error.starts_with("hello_sockets: the data is no JSON object: "), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_broadcast_is_one_line_of_the_servers_words() {
     let (login, program) = running().await;
     let fail = async |payload| login.fail(program.port, &["broadcast", "ping", "test", payload]).await;

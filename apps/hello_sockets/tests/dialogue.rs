@@ -1,20 +1,63 @@
-//! Both sockets, as one meets them with `wscat`: every dialogue that the book has up to its chapter on customizing
-//! channels. What the channels do at their edges is tested without a network, in the files named after them.
+//! The sockets, as one meets them with `wscat`: every dialogue of the book's chapters 2 to 6. What needs two servers is in
+//! `cluster`, what is typed in a shell in `command_line` and `statsd`, what a page shows in `browser`; what the channels do
+//! at their edges is tested without a network, in the files named after them.
 //!
 //! Phoenix has changed in two ways since: `phx_error` carries a reason, and a push carries the channel's join ref.
 
 mod support;
 
 use bennu::token::Token;
+use hello_sockets::pipeline::{self, Push};
 use serde_json::json;
 use std::time::{Duration, SystemTime};
 use support::client::Client;
 use support::server::Server;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 async fn user_socket() -> (Server, Client) {
     let server = Server::start().await;
     let client = Client::connect(server.address, "/socket").await;
     (server, client)
+}
+
+#[tokio::test]
+async fn a_websocket_begins_as_a_request_that_is_upgraded() {
+    let server = Server::start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = format!(
+        "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nhost: {}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        server.address
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let mut headers = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap().filter(|line| !line.is_empty()) {
+        headers.push(line.to_ascii_lowercase());
+    }
+    assert_eq!(headers[0], "http/1.1 101 switching protocols");
+    // The accept of RFC 6455's own example.
+    for header in ["upgrade: websocket", "connection: upgrade", "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="] {
+        assert!(headers.iter().any(|line| line == header), "{header} is not among {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_topic_without_a_channel_is_refused_and_the_client_may_try_again() {
+    let (_server, mut client) = user_socket().await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","topic:subtopic","phx_join",{}]
+            < [null,"1","topic:subtopic","phx_reply",{"response":{"reason":"unmatched topic"},"status":"error"}]
+            > ["2","2","topic:subtopic","phx_join",{}]
+            < [null,"2","topic:subtopic","phx_reply",{"response":{"reason":"unmatched topic"},"status":"error"}]
+            > [null,"3","phoenix","heartbeat",{}]
+            < [null,"3","phoenix","phx_reply",{"response":{},"status":"ok"}]
+            "#,
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -177,6 +220,76 @@ async fn a_broadcast_reaches_who_has_joined_its_topic_and_request_ping_says_by_w
     client.dialogue(r#"< [null,null,"ping","test",{"data":"test"}]"#).await;
     server.endpoint.broadcast("ping", "request_ping", json!({ "a": 1 })).unwrap();
     client.dialogue(r#"< ["1",null,"ping","send_ping",{"a":1,"from_node":"nonode@nohost"}]"#).await;
+}
+
+#[tokio::test]
+async fn a_broadcast_reaches_every_client_and_an_answer_only_the_one_that_asked() {
+    let (server, mut one) = user_socket().await;
+    let mut other = Client::connect(server.address, "/socket").await;
+    for client in [&mut one, &mut other] {
+        client
+            .dialogue(
+                r#"
+                > ["1","1","ping","phx_join",{}]
+                < ["1","1","ping","phx_reply",{"response":{},"status":"ok"}]
+                "#,
+            )
+            .await;
+    }
+    one.dialogue(
+        r#"
+        > ["1","2","ping","ping",{}]
+        < ["1","2","ping","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+        "#,
+    )
+    .await;
+    server.endpoint.broadcast("ping", "request_ping", json!({})).unwrap();
+    for client in [&mut one, &mut other] {
+        client.dialogue(r#"< ["1",null,"ping","send_ping",{"from_node":"nonode@nohost"}]"#).await;
+    }
+}
+
+#[tokio::test]
+async fn the_measured_socket_has_a_topic_that_joins_and_one_that_never_does() {
+    let server = Server::start().await;
+    let mut client = Client::connect(server.address, "/stats_socket").await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","invalid","phx_join",{}]
+            < ["1","1","invalid","phx_reply",{"response":{"reason":"always fails"},"status":"error"}]
+            > ["2","2","valid","phx_join",{}]
+            < ["2","2","valid","phx_reply",{"response":{},"status":"ok"}]
+            > ["2","3","valid","ping",{}]
+            < ["2","3","valid","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            > ["2","4","valid","parallel_slow_ping",{}]
+            > ["2","5","valid","parallel_slow_ping",{}]
+            > ["2","6","valid","ping",{}]
+            < ["2","6","valid","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            < ["2","_","valid","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            < ["2","_","valid","phx_reply",{"response":{"ping":"pong"},"status":"ok"}]
+            "#,
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_sent_to_a_user_comes_as_a_broadcast_and_what_is_timed_from_the_channel() {
+    let server = Server::start().await;
+    let (_pipeline, producer) = pipeline::start(&server.endpoint).unwrap();
+    let mut client = Client::connect(server.address, &format!("/auth_socket?token={}", server.token(1))).await;
+    client
+        .dialogue(
+            r#"
+            > ["1","1","user:1","phx_join",{}]
+            < ["1","1","user:1","phx_reply",{"response":{},"status":"ok"}]
+            "#,
+        )
+        .await;
+    producer.push(Push::new(1, json!({ "n": 1 }))).await.unwrap();
+    client.dialogue(r#"< [null,null,"user:1","push",{"n":1}]"#).await;
+    producer.push_timed(Push::new(1, json!({ "n": 2 }))).await.unwrap();
+    client.dialogue(r#"< ["1",null,"user:1","push_timed",{"n":2}]"#).await;
 }
 
 #[tokio::test]

@@ -56,6 +56,20 @@ async fn the_page_has_a_token_for_user_1_that_nothing_may_keep() {
 }
 
 #[tokio::test]
+async fn the_page_of_who_is_here_has_a_token_for_user_1_or_for_the_one_that_is_asked_for() {
+    let server = Server::start().await;
+    let day = std::time::Duration::from_secs(86_400);
+    for (path, user) in [("/tracked", 1), ("/tracked?user=7", 7)] {
+        let page = get(server.address, path).await;
+        assert_eq!((page.status, page.header("cache-control")), (200, Some("no-store")), "{path}");
+        assert_eq!(meta(&page.body, "user-id"), user.to_string());
+        assert_eq!(server.endpoint.verify::<u64>("salt identifier", meta(&page.body, "auth-token"), day), Ok(user));
+        assert!(page.body.contains("at <code>nonode@nohost</code>") && page.body.contains("stay for 30 s"));
+    }
+    assert_eq!(get(server.address, "/tracked?user=nobody").await.status, 400);
+}
+
+#[tokio::test]
 async fn scripts_and_styles_are_served_under_assets_and_asked_for_again_each_time() {
     let server = Server::start().await;
     for (path, media_type) in [("/assets/app.js", "text/javascript"), ("/assets/app.css", "text/css")] {

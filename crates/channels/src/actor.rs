@@ -14,23 +14,17 @@ use crate::outcome::{Flow, JoinFailure, Reply, StopReason};
 use crate::session::{End, Event, Exit, Incoming, Join, Unheard};
 use crate::slot::{Mail, Slot};
 use crate::socket::Socket;
+use crate::supervision::{Failure, discard, supervise};
 use crate::telemetry::{Callback, Verdict};
 use bennu_protocol::{Payload, event};
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use std::any::Any;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::task::JoinError;
+use tokio::time::Instant;
 use tracing::Instrument;
-
-/// How long a channel that is told to end may go on with the callback it is in, `terminate` included; then it is
-/// dropped. Phoenix's default.
-pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
     fn start(self: Arc<Self>, join: Box<Join>) {
@@ -51,7 +45,7 @@ impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
     }
 
     #[cfg(feature = "testkit")]
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
         self
     }
 }
@@ -114,11 +108,6 @@ enum Ending {
     Killed(Callback),
 }
 
-enum Failure {
-    Panicked(String),
-    Killed,
-}
-
 async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Join>) -> Option<Box<Actor<S, C>>> {
     let Join { id, reference, params, .. } = &*join;
     let started = Instant::now();
@@ -142,7 +131,7 @@ async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Joi
             }
         },
         Err(failure) => {
-            slot.instruments.crashed(&id.topic, &Callback::Join, &describe(&failure));
+            slot.instruments.crashed(&id.topic, &Callback::Join, &failure.to_string());
             (join_crashed(), Verdict::Crashed)
         }
     };
@@ -178,42 +167,78 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         Box::pin(self.finish(ending, batch)).await;
     }
 
-    /// Handles mail and timers until something ends the channel.
+    /// Handles mail, timers and the ends of tasks until something ends the channel.
     async fn serve(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Ending {
         let slot = self.ctx.slot.clone();
         loop {
-            // Made anew each time: an idle channel holds no queue.
-            *batch = VecDeque::new();
-            if let Err(overflow) = self.next(batch).await {
-                return Ending::Crashed(Callback::Mailbox, overflow.to_string());
-            }
-            while let Some(mail) = batch.pop_front() {
-                let callback = Callback::of(&mail);
-                match supervise(&slot, self.handle(mail).boxed()).await {
-                    Ok(Handled::Done) => {}
-                    Ok(Handled::Ended(end)) => return Ending::Ended(end),
-                    Ok(Handled::Stopped) => return Ending::Stopped,
-                    Ok(Handled::Crashed(why)) => return Ending::Crashed(callback, why),
-                    Err(Failure::Killed) => return Ending::Killed(callback),
-                    Err(failure) => return Ending::Crashed(callback, describe(&failure)),
+            // A scope of its own: what is kept across an await is room in the task of every channel.
+            {
+                let ending = if self.ctx.has_all_tasks() {
+                    // In a box, as a callback is.
+                    Box::pin(self.fewer_tasks(batch)).await
+                } else if let Some(mail) = batch.pop_front() {
+                    let callback = Callback::of(&mail);
+                    Ending::after(callback, supervise(&slot, self.handle(mail).boxed()).await)
+                } else {
+                    // Made anew each time: an idle channel holds no queue.
+                    *batch = VecDeque::new();
+                    self.next(batch).await
+                };
+                if let Some(ending) = ending {
+                    return ending;
                 }
-                tokio::task::coop::consume_budget().await;
             }
+            tokio::task::coop::consume_budget().await;
         }
     }
 
-    /// Waits for mail and timers, which land in `batch`. Both are looked at each time: a client that never pauses cannot
-    /// hold up a timer.
-    async fn next(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Result<(), Overflow> {
+    /// Waits for mail and timers, which land in `batch`, and for a task that ends. All are looked at each time: a client
+    /// that never pauses cannot hold up a timer.
+    async fn next(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Option<Ending> {
         poll_fn(|cx| {
+            let ended = self.ctx.tasks().map_or(Poll::Pending, |tasks| tasks.poll_ended(cx));
             let taken = self.ctx.slot.mailbox.poll_take(cx, batch);
-            match self.ctx.timers().map(|timers| timers.poll_fire(cx)) {
-                Some(Poll::Ready(fired)) => batch.push_back(Mail::Info(fired)),
-                Some(Poll::Pending) | None => return taken,
+            if let Some(Poll::Ready(fired)) = self.ctx.timers().map(|timers| timers.poll_fire(cx)) {
+                batch.push_back(Mail::Info(fired));
             }
-            if taken.is_pending() { Poll::Ready(Ok(())) } else { taken }
+            match (taken, ended) {
+                (Poll::Ready(Err(overflow)), _) => Poll::Ready(Some(overflow.into())),
+                (_, Poll::Ready(ended)) => Poll::Ready(Ending::after(Callback::Task, task_ended(ended))),
+                _ if batch.is_empty() => Poll::Pending,
+                _ => Poll::Ready(None),
+            }
         })
         .await
+    }
+
+    /// Waits for a task that ends, with the mail left where it is; or else for the channel's own end, which is then taken
+    /// before all that waits: most of that would start tasks, only for them to be dropped.
+    async fn fewer_tasks(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Option<Ending> {
+        let slot = self.ctx.slot.clone();
+        let mut waits = false;
+        let ended = poll_fn(|cx| {
+            if let Some(Poll::Ready(ended)) = self.ctx.tasks().map(|tasks| tasks.poll_ended(cx)) {
+                return Poll::Ready(Some(ended));
+            }
+            if !std::mem::replace(&mut waits, true) {
+                slot.instruments.task_limit();
+            }
+            slot.mailbox.poll_ending(cx).map(|()| None)
+        })
+        .await;
+        if let Some(ended) = ended {
+            return Ending::after(Callback::Task, task_ended(ended));
+        }
+        let mut waiting = VecDeque::new();
+        if let Poll::Ready(Err(overflow)) =
+            slot.mailbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut waiting)
+        {
+            return Some(overflow.into());
+        }
+        batch.append(&mut waiting);
+        let end = batch.iter().position(|mail| matches!(mail, Mail::End(_))).and_then(|at| batch.remove(at));
+        let handled = self.handle(end.expect("an end was pushed and not handled yet")).await;
+        Ending::after(Callback::Mailbox, Ok(handled))
     }
 
     async fn handle(&mut self, mail: Mail<S, C>) -> Handled {
@@ -272,7 +297,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
                 (Exit::Crashed, Some(Terminate::Crashed(why)))
             }
             Ending::Killed(callback) => {
-                slot.instruments.crashed(ctx.topic(), &callback, &describe(&Failure::Killed));
+                slot.instruments.crashed(ctx.topic(), &callback, &Failure::Killed.to_string());
                 (Exit::Done, None)
             }
         };
@@ -281,11 +306,21 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
             slot.mailbox.push_end(Mail::End(End::Closed));
             let terminated = async { channel.terminate(reason, &mut ctx).await }.boxed();
             if let Err(failure) = supervise(&slot, terminated).await {
-                slot.instruments.crashed(ctx.topic(), &Callback::Terminate, &describe(&failure));
+                slot.instruments.crashed(ctx.topic(), &Callback::Terminate, &failure.to_string());
                 exit = Exit::Crashed;
             }
         }
         let id = ctx.id.clone();
+        if let Some(tasks) = ctx.tasks() {
+            let ended = match supervise(&slot, tasks.shutdown().boxed()).await {
+                Ok(panicked) => panicked.map_or(Ok(Handled::Done), |error| task_ended(Err(error))),
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = ended {
+                slot.instruments.crashed(&id.topic, &Callback::Task, &failure.to_string());
+                exit = Exit::Crashed;
+            }
+        }
         // Unsubscribes and cancels timers before the client hears that the channel has ended.
         let mut whole = discard(&slot, &id.topic, ctx);
         whole &= discard(&slot, &id.topic, (batch, slot.mailbox.close()));
@@ -295,6 +330,26 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         }
         slot.instruments.ended();
         slot.connection.exited(&id, exit);
+    }
+}
+
+impl Ending {
+    /// What follows from how something went; `None` goes on.
+    fn after(callback: Callback, handled: Result<Handled, Failure>) -> Option<Self> {
+        match handled {
+            Ok(Handled::Done) => None,
+            Ok(Handled::Ended(end)) => Some(Ending::Ended(end)),
+            Ok(Handled::Stopped) => Some(Ending::Stopped),
+            Ok(Handled::Crashed(why)) => Some(Ending::Crashed(callback, why)),
+            Err(Failure::Killed) => Some(Ending::Killed(callback)),
+            Err(failure) => Some(Ending::Crashed(callback, failure.to_string())),
+        }
+    }
+}
+
+impl From<Overflow> for Ending {
+    fn from(overflow: Overflow) -> Self {
+        Ending::Crashed(Callback::Mailbox, overflow.to_string())
     }
 }
 
@@ -329,46 +384,77 @@ impl Callback {
     }
 }
 
-/// Drops what holds values of the user's. A panic there is logged and goes no further; `false` says that there was one.
-fn discard<S: Socket, C: Channel<S>, T>(slot: &Slot<S, C>, topic: &str, what: T) -> bool {
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
-    if let Err(panic) = &dropped {
-        let why = describe(&Failure::Panicked(panic_text(&**panic)));
-        slot.instruments.crashed(topic, &Callback::Drop, &why);
+/// A task ends as a callback does. One that was cancelled from outside has met the end of its runtime.
+fn task_ended(ended: Result<Flow, JoinError>) -> Result<Handled, Failure> {
+    match ended.map_err(JoinError::try_into_panic) {
+        Ok(flow) => Ok(Handled::from(flow)),
+        Err(Ok(panic)) => Err(Failure::panicked(&*panic)),
+        Err(Err(_)) => Ok(Handled::Done),
     }
-    dropped.is_ok()
 }
 
-/// Runs one callback: a panic is caught, and once the channel is told to end it has [`SHUTDOWN_TIMEOUT`] left.
-async fn supervise<S: Socket, C: Channel<S>, T>(slot: &Slot<S, C>, callback: BoxFuture<'_, T>) -> Result<T, Failure> {
-    let mut callback = AssertUnwindSafe(callback).catch_unwind();
-    let mut deadline = None;
-    let result = poll_fn(|cx| {
-        if let Poll::Ready(result) = callback.poll_unpin(cx) {
-            return Poll::Ready(result.map_err(|panic| Failure::Panicked(panic_text(&*panic))));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{self, Flow, JoinError, noreply};
+    use crate::socket::Refusal;
+    use crate::{ChannelRouter, Connect, HandleInfo};
+
+    struct Nobody;
+
+    impl Socket for Nobody {
+        async fn connect(_: Connect) -> Result<Self, Refusal> {
+            Ok(Nobody)
         }
-        if slot.mailbox.poll_ending(cx).is_pending() {
-            return Poll::Pending;
+
+        fn channels(_: &mut ChannelRouter<Self>) {}
+    }
+
+    /// One whose handlers hold `SIZE` bytes while they wait.
+    struct Holds<const SIZE: usize>;
+
+    async fn hold<const SIZE: usize>() {
+        let held = [0_u8; SIZE];
+        tokio::task::yield_now().await;
+        assert_eq!(held.len(), SIZE);
+    }
+
+    impl<const SIZE: usize> Channel<Nobody> for Holds<SIZE> {
+        async fn join(_: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> Result<Self, JoinError> {
+            hold::<SIZE>().await;
+            Ok(Holds)
         }
-        let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(SHUTDOWN_TIMEOUT)));
-        deadline.as_mut().poll(cx).map(|()| Err(Failure::Killed))
-    })
-    .await;
-    // One that is killed still holds what it was working with.
-    match catch_unwind(AssertUnwindSafe(|| drop(callback))) {
-        Ok(()) => result,
-        Err(panic) => Err(Failure::Panicked(panic_text(&*panic))),
-    }
-}
 
-fn describe(failure: &Failure) -> String {
-    match failure {
-        Failure::Panicked(what) => format!("panicked: {what}"),
-        Failure::Killed => format!("still running {SHUTDOWN_TIMEOUT:?} after it was told to end"),
-    }
-}
+        async fn handle_in(&mut self, _: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> outcome::Handled {
+            hold::<SIZE>().await;
+            noreply()
+        }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("with a value that is no text").to_owned()
+        async fn handle_out(&mut self, _: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> Flow {
+            hold::<SIZE>().await;
+            noreply()
+        }
+
+        async fn terminate(&mut self, _: Terminate, _: &mut ChannelContext<Nobody, Self>) {
+            hold::<SIZE>().await;
+        }
+    }
+
+    impl<const SIZE: usize> HandleInfo<Nobody, ()> for Holds<SIZE> {
+        async fn handle_info(&mut self, _: (), _: &mut ChannelContext<Nobody, Self>) -> Flow {
+            hold::<SIZE>().await;
+            noreply()
+        }
+    }
+
+    fn size_of_output<I, O>(_: impl Fn(I) -> O) -> usize {
+        size_of::<O>()
+    }
+
+    #[test]
+    fn a_channels_task_is_as_large_as_its_state_and_not_as_its_handlers() {
+        let [small, large] =
+            [size_of_output(Actor::<Nobody, Holds<1>>::run), size_of_output(Actor::<Nobody, Holds<10_000>>::run)];
+        assert_eq!(small, large);
+    }
 }

@@ -4,8 +4,8 @@
 //! A gauge that each queue kept up to date would cost every message; a look at 15,000 connections takes about 2 ms. Run by
 //! whoever serves, for as long as it serves. No lock is held from one connection to the next.
 
-use crate::endpoint::Endpoint;
-use std::ops::AddAssign;
+use crate::endpoint::{Backlog, Endpoint};
+use std::sync::Weak;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -14,22 +14,6 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// Connections looked at before other tasks of the thread get their turn: about 0.1 ms.
 const BATCH: usize = 1000;
-
-/// Bytes that wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Backlog {
-    /// For clients to read them.
-    pub(crate) outboxes: usize,
-    /// For channels to handle them.
-    pub(crate) mailboxes: usize,
-}
-
-impl AddAssign for Backlog {
-    fn add_assign(&mut self, other: Self) {
-        self.outboxes += other.outboxes;
-        self.mailboxes += other.mailboxes;
-    }
-}
 
 impl Endpoint {
     /// Measures what waits in the queues of this node's connections, every 5 s, until it is dropped.
@@ -43,8 +27,10 @@ impl Endpoint {
             ticks.tick().await;
             let mut waiting = Backlog::default();
             for batch in self.connections().chunks(BATCH) {
-                for connection in batch.iter().filter_map(std::sync::Weak::upgrade) {
-                    waiting += connection.backlog();
+                for connection in batch.iter().filter_map(Weak::upgrade) {
+                    let Backlog { outboxes, mailboxes } = connection.backlog();
+                    waiting.outboxes += outboxes;
+                    waiting.mailboxes += mailboxes;
                 }
                 tokio::task::yield_now().await;
             }

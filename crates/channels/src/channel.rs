@@ -35,6 +35,15 @@ pub trait Channel<S: Socket>: Sized + Send + 'static {
     /// An intercepted broadcast costs one call and one encoding for each client; all others are encoded once.
     const INTERCEPT: &'static [&'static str] = &[];
 
+    /// Most tasks of this channel's own, see [`Context::spawn`], that run at once. 100, as many as a client may have
+    /// channels: what one client sets in motion is bounded. 1 makes them run one after another.
+    ///
+    /// While so many run, the channel takes no message, timer or intercepted broadcast. They wait in its mailbox, in order,
+    /// which is how a client feels it: its answers take longer, and past [`Limits::mailbox_bytes`] the channel crashes.
+    ///
+    /// [`Limits::mailbox_bytes`]: crate::Limits::mailbox_bytes
+    const MAX_TASKS: usize = 100;
+
     /// A client wants to join `topic`. Runs beside the connection: other channels go on meanwhile, and messages sent
     /// to this topic wait in order.
     ///

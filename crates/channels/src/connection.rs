@@ -5,10 +5,9 @@
 //! its lock, so that they keep its order; nothing done under it waits or runs user code.
 
 use crate::admission::Newcomer;
-use crate::backlog::Backlog;
 use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
-use crate::endpoint::{self, Endpoint, Registration, Upgrading};
+use crate::endpoint::{self, Backlog, Endpoint, Registration, Upgrading};
 use crate::outbox::{Drainer, Outbox, Taken};
 use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session, Unheard};
 use crate::telemetry::SocketInstruments;

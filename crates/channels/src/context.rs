@@ -4,11 +4,13 @@ use crate::broadcast::BroadcastError;
 use crate::channel::{Channel, HandleInfo};
 use crate::endpoint::Endpoint;
 use crate::info::{ChannelRef, InfoSink, Typed};
+use crate::outcome::Flow;
 use crate::presence::{OwnPresence, Presence};
 use crate::reply_ref::ReplyRef;
 use crate::session::{Join, JoinId};
 use crate::slot::Slot;
 use crate::socket::Socket;
+use crate::task::Tasks;
 use crate::telemetry::Filtered;
 use crate::timer::{Timer, Timers};
 use bennu_protocol::{EncodeError, Name, Outbound, Payload, Ref};
@@ -41,6 +43,7 @@ pub struct Context<S: Socket, C: Channel<S>> {
 struct Extras<S: Socket, C: Channel<S>> {
     subscriptions: Vec<Attachment>,
     presences: Vec<OwnPresence>,
+    tasks: Option<Tasks>,
     /// Messages that wait in timers need not be `Sync`, and a context must be: callbacks hold `&ctx` across an `await`. It
     /// is never locked.
     timers: Mutex<Option<Timers<S, C>>>,
@@ -75,7 +78,8 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
 
     fn extras(&mut self) -> &mut Extras<S, C> {
         self.extras.get_or_insert_with(|| {
-            Box::new(Extras { subscriptions: Vec::new(), presences: Vec::new(), timers: Mutex::new(None) })
+            let (subscriptions, presences) = (Vec::new(), Vec::new());
+            Box::new(Extras { subscriptions, presences, tasks: None, timers: Mutex::new(None) })
         })
     }
 
@@ -85,6 +89,16 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
 
     pub(crate) fn timers(&mut self) -> Option<&mut Timers<S, C>> {
         self.extras.as_mut()?.timers.get_mut().as_mut()
+    }
+
+    pub(crate) fn tasks(&mut self) -> Option<&mut Tasks> {
+        self.extras.as_mut()?.tasks.as_mut()
+    }
+
+    /// Whether as many tasks run as may.
+    pub(crate) fn has_all_tasks(&self) -> bool {
+        let tasks = self.extras.as_ref().and_then(|extras| extras.tasks.as_ref());
+        tasks.is_some_and(|tasks| tasks.len() >= C::MAX_TASKS)
     }
 
     /// The topic that was joined.
@@ -120,7 +134,7 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     /// Broadcasts an event on this channel's topic, to this client too.
     ///
     /// # Errors
-    /// As [`Broadcast::new`]; [`BroadcastError::NotJoined`] inside `join`.
+    /// As [`crate::Broadcast::new`]; [`BroadcastError::NotJoined`] inside `join`.
     pub fn broadcast(&self, event: &str, payload: impl Into<Payload>) -> Result<(), BroadcastError> {
         self.broadcast_except(SubscriberId::NONE, event, payload)
     }
@@ -157,6 +171,46 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
         let reference = self.in_reply_to.clone()?;
         let connection = self.slot.connection.clone();
         Some(ReplyRef { connection, topic: self.id.topic.clone(), join_ref: self.join_ref.clone(), reference })
+    }
+
+    /// Starts a task of this channel's own, which runs beside its messages: what takes long need not keep the next message
+    /// waiting. Answer with [`Context::reply_ref`], send to the channel with [`Context::channel`].
+    ///
+    /// The task ends as [`HandleInfo::handle_info`] does: [`crate::stop`] stops the channel, an error or a panic crashes it
+    /// (and nothing else), so that the client hears of it instead of running into its timeout. When the channel ends, its
+    /// tasks are dropped where they wait, before the client is told; what must outlive it belongs into `tokio::spawn`.
+    ///
+    /// Never waits. From [`Channel::MAX_TASKS`] on the channel takes nothing more out of its mailbox until one ends; only
+    /// its own end it takes at once, and then what waited is not handled. A callback that starts several may pass the limit.
+    ///
+    /// ```
+    /// use bennu_channels::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct SlowChannel;
+    ///
+    /// impl<S: Socket> Channel<S> for SlowChannel {
+    ///     const MAX_TASKS: usize = 5;
+    ///
+    ///     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    ///         Ok(SlowChannel)
+    ///     }
+    ///
+    ///     async fn handle_in(&mut self, event: &str, _payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
+    ///         if let ("slow_ping", Some(later)) = (event, ctx.reply_ref()) {
+    ///             ctx.spawn(async move {
+    ///                 tokio::time::sleep(Duration::from_secs(3)).await;
+    ///                 later.ok(json!({ "ping": "pong" }))?;
+    ///                 noreply()
+    ///             });
+    ///         }
+    ///         noreply()
+    ///     }
+    /// }
+    /// ```
+    pub fn spawn(&mut self, task: impl Future<Output = Flow> + Send + 'static) {
+        const { assert!(C::MAX_TASKS > 0, "a channel that starts tasks may have one at least") };
+        self.extras().tasks.get_or_insert_with(Tasks::new).spawn(task);
     }
 
     /// Subscribes this channel to messages of one type on any topic of the PubSub, until it ends or unsubscribes.

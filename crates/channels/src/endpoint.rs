@@ -2,7 +2,6 @@
 //! signs or drains, from anywhere in the application.
 
 use crate::admission::Admission;
-use crate::backlog::Backlog;
 use crate::broadcast::{Broadcast, BroadcastError};
 use crate::presence::Presence;
 use crate::telemetry::EndpointInstruments;
@@ -49,6 +48,15 @@ pub(crate) trait Registered: Send + Sync {
     fn close(&self, reason: protocol::Close);
     /// What waits in its queues.
     fn backlog(&self) -> Backlog;
+}
+
+/// Bytes that wait in a connection's queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Backlog {
+    /// For its client to read them.
+    pub(crate) outboxes: usize,
+    /// For its channels to handle them.
+    pub(crate) mailboxes: usize,
 }
 
 /// Builds an [`Endpoint`]; see [`Endpoint::builder`].

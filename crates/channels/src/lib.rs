@@ -35,12 +35,13 @@ mod router;
 mod session;
 mod slot;
 mod socket;
+mod supervision;
+mod task;
 mod telemetry;
 #[cfg(feature = "testkit")]
 mod testkit;
 mod timer;
 
-pub use actor::SHUTDOWN_TIMEOUT;
 pub use admission::Crowded;
 pub use broadcast::{Broadcast, BroadcastError};
 pub use channel::{Channel, HandleInfo, Terminate};
@@ -64,6 +65,7 @@ pub use presence::{
 pub use reply_ref::ReplyRef;
 pub use router::ChannelRouter;
 pub use socket::{Refusal, Socket};
+pub use supervision::SHUTDOWN_TIMEOUT;
 pub use timer::Timer;
 
 pub use bennu_presence as tracker;

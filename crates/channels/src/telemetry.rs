@@ -21,6 +21,7 @@ pub(crate) enum Callback {
     HandleIn(CompactString),
     HandleOut(CompactString),
     HandleInfo(&'static str),
+    Task,
     Terminate,
     Drop,
     Mailbox,
@@ -33,6 +34,7 @@ impl fmt::Display for Callback {
             Callback::HandleIn(event) => write!(f, "handle_in({event:?})"),
             Callback::HandleOut(event) => write!(f, "handle_out({event:?})"),
             Callback::HandleInfo(message) => write!(f, "handle_info({message})"),
+            Callback::Task => f.write_str("task"),
             Callback::Terminate => f.write_str("terminate"),
             Callback::Drop => f.write_str("drop"),
             Callback::Mailbox => f.write_str("mailbox"),
@@ -174,6 +176,7 @@ pub(crate) struct Instruments {
     joins: [metrics::Counter; 3],
     join_duration: metrics::Histogram,
     handle_in_duration: metrics::Histogram,
+    task_limits: metrics::Counter,
     crashes: metrics::Counter,
 }
 
@@ -195,6 +198,7 @@ impl Instruments {
             joins: [joins("ok"), joins("refused"), joins("crashed")],
             join_duration: metrics::histogram!("bennu.channel.join_duration", "channel" => channel),
             handle_in_duration: metrics::histogram!("bennu.channel.handle_in_duration", "channel" => channel),
+            task_limits: metrics::counter!("bennu.channel.task_limits", "channel" => channel),
             crashes: metrics::counter!("bennu.channel.crashes", "channel" => channel),
         }
     }
@@ -225,6 +229,11 @@ impl Instruments {
 
     pub(crate) fn handled(&self, took: Duration) {
         self.handle_in_duration.record(took.as_secs_f64());
+    }
+
+    /// A channel takes no message until a task of its own ends.
+    pub(crate) fn task_limit(&self) {
+        self.task_limits.increment(1);
     }
 
     pub(crate) fn crashed(&self, topic: &str, callback: &Callback, why: &str) {

@@ -38,7 +38,7 @@ pub enum InstrumentKind {
 pub struct Tag {
     /// Its name.
     pub name: &'static str,
-    /// All values that it takes; none when they are the names of the application's types.
+    /// All values that it takes; none when they are names of the application's own.
     pub values: &'static [&'static str],
 }
 
@@ -46,6 +46,8 @@ pub struct Tag {
 const SOCKET: Tag = Tag { name: "socket", values: &[] };
 /// The last part of a channel's type.
 const CHANNEL: Tag = Tag { name: "channel", values: &[] };
+/// The name that the application gave a stage of a pipeline.
+const STAGE: Tag = Tag { name: "stage", values: &[] };
 const RESULT: Tag = Tag { name: "result", values: &["ok", "refused", "crashed"] };
 const ADAPTER: Tag = Tag { name: "adapter", values: &["redis", "nats", "zenoh"] };
 const WHAT: Tag =
@@ -91,7 +93,12 @@ pub const INSTRUMENTS: &[Instrument] = &[
         "bytes that wait for channels to handle them, of all channels, every 5 s",
         &[],
     ),
-    counter("bennu.channel.crashes", "crashes in any callback, in a drop, or of the mailbox", &[CHANNEL]),
+    counter(
+        "bennu.channel.task_limits",
+        "times that a channel had to wait because `MAX_TASKS` of its own tasks ran",
+        &[CHANNEL],
+    ),
+    counter("bennu.channel.crashes", "crashes in any callback, in a task, in a drop, or of the mailbox", &[CHANNEL]),
     counter("bennu.broadcast.sent", "broadcasts of this node's channels and endpoint, once each", &[]),
     counter("bennu.broadcast.unencodable", "broadcasts, once for each encoding that cannot carry them", &[]),
     gauge("bennu.drain.draining", "1 since a drain has begun", &[]),
@@ -141,6 +148,33 @@ pub const INSTRUMENTS: &[Instrument] = &[
     counter("bennu.presence.diffs", "calls of a handler", &[]),
     counter("bennu.presence.handler_panics", "panics of a handler", &[]),
     counter("bennu.presence.nodes_down", "other nodes found silent", &[]),
+    gauge("bennu.pipeline.queued", "items in a stage's buffer, not asked for yet", &[STAGE]),
+    gauge("bennu.pipeline.demand", "items that a stage's subscribers have asked for and not got", &[STAGE]),
+    counter("bennu.pipeline.emitted", "items that a stage took in or made", &[STAGE]),
+    counter("bennu.pipeline.dropped", "items that a stage's full buffer had no place for", &[STAGE]),
+    gauge(
+        "bennu.pipeline.in_flight",
+        "items delivered to a stage and not finished, at most its `max_demand`",
+        &[STAGE],
+    ),
+    seconds(
+        "bennu.pipeline.time_in_stage",
+        "seconds that a stage worked at a batch, or at a worker's item with all attempts",
+        &[STAGE],
+    ),
+    counter(
+        "bennu.pipeline.lost",
+        "items that a stage had in hand when it crashed, and were not tried again",
+        &[STAGE],
+    ),
+    gauge(
+        "bennu.pipeline.unacknowledged",
+        "deliveries of a source that are neither acknowledged nor dropped",
+        &[STAGE],
+    ),
+    counter("bennu.pipeline.source_failures", "calls of a source that failed and are made again", &[STAGE]),
+    counter("bennu.pipeline.crashes", "panics and errors of a stage's code", &[STAGE]),
+    counter("bennu.pipeline.restarts", "times that a stage, or a worker's item, was started again", &[STAGE]),
     counter("bennu.http.half_open_dropped", "unfinished handshakes dropped for newer ones", &[]),
     counter("bennu.telemetry.lines_lost", "StatsD lines that found no room in the queue", &[]),
 ];

@@ -30,6 +30,7 @@
 //! any string; for those there is a limit, [`MAX_TAG_VALUES`]: further values of a tag become `other`, and one warning
 //! says which tag it was.
 
+mod address;
 mod bound;
 mod exporters;
 mod instrument;
@@ -41,11 +42,12 @@ mod tag_limit;
 mod telemetry;
 mod verb;
 
+pub use address::AddressError;
 pub use exporters::Exporters;
 pub use instrument::{INSTRUMENTS, Instrument, InstrumentKind, Tag};
 pub use statsd::{Line, StatsdListener};
 pub use tag_limit::MAX_TAG_VALUES;
-pub use telemetry::{AddressError, InstallError, Telemetry};
+pub use telemetry::{InstallError, Telemetry};
 pub use verb::{gauge, histogram, increment, measure, measure_async};
 
 /// The listings of the guide compile.

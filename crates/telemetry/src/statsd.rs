@@ -22,9 +22,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Names that are summed begin with one of these.
-const SUMMED: [&str; 2] = ["bennu.", "process_"];
-
 /// How often the sums are sent.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -40,7 +37,7 @@ pub(crate) fn recorder(server: SocketAddr, sender: &Sender) -> Result<impl Recor
             .build()
     };
     let summing = Arc::new(summing()?);
-    for prefix in SUMMED {
+    for prefix in line::SUMMED {
         router.add_route(MetricKindMask::ALL, prefix, summing.clone());
     }
     Ok(router.build())

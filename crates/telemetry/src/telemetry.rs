@@ -1,5 +1,6 @@
 //! The one call at startup: which exporters there are, and the recorder that feeds them all.
 
+use crate::address::{AddressError, resolve};
 use crate::exporters::{Exporters, Upkeep};
 use crate::instrument;
 use crate::prometheus;
@@ -10,7 +11,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_util::layers::FanoutBuilder;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
 
 /// Chooses exporters and installs them; see the crate.
 ///
@@ -24,36 +24,6 @@ pub struct Telemetry {
     #[cfg(feature = "opentelemetry")]
     opentelemetry: Option<opentelemetry_sdk::metrics::SdkMeterProvider>,
     max_tag_values: usize,
-}
-
-/// An address that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AddressError {
-    /// It is none.
-    #[error("{address:?} is no address: write it as 127.0.0.1:8126 or localhost:8126 ({error})")]
-    Invalid {
-        /// What was given.
-        address: String,
-        /// What the resolver says.
-        error: io::Error,
-    },
-    /// It is one, and the system refuses it.
-    #[error("{address} cannot be used: {error}")]
-    Unusable {
-        /// What was given.
-        address: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The exporter refuses it.
-    #[error("{address:?} cannot be exported to: {why}")]
-    Refused {
-        /// What was given.
-        address: String,
-        /// What the exporter says.
-        why: String,
-    },
 }
 
 /// Why nothing was installed.
@@ -184,14 +154,6 @@ impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Telemetry({} exporters)", self.chosen)
     }
-}
-
-/// The first address that a text stands for.
-pub(crate) fn resolve(address: &str) -> Result<SocketAddr, AddressError> {
-    let resolved = address.to_socket_addrs().and_then(|mut addresses| {
-        addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it stands for no address"))
-    });
-    resolved.map_err(|error| AddressError::Invalid { address: address.to_owned(), error })
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl Application<'_> {
     async fn recv(&mut self) -> String {
         loop {
             let line = self.0.recv().await;
-            if !line.name().starts_with("bennu.") && !line.name().starts_with("process_") {
+            if !line.is_summed() {
                 return line.to_string();
             }
         }

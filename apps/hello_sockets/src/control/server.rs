@@ -5,8 +5,10 @@
 
 use super::{Answer, Request, is_trusted, place, read_line, write_line};
 use crate::channel::DedupeChannel;
+use crate::pipeline::{Producer, Push};
 use crate::socket::SALT;
 use bennu::{Endpoint, Payload};
+use serde_json::{Map, Value};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -65,12 +67,12 @@ impl ControlSocket {
     }
 
     /// Answers until it is dropped.
-    pub(crate) async fn serve(self, endpoint: &Endpoint) {
+    pub(crate) async fn serve(self, endpoint: &Endpoint, producer: &Producer) {
         let mut commands = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => { commands.spawn(converse(stream, endpoint.clone())); }
+                    Ok((stream, _)) => { commands.spawn(converse(stream, endpoint.clone(), producer.clone())); }
                     Err(error) => {
                         tracing::error!(%error, "cannot accept commands, trying again in 1 s");
                         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -90,13 +92,13 @@ impl Drop for ControlSocket {
     }
 }
 
-async fn converse(mut stream: UnixStream, endpoint: Endpoint) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, endpoint: Endpoint, producer: Producer) -> io::Result<()> {
     if !is_trusted(&stream)? {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it came from another user"));
     }
     let answer = match tokio::time::timeout(ASK_TIMEOUT, read_line(&mut stream)).await? {
         Ok(request) => tokio::select! {
-            answer = carry_out(request, &endpoint) => answer,
+            answer = carry_out(request, &endpoint, &producer) => answer,
             _ = stream.read_u8() => return Err(io::Error::other("who asked did not wait for the answer")),
         },
         Err(error) => Err(format!("this is no command: {error}")),
@@ -104,7 +106,7 @@ async fn converse(mut stream: UnixStream, endpoint: Endpoint) -> io::Result<()> 
     write_line(&mut stream, &answer).await
 }
 
-async fn carry_out(request: Request, endpoint: &Endpoint) -> Answer {
+async fn carry_out(request: Request, endpoint: &Endpoint, producer: &Producer) -> Answer {
     tracing::debug!(?request, "command");
     match request {
         Request::Broadcast { topic, event, payload } => {
@@ -113,6 +115,33 @@ async fn carry_out(request: Request, endpoint: &Endpoint) -> Answer {
         }
         Request::Dupe { numbers, times } => {
             DedupeChannel::broadcast(endpoint, &numbers, times).await.map_err(text)?;
+        }
+        Request::Push { user_id, data, times, work_ms, timed } => {
+            let data: Map<String, Value> =
+                serde_json::from_str(&data).map_err(|error| format!("the data is no JSON object: {error}"))?;
+            let work = Duration::from_millis(work_ms);
+            for n in 1..=times.unwrap_or(1) {
+                let mut data = data.clone();
+                if times.is_some() {
+                    data.insert("n".to_owned(), n.into());
+                }
+                let push = Push { user_id, data: data.into(), work };
+                if timed { producer.push_timed(push).await } else { producer.push(push).await }.map_err(text)?;
+            }
+        }
+        Request::Increment { name, tags } => {
+            let pair = |tag: String| match tag.split_once(':') {
+                Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+                _ => Err(format!("{tag:?} is no tag: write it as key:value")),
+            };
+            let tags: Vec<_> = tags.into_iter().map(pair).collect::<Result<_, _>>()?;
+            metrics::counter!(name, &tags).increment(1);
+        }
+        Request::Nodes => {
+            let (own, mut nodes) = (endpoint.pubsub().node(), endpoint.pubsub().nodes());
+            nodes.retain(|node| node != own);
+            let names: Vec<_> = nodes.iter().map(|node| node.as_str()).collect();
+            return Ok(if names.is_empty() { "no other nodes".to_owned() } else { names.join("\n") });
         }
         Request::Sign { user_id } => return endpoint.sign(SALT, &user_id).map_err(text),
         Request::Disconnect { socket_id } => endpoint.disconnect(&socket_id).map_err(text)?,

@@ -4,6 +4,7 @@
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod page;
 pub(crate) mod program;

@@ -30,8 +30,13 @@ const FLAGS: [&str; 9] = [
 
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
-/// Opens a server's page in a browser of its own, plays `scenario`, and closes the browser however that ended.
+/// Opens a server's first page in a browser of its own, plays `scenario`, and closes the browser however that ended.
 pub(crate) async fn with_page<F: Future<Output = ()>>(test: &str, port: u16, scenario: impl FnOnce(Page) -> F) {
+    with_browser(test, async |browser| scenario(browser.open(&format!("http://localhost:{port}/")).await).await).await;
+}
+
+/// As [`with_page`], for several pages.
+pub(crate) async fn with_browser<F: Future<Output = ()>>(test: &str, scenario: impl FnOnce(Browser) -> F) {
     let [chromium, chromedriver] = match programs() {
         Ok(programs) => programs,
         Err(missing) => return skipped(test, &missing),
@@ -47,8 +52,7 @@ pub(crate) async fn with_page<F: Future<Output = ()>>(test: &str, port: u16, sce
     }
     let driver = WebDriver::new(format!("http://127.0.0.1:{driver_port}"), capabilities).await.unwrap();
     let played = driver.run_and_quit(async |driver| {
-        driver.goto(format!("http://localhost:{port}/")).await?;
-        scenario(Page { driver, test: test.to_owned() }).await;
+        scenario(Browser { driver, test: test.to_owned() }).await;
         WebDriverResult::Ok(())
     });
     played.await.unwrap();
@@ -61,21 +65,54 @@ pub(crate) fn skipped(test: &str, missing: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-/// A page that is open.
-pub(crate) struct Page {
+/// A browser without a page yet.
+#[derive(Clone)]
+pub(crate) struct Browser {
     driver: WebDriver,
     test: String,
 }
 
+impl Browser {
+    /// Opens a page in a window of its own: behind another tab it would be hidden, and clients of hidden pages do not
+    /// reconnect.
+    pub(crate) async fn open(&self, url: &str) -> Page {
+        let window = self.driver.new_window().await.unwrap();
+        self.driver.switch_to_window(window.clone()).await.unwrap();
+        self.driver.goto(url).await.unwrap();
+        Page { driver: self.driver.clone(), window, test: self.test.clone() }
+    }
+}
+
+/// A page that is open. Pages of one browser are looked at one after another.
+pub(crate) struct Page {
+    driver: WebDriver,
+    window: WindowHandle,
+    test: String,
+}
+
 impl Page {
+    /// The page goes to another URL.
+    pub(crate) async fn goto(&self, url: &str) {
+        self.driver().await.goto(url).await.unwrap();
+    }
+
+    /// The page is closed.
+    pub(crate) async fn close(self) {
+        self.driver().await.close_window().await.unwrap();
+    }
+
     /// Waits until the page has an element like this.
     pub(crate) async fn shows(&self, selector: &str) {
-        let query = self.driver.query(By::Css(selector)).wait(DEADLINE, POLL_EVERY);
-        if !query.exists().await.unwrap() {
+        if !self.shows_within(DEADLINE, selector).await {
             let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.png", self.test));
             let taken = self.driver.screenshot(&picture).await.map(|()| picture);
             panic!("the page does not show {selector}; what it shows: {taken:?}");
         }
+    }
+
+    /// Whether the page has an element like this before a time has passed.
+    pub(crate) async fn shows_within(&self, time: Duration, selector: &str) -> bool {
+        self.driver().await.query(By::Css(selector)).wait(time, POLL_EVERY).exists().await.unwrap()
     }
 
     pub(crate) async fn click(&self, selector: &str) {
@@ -91,18 +128,24 @@ impl Page {
     /// Runs a script of the page's own kind, which hands its result to `done`.
     pub(crate) async fn script(&self, script: &str) -> serde_json::Value {
         let script = format!("const done = arguments[arguments.length - 1]; {script}");
-        let result = timeout(DEADLINE, self.driver.execute_async(script, Vec::new())).await;
+        let result = timeout(DEADLINE, self.driver().await.execute_async(script, Vec::new())).await;
         result.expect("the script did not end before the deadline").unwrap().json().clone()
     }
 
     /// What the browser's console has to complain of: an error in a script, a resource that was refused.
     pub(crate) async fn complaints(&self) -> Vec<String> {
-        let entries = self.driver.browser_log().await.unwrap();
+        let entries = self.driver().await.browser_log().await.unwrap();
         entries.into_iter().filter(|entry| entry.level == "SEVERE").map(|entry| entry.message).collect()
     }
 
+    /// The driver, which looks at this page.
+    async fn driver(&self) -> &WebDriver {
+        self.driver.switch_to_window(self.window.clone()).await.unwrap();
+        &self.driver
+    }
+
     async fn find(&self, selector: &str) -> WebElement {
-        self.driver.query(By::Css(selector)).wait(DEADLINE, POLL_EVERY).first().await.unwrap()
+        self.driver().await.query(By::Css(selector)).wait(DEADLINE, POLL_EVERY).first().await.unwrap()
     }
 }
 

@@ -10,5 +10,6 @@ mod messages;
 mod presence;
 mod pubsub;
 mod support;
+mod tasks;
 mod telemetry;
 mod timers;

@@ -6,6 +6,9 @@
 use metrics::Key;
 use std::fmt::{self, Display, Write};
 
+/// Names that are summed begin with one of these.
+pub(super) const SUMMED: [&str; 2] = ["bennu.", "process_"];
+
 /// What a line says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -90,6 +93,11 @@ impl Line {
         self.0.split_once(':').map_or(&self.0, |(name, _)| name)
     }
 
+    /// Whether it is the framework's or the process's, `bennu.*` or `process_*`: those are summed and come every second.
+    pub fn is_summed(&self) -> bool {
+        SUMMED.iter().any(|prefix| self.name().starts_with(prefix))
+    }
+
     /// The value, when it is one number. An exporter that sums may send several, separated by colons.
     pub fn value(&self) -> Option<f64> {
         self.fields().next()?.parse().ok()
@@ -164,6 +172,7 @@ mod tests {
             (Some("fail"), Some("StatsChannel"), None)
         );
         assert_eq!(line.to_string(), "channel_join 1|c|#status:fail,channel:StatsChannel");
+        assert!(!line.is_summed() && Line::new("bennu.socket.connected:1|g").is_summed());
         let odd = Line::new("hello");
         assert_eq!((odd.name(), odd.value(), odd.kind(), odd.to_string()), ("hello", None, "", "hello".to_owned()));
     }

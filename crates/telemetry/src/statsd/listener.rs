@@ -4,7 +4,7 @@
 //! when the test's time is paused. It ends when the [`StatsdListener`] is dropped.
 
 use super::Line;
-use crate::telemetry::{AddressError, resolve};
+use crate::address::{AddressError, resolve};
 use std::io::{self, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -93,8 +93,9 @@ impl StatsdListener {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// Prints each line to standard output, as `StatsD metric: socket_connect 1|c|#status:success`, until it is dropped:
-    /// a task for whoever starts the program to own.
+    /// Prints an application's lines to standard output, as `StatsD metric: socket_connect 1|c|#status:success`, until it is
+    /// dropped: a task for whoever starts the program to own. What comes summed every second, `bennu.*` and `process_*`, is
+    /// left out: it would hide them.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -109,6 +110,9 @@ impl StatsdListener {
     pub async fn print(mut self) {
         loop {
             let line = self.recv().await;
+            if line.is_summed() {
+                continue;
+            }
             // Standard output may be a pipe that its reader has closed, and that is no reason to end.
             let _ = writeln!(io::stdout(), "StatsD metric: {line}");
         }

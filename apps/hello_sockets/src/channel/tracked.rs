@@ -1,0 +1,33 @@
+//! `tracked`: whoever joins is seen by all others, on whichever node they are. The token said who it is; the same user in
+//! two tabs is one user with two metas, and each meta says since when, and at which node.
+
+use crate::socket::AuthSocket;
+use crate::tracker::UserTracker;
+use bennu::prelude::*;
+use std::time::SystemTime;
+
+pub(crate) struct TrackedChannel;
+
+/// Inside `join` nothing can be pushed yet.
+struct AfterJoin;
+
+impl Channel<AuthSocket> for TrackedChannel {
+    async fn join(_topic: &str, _params: Payload, ctx: &mut Context<AuthSocket, Self>) -> Result<Self, JoinError> {
+        ctx.send_self(AfterJoin);
+        Ok(TrackedChannel)
+    }
+}
+
+impl HandleInfo<AuthSocket, AfterJoin> for TrackedChannel {
+    async fn handle_info(&mut self, _: AfterJoin, ctx: &mut Context<AuthSocket, Self>) -> Flow {
+        let users = &UserTracker::of(ctx.endpoint()).presence;
+        let (user_id, node) = (ctx.socket.user_id.to_string(), ctx.endpoint().pubsub().node().to_string());
+        users.track(ctx, &user_id, &json!({ "online_at": unix_s(), "node": node }))?;
+        ctx.push("presence_state", users.list(ctx.topic()).await)?;
+        noreply()
+    }
+}
+
+fn unix_s() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}

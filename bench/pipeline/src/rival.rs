@@ -1,0 +1,114 @@
+//! Those that are compared: each works at the same items with the same bound, and returns when all are done.
+
+use crate::work::{Sum, Work};
+use bennu_pipeline::{Demand, Pipeline, Worker, from_iter, handled};
+use futures::StreamExt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// One way to work at many items at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rival {
+    /// The yardstick: `futures::StreamExt::for_each_concurrent`. No tasks, no isolation, one core.
+    ForEachConcurrent,
+    /// What one would write with tokio alone: a task an item, behind a semaphore.
+    Tasks,
+    /// A producer and a supervisor with workers.
+    Workers,
+    /// A queue that is pushed into, and a supervisor with workers.
+    Pushed,
+    /// The yardstick of consumers: a stream in chunks, `for_each`.
+    ForEachChunk,
+    /// A producer and a consumer.
+    Consumer,
+}
+
+#[derive(Clone)]
+struct Job {
+    work: Work,
+    sum: Sum,
+}
+
+impl Worker<u64> for Job {
+    async fn work(&self, item: u64) -> bennu_pipeline::Handled {
+        self.work.run(item, &self.sum).await;
+        handled()
+    }
+}
+
+impl Rival {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Rival::ForEachConcurrent => "for_each_concurrent",
+            Rival::Tasks => "a task an item",
+            Rival::Workers => "producer, workers",
+            Rival::Pushed => "queue, workers",
+            Rival::ForEachChunk => "chunks, for_each",
+            Rival::Consumer => "producer, consumer",
+        }
+    }
+
+    /// Works at all items below `items`, at most `bound` at once, or in chunks of half of it.
+    pub(crate) async fn run(self, items: u64, bound: usize, work: Work, sum: Sum) {
+        let demand = Demand::max(bound);
+        let mut pipeline = Pipeline::new();
+        match self {
+            Rival::ForEachConcurrent => {
+                let each = |item| work.run(item, &sum);
+                futures::stream::iter(0..items).for_each_concurrent(bound, each).await;
+            }
+            Rival::Tasks => {
+                let (room, mut tasks) = (Arc::new(Semaphore::new(bound)), JoinSet::new());
+                for item in 0..items {
+                    let permit = room.clone().acquire_owned().await.expect("nobody closes it");
+                    while tasks.try_join_next().is_some() {}
+                    let sum = sum.clone();
+                    tasks.spawn(async move {
+                        work.run(item, &sum).await;
+                        drop(permit);
+                    });
+                }
+                while tasks.join_next().await.is_some() {}
+            }
+            Rival::Workers => {
+                let numbers = pipeline.producer("numbers").start(from_iter(0..items)).expect("it can start");
+                let workers = pipeline.workers("work").subscribe(&numbers, demand);
+                workers.start(Job { work, sum }).expect("it can start");
+                pipeline.finished().await.expect("nothing crashes");
+            }
+            Rival::Pushed => {
+                let numbers = pipeline.queue("numbers").start().expect("it can start");
+                let workers = pipeline.workers("work").subscribe(&numbers, demand);
+                workers.start(Job { work, sum }).expect("it can start");
+                for item in 0..items {
+                    numbers.push(item).await.expect("it is open");
+                }
+                drop(numbers);
+                pipeline.finished().await.expect("nothing crashes");
+            }
+            Rival::ForEachChunk => {
+                let each = |chunk: Vec<u64>| async {
+                    for item in chunk {
+                        work.run(item, &sum).await;
+                    }
+                };
+                futures::stream::iter(0..items).chunks(demand.batch()).for_each(each).await;
+            }
+            Rival::Consumer => {
+                let numbers = pipeline.producer("numbers").start(from_iter(0..items)).expect("it can start");
+                let each = move |batch: Vec<u64>| {
+                    let sum = sum.clone();
+                    async move {
+                        for item in batch {
+                            work.run(item, &sum).await;
+                        }
+                    }
+                };
+                let consumer = pipeline.consumer("work").subscribe(&numbers, demand);
+                consumer.start(each).expect("it can start");
+                pipeline.finished().await.expect("nothing crashes");
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What stands between a channel's code and everything else: a panic is caught, and code that goes on for too long after
+//! its channel was told to end is dropped.
+//!
+//! Used by the actor, for each callback, for the channel's own tasks, and for the values that go with it.
+
+use crate::channel::Channel;
+use crate::slot::Slot;
+use crate::socket::Socket;
+use crate::telemetry::Callback;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::any::Any;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long a channel that is told to end may go on with the callback it is in, `terminate` included; then it is
+/// dropped. Phoenix's default.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How user code failed.
+pub(crate) enum Failure {
+    Panicked(String),
+    /// Still running [`SHUTDOWN_TIMEOUT`] after it was told to end.
+    Killed,
+}
+
+impl Failure {
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Failure::Panicked(text.unwrap_or("with a value that is no text").to_owned())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Panicked(what) => write!(f, "panicked: {what}"),
+            Failure::Killed => write!(f, "still running {SHUTDOWN_TIMEOUT:?} after it was told to end"),
+        }
+    }
+}
+
+/// Runs one callback: a panic is caught, and once the channel is told to end it has [`SHUTDOWN_TIMEOUT`] left.
+pub(crate) async fn supervise<S: Socket, C: Channel<S>, T>(
+    slot: &Slot<S, C>,
+    callback: BoxFuture<'_, T>,
+) -> Result<T, Failure> {
+    let mut callback = AssertUnwindSafe(callback).catch_unwind();
+    let mut deadline = None;
+    let result = poll_fn(|cx| {
+        if let Poll::Ready(result) = callback.poll_unpin(cx) {
+            return Poll::Ready(result.map_err(|panic| Failure::panicked(&*panic)));
+        }
+        if slot.mailbox.poll_ending(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(SHUTDOWN_TIMEOUT)));
+        deadline.as_mut().poll(cx).map(|()| Err(Failure::Killed))
+    })
+    .await;
+    // One that is killed still holds what it was working with.
+    match catch_unwind(AssertUnwindSafe(|| drop(callback))) {
+        Ok(()) => result,
+        Err(panic) => Err(Failure::panicked(&*panic)),
+    }
+}
+
+/// Drops what holds values of the user's. A panic there is logged and goes no further; `false` says that there was one.
+pub(crate) fn discard<S: Socket, C: Channel<S>, T>(slot: &Slot<S, C>, topic: &str, what: T) -> bool {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
+    if let Err(panic) = &dropped {
+        slot.instruments.crashed(topic, &Callback::Drop, &Failure::panicked(&**panic).to_string());
+    }
+    dropped.is_ok()
+}

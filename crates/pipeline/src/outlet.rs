@@ -1,0 +1,321 @@
+//! A stage's output as its tasks share it: the exchange behind a lock, and who waits for it.
+//!
+//! Queues, producers, sources and producer-consumers put items in; inlets take them out. The lock is held for a few
+//! instructions, never across an await, and wakers are called without it. What runs under it of the user's are a
+//! partition's hash and a broadcast's `Clone`.
+
+use crate::buffer::Buffer;
+use crate::demand::Demand;
+use crate::dispatcher::Dispatcher;
+use crate::exchange::{Exchange, SubscriberId};
+use crate::telemetry::{InputMeters, OutputMeters};
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
+
+pub(crate) struct Outlet<T> {
+    stage: &'static str,
+    buffer: Buffer,
+    partitions: usize,
+    state: Mutex<State<T>>,
+    /// Where pushes wait for room.
+    room: Notify,
+    meters: OutputMeters,
+}
+
+struct State<T> {
+    exchange: Exchange<T>,
+    /// By their ids.
+    subscribers: Vec<Waiting>,
+    /// Of who makes items on demand.
+    producer: Option<Waker>,
+    /// Pushes that wait for room.
+    pushes: usize,
+    /// A drop was logged, and the buffer has not been empty since.
+    drops: bool,
+}
+
+/// A subscriber that may wait for items.
+struct Waiting {
+    waker: Option<Waker>,
+    meters: Arc<InputMeters>,
+    /// What the gauge was told.
+    in_flight: usize,
+}
+
+/// Why an item was not taken.
+pub(crate) enum Refused<T> {
+    Full(T),
+    Closed(T),
+}
+
+impl<T> Outlet<T> {
+    pub(crate) fn new(stage: &'static str, dispatcher: Dispatcher<T>, buffer: Buffer) -> Self {
+        let exchange = Exchange::new(dispatcher, buffer);
+        Outlet {
+            stage,
+            buffer,
+            partitions: exchange.partitions(),
+            state: Mutex::new(State { exchange, subscribers: Vec::new(), producer: None, pushes: 0, drops: false }),
+            room: Notify::new(),
+            meters: OutputMeters::new(stage),
+        }
+    }
+
+    pub(crate) fn stage(&self) -> &'static str {
+        self.stage
+    }
+
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// Items that nobody has asked for yet.
+    pub(crate) fn held(&self) -> usize {
+        self.state.lock().exchange.held()
+    }
+
+    /// Takes an item, or says why not.
+    pub(crate) fn try_push(&self, item: T) -> Result<(), Refused<T>> {
+        self.change(|state| {
+            if state.exchange.closed() {
+                return Err(Refused::Closed(item));
+            }
+            state.exchange.insert(item).map_err(Refused::Full)?;
+            self.meters.emitted.increment(1);
+            Ok(())
+        })
+    }
+
+    /// Takes an item when there is room; gives it back when the outlet is closed.
+    pub(crate) async fn push(&self, item: T) -> Result<(), T> {
+        let mut item = match self.try_push(item) {
+            Ok(()) => return Ok(()),
+            Err(Refused::Closed(item)) => return Err(item),
+            Err(Refused::Full(item)) => item,
+        };
+        let _waiting = PushWaits::new(self);
+        loop {
+            let notified = self.room.notified();
+            tokio::pin!(notified);
+            // From here on room that is made wakes this push, so that none is missed between the look and the wait.
+            notified.as_mut().enable();
+            item = match self.try_push(item) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Closed(item)) => return Err(item),
+                Err(Refused::Full(item)) => item,
+            };
+            notified.await;
+        }
+    }
+
+    /// Takes an item whether there is room or not, and gives back what was dropped for it.
+    pub(crate) fn force_push(&self, item: T) -> Result<Option<T>, T> {
+        self.change(|state| {
+            if state.exchange.closed() {
+                return Err(item);
+            }
+            let dropped = state.exchange.force(item);
+            self.meters.emitted.increment(1);
+            if dropped.is_some() {
+                self.dropped(state, 1);
+            }
+            Ok(dropped)
+        })
+    }
+
+    /// Takes what a producer made; gives back what was dropped because it made more than was asked for.
+    pub(crate) fn emit(&self, items: Vec<T>) -> Vec<T> {
+        self.change(|state| {
+            self.meters.emitted.increment(items.len() as u64);
+            let dropped = state.exchange.force_all(items);
+            if !dropped.is_empty() {
+                self.dropped(state, dropped.len());
+            }
+            dropped
+        })
+    }
+
+    /// Takes what a stage made of its input. There is no dropping here: the stage takes no more input until it is gone.
+    pub(crate) fn emit_all(&self, items: Vec<T>) {
+        self.change(|state| {
+            self.meters.emitted.increment(items.len() as u64);
+            state.exchange.insert_all(items);
+        });
+    }
+
+    /// How many items to make next: waits until somebody asks. Only whoever closes the outlet calls this.
+    pub(crate) async fn demand(&self) -> usize {
+        poll_fn(|cx| {
+            let mut state = self.state.lock();
+            match state.exchange.demand() {
+                0 => {
+                    state.producer = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+                demand => Poll::Ready(demand),
+            }
+        })
+        .await
+    }
+
+    /// Nothing is taken any more; what was taken is still delivered.
+    pub(crate) fn close(&self) {
+        self.change(|state| state.exchange.close());
+        self.room.notify_waiters();
+    }
+
+    pub(crate) fn closed(&self) -> bool {
+        self.state.lock().exchange.closed()
+    }
+
+    fn subscribe(&self, partition: usize, demand: Demand, meters: Arc<InputMeters>) -> SubscriberId {
+        self.change(|state| {
+            state.subscribers.push(Waiting { waker: None, meters, in_flight: 0 });
+            state.exchange.subscribe(partition, demand)
+        })
+    }
+
+    /// Changes the exchange under its lock, and then tells everybody whom it concerns.
+    fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
+        let mut state = self.state.lock();
+        let held = state.exchange.held();
+        let result = change(&mut state);
+        self.tell(state, held);
+        result
+    }
+
+    fn tell(&self, mut state: MutexGuard<'_, State<T>>, held_before: usize) {
+        let State { exchange, subscribers, producer, pushes, drops } = &mut *state;
+        let mut wakers: SmallVec<[Waker; 4]> =
+            exchange.news().into_iter().filter_map(|id| subscribers[id].waker.take()).collect();
+        if producer.is_some() && exchange.demand() > 0 {
+            wakers.extend(producer.take());
+        }
+        let (held, asked) = (exchange.held(), exchange.asked());
+        *drops &= held > 0;
+        // Demand is room too: an item that was asked for needs no place.
+        let room = if *pushes == 0 { 0 } else { held_before.saturating_sub(held).max(asked).min(*pushes) };
+        self.meters.queued.set(held as f64);
+        self.meters.demand.set(asked as f64);
+        for id in exchange.ids() {
+            let (now, waiting) = (exchange.in_flight(id), &mut subscribers[id]);
+            if now != waiting.in_flight {
+                waiting.meters.in_flight.increment(now as f64 - waiting.in_flight as f64);
+                waiting.in_flight = now;
+            }
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        match self.partitions {
+            1 => (0..room).for_each(|_| self.room.notify_one()),
+            // Which of them have room now depends on their items.
+            _ if room > 0 => self.room.notify_waiters(),
+            _ => {}
+        }
+    }
+
+    fn dropped(&self, state: &mut State<T>, items: usize) {
+        self.meters.dropped.increment(items as u64);
+        if !std::mem::replace(&mut state.drops, true) {
+            let Buffer { size, keep } = self.buffer;
+            tracing::warn!(stage = self.stage, size, ?keep, "a full buffer drops items");
+        }
+    }
+}
+
+/// Counts a push that waits for room.
+struct PushWaits<'a, T>(&'a Outlet<T>);
+
+impl<'a, T> PushWaits<'a, T> {
+    fn new(outlet: &'a Outlet<T>) -> Self {
+        outlet.state.lock().pushes += 1;
+        PushWaits(outlet)
+    }
+}
+
+impl<T> Drop for PushWaits<'_, T> {
+    fn drop(&mut self) {
+        self.0.state.lock().pushes -= 1;
+    }
+}
+
+/// A subscription, as the subscriber holds it. Ends when it is dropped.
+pub(crate) struct Inlet<T> {
+    outlet: Arc<Outlet<T>>,
+    id: SubscriberId,
+}
+
+impl<T> Inlet<T> {
+    pub(crate) fn new(outlet: Arc<Outlet<T>>, partition: usize, demand: Demand, meters: Arc<InputMeters>) -> Self {
+        let id = outlet.subscribe(partition, demand, meters);
+        Inlet { outlet, id }
+    }
+
+    /// The next batch, of `limit` items at most. Waits for one; `None` when there will be no more.
+    pub(crate) fn poll_batch(&self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Vec<T>>> {
+        self.poll_with(cx, |exchange, id| Some(exchange.take(id, limit)).filter(|batch| !batch.is_empty()))
+    }
+
+    /// The next item. Waits for one; `None` when there will be no more.
+    pub(crate) fn poll_item(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_with(cx, Exchange::take_one)
+    }
+
+    fn poll_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&mut Exchange<T>, SubscriberId) -> Option<R>,
+    ) -> Poll<Option<R>> {
+        let mut state = self.outlet.state.lock();
+        if let Some(taken) = take(&mut state.exchange, self.id) {
+            return Poll::Ready(Some(taken));
+        }
+        if state.exchange.ended(self.id) {
+            return Poll::Ready(None);
+        }
+        state.subscribers[self.id].waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// So many items that were taken are done.
+    pub(crate) fn finish(&self, count: usize) {
+        self.outlet.change(|state| state.exchange.finish(self.id, count));
+    }
+
+    /// So many items are done; takes a share of what is there, of `limit` items at most.
+    pub(crate) fn finish_and_take(&self, count: usize, limit: usize, share: &mut VecDeque<T>) {
+        self.outlet.change(|state| {
+            state.exchange.finish(self.id, count);
+            state.exchange.take_share(self.id, limit, share);
+        });
+    }
+
+    /// Puts back what was taken and not begun, for others to take.
+    pub(crate) fn put_back(&self, items: &mut VecDeque<T>) {
+        self.outlet.change(|state| state.exchange.put_back(self.id, items));
+    }
+
+    /// Gives up what is in hand, and says how many items that was.
+    pub(crate) fn abandon(&self) -> usize {
+        self.outlet.change(|state| {
+            let count = state.exchange.in_hand(self.id);
+            state.exchange.finish(self.id, count);
+            count
+        })
+    }
+}
+
+impl<T> Drop for Inlet<T> {
+    fn drop(&mut self) {
+        self.outlet.change(|state| {
+            state.exchange.unsubscribe(self.id);
+            let waiting = &mut state.subscribers[self.id];
+            waiting.meters.in_flight.decrement(std::mem::take(&mut waiting.in_flight) as f64);
+        });
+    }
+}

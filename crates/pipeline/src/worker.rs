@@ -1,0 +1,197 @@
+//! Workers: each item in a supervised task, as many at once as demand allows. GenStage's `ConsumerSupervisor`.
+//!
+//! The supervisor's task takes an item and spawns a task for it. That task works at one item at a time, and when it is
+//! done takes the next that has been delivered, if there is one; else it ends. So each item has a task to itself while it is
+//! worked at, but a busy supervisor does not pay for a new one each time. The supervisor lets others run between two
+//! spawns: workers that do not wait for anything get the next items themselves, and several at a time ([`Hand`]).
+//!
+//! At most `max_demand` items are delivered and not finished, so there are never more workers than that.
+
+use crate::crash::{Crash, Handled, Outcome, catch};
+use crate::inlets::Inlets;
+use crate::life::StageFailed;
+use crate::outlet::Inlet;
+use crate::restart::Restart;
+use crate::telemetry::{InputMeters, LifeMeters};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::task::coop::consume_budget;
+use tokio::time::Instant;
+
+/// What is done with one item, in a task of its own. One value serves all of a stage's workers.
+///
+/// ```
+/// use bennu_pipeline::{Handled, Worker, handled};
+///
+/// struct Deliver {
+///     greeting: String,
+/// }
+///
+/// impl Worker<String> for Deliver {
+///     async fn work(&self, name: String) -> Handled {
+///         println!("{}, {name}", self.greeting);
+///         handled()
+///     }
+/// }
+/// ```
+///
+/// A closure `|item: T| async move { .. }` is one too; it returns nothing, or a `Result<(), E>`.
+pub trait Worker<T>: Send + Sync + 'static {
+    /// Works at an item.
+    ///
+    /// An error or a panic stops at this item: it is logged and counted, and the item is lost, or tried again if the
+    /// stage was made `transient`. Others are not touched.
+    fn work(&self, item: T) -> impl Future<Output = Handled> + Send;
+}
+
+impl<T, F, R> Worker<T> for F
+where
+    T: Send,
+    F: Fn(T) -> R + Send + Sync + 'static,
+    R: Future<Output: Outcome> + Send,
+{
+    async fn work(&self, item: T) -> Handled {
+        let working = self(item);
+        working.await.into_handled()
+    }
+}
+
+/// What all workers of a stage share.
+pub(crate) struct Crew<T, W> {
+    pub(crate) stage: &'static str,
+    pub(crate) worker: W,
+    pub(crate) restart: Restart<T>,
+    pub(crate) life: LifeMeters,
+    pub(crate) meters: Arc<InputMeters>,
+}
+
+/// The supervisor's task.
+pub(crate) async fn supervise<T, W>(crew: Crew<T, W>, inlets: Inlets<T>) -> Result<(), StageFailed>
+where
+    T: Send + 'static,
+    W: Worker<T>,
+{
+    let crew = Arc::new(crew);
+    let mut workers = JoinSet::new();
+    while let Some((inlet, item)) = inlets.item().await {
+        while workers.try_join_next().is_some() {}
+        workers.spawn(crew.clone().work(inlet, item));
+        tokio::task::yield_now().await;
+    }
+    while workers.join_next().await.is_some() {}
+    Ok(())
+}
+
+impl<T: Send + 'static, W: Worker<T>> Crew<T, W> {
+    /// A worker's task: an item, and whatever else has been delivered when it is done.
+    async fn work(self: Arc<Self>, inlet: Arc<Inlet<T>>, item: T) {
+        let mut hand = Hand { inlet: &inlet, share: VecDeque::from([item]), done: 0, begun: false, limit: 1 };
+        let mut started = Instant::now();
+        while let Some(item) = hand.begin() {
+            let attempt = self.attempt(item);
+            tokio::pin!(attempt);
+            let waits = poll_once(attempt.as_mut()).await.is_pending();
+            if waits {
+                hand.put_back();
+                attempt.await;
+            }
+            let now = Instant::now();
+            self.meters.time_in_stage.record(now.duration_since(started));
+            hand.end(!waits && now.duration_since(started) < QUICK);
+            started = now;
+            consume_budget().await;
+        }
+    }
+
+    /// Works at an item until it is done or lost.
+    async fn attempt(&self, mut item: T) {
+        let mut restarts = 0;
+        loop {
+            let mut spare = None;
+            let attempt = async {
+                spare = self.restart.spare(&item, restarts);
+                self.worker.work(item).await
+            };
+            let Err(crash) = catch(attempt).await else { return };
+            self.crashed(&crash, restarts, spare.is_some());
+            let Some(again) = spare else { return };
+            item = again;
+            restarts += 1;
+        }
+    }
+
+    fn crashed(&self, crash: &Crash, restarts: usize, again: bool) {
+        self.life.crashes.increment(1);
+        if again { &self.life.restarts } else { &self.meters.lost }.increment(1);
+        tracing::error!(stage = self.stage, why = %crash, restarts, again, "a worker crashed");
+    }
+}
+
+/// Polls a future once, whatever comes of it.
+async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
+}
+
+/// An item that is done in this time, without waiting, is quick: a lock costs a thousandth of it, and to wait for a few
+/// of them costs nobody anything.
+const QUICK: Duration = Duration::from_micros(20);
+
+/// The most items that a worker takes at a time. With more, what taking costs is no longer seen in what an item costs.
+const MOST: usize = 32;
+
+/// What a worker has taken. It takes several items at a time while they are quick, so that they share the price of a lock,
+/// and puts back what it has not begun as soon as one waits, or was not quick: other workers get those. Only one that
+/// blocks its thread after others were quick keeps what was taken with it waiting.
+///
+/// What is in hand when this goes, even by a panic, is finished.
+struct Hand<'a, T> {
+    inlet: &'a Inlet<T>,
+    share: VecDeque<T>,
+    done: usize,
+    begun: bool,
+    limit: usize,
+}
+
+impl<T> Hand<'_, T> {
+    /// The next item: of the share, or of a new one.
+    fn begin(&mut self) -> Option<T> {
+        if self.share.is_empty() {
+            self.inlet.finish_and_take(std::mem::take(&mut self.done), self.limit, &mut self.share);
+        }
+        let item = self.share.pop_front();
+        self.begun = item.is_some();
+        item
+    }
+
+    fn end(&mut self, quick: bool) {
+        self.begun = false;
+        self.done += 1;
+        if quick {
+            self.limit = (self.limit * 2).min(MOST);
+        } else {
+            self.put_back();
+        }
+    }
+
+    fn put_back(&mut self) {
+        self.limit = 1;
+        if !self.share.is_empty() {
+            self.inlet.put_back(&mut self.share);
+        }
+    }
+}
+
+impl<T> Drop for Hand<'_, T> {
+    fn drop(&mut self) {
+        self.put_back();
+        let left = self.done + usize::from(self.begun);
+        if left > 0 {
+            self.inlet.finish(left);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What a queue promises to those that push.
+
+use bennu_pipeline::{Buffer, Demand, Pipeline, PushError, Queue, TryPushError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A queue that nobody takes from.
+fn lonely(pipeline: &mut Pipeline, buffer: Buffer) -> Queue<u32> {
+    pipeline.queue("lonely").buffer(buffer).start().expect("it can start")
+}
+
+/// Takes one item a second and reports it with the time since the start.
+fn take_one_a_second(pipeline: &mut Pipeline, queue: &Queue<u32>) -> mpsc::UnboundedReceiver<(u32, Duration)> {
+    let (report, reports) = mpsc::unbounded_channel();
+    let start = Instant::now();
+    let take = move |item: u32| {
+        let report = report.clone();
+        async move {
+            sleep(SECOND).await;
+            report.send((item, start.elapsed())).expect("the test listens");
+        }
+    };
+    pipeline.workers("take").subscribe(queue, Demand::max(1)).start(take).expect("it can start");
+    reports
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_waits_while_the_buffer_is_full() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(2));
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    let start = Instant::now();
+    let mut waited = Vec::new();
+    for item in 0..6 {
+        queue.push(item).await.unwrap();
+        waited.push(start.elapsed().as_secs());
+    }
+    // One was asked for, two are held; from then on one a second.
+    assert_eq!(waited, [0, 0, 0, 1, 2, 3]);
+    pipeline.drain(SECOND * 10).await.unwrap();
+    for item in 0..6 {
+        assert_eq!(taken.recv().await.unwrap(), (item, SECOND * (item + 1)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pushes_of_many_tasks_all_get_through_a_buffer_of_one() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(1));
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    let pushes = (0..20).map(|item| {
+        let queue = queue.clone();
+        tokio::spawn(async move { queue.push(item).await.unwrap() })
+    });
+    futures::future::join_all(pushes).await;
+    pipeline.drain(SECOND * 30).await.unwrap();
+    let mut items = Vec::new();
+    while let Some((item, _)) = taken.recv().await {
+        items.push(item);
+    }
+    items.sort_unstable();
+    assert_eq!(items, (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_is_given_up_leaves_its_place_to_the_next() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(1));
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    queue.push(0).await.unwrap();
+    queue.push(1).await.unwrap();
+    let given_up = tokio::time::timeout(SECOND / 2, queue.push(2));
+    let next = queue.push(3);
+    let (given_up, next) = tokio::join!(given_up, next);
+    assert!(given_up.is_err() && next.is_ok());
+    pipeline.drain(SECOND * 10).await.unwrap();
+    let mut items = Vec::new();
+    while let Some((item, _)) = taken.recv().await {
+        items.push(item);
+    }
+    assert_eq!(items, [0, 1, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_buffer_a_push_waits_until_somebody_asks() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(0));
+    assert!(matches!(queue.try_push(0), Err(TryPushError::Full(0))));
+    let _taken = take_one_a_second(&mut pipeline, &queue);
+    let start = Instant::now();
+    for item in 0..3 {
+        queue.push(item).await.unwrap();
+        assert_eq!(start.elapsed(), SECOND * item);
+    }
+}
+
+#[tokio::test]
+async fn a_try_push_gives_the_item_back_when_there_is_no_room() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_first(1));
+    queue.try_push(1).unwrap();
+    assert!(matches!(queue.try_push(2), Err(TryPushError::Full(2))));
+    assert_eq!(queue.queued(), 1);
+}
+
+#[tokio::test]
+async fn a_forced_push_says_what_it_dropped() {
+    let mut pipeline = Pipeline::new();
+    let last = lonely(&mut pipeline, Buffer::keep_last(2));
+    let dropped: Vec<_> = (0..4).map(|item| last.force_push(item).unwrap()).collect();
+    assert_eq!(dropped, [None, None, Some(0), Some(1)]);
+    let first = lonely(&mut pipeline, Buffer::keep_first(2));
+    let dropped: Vec<_> = (0..4).map(|item| first.force_push(item).unwrap()).collect();
+    assert_eq!(dropped, [None, None, Some(2), Some(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_that_drains_refuses_pushes_and_wakes_those_that_wait() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(1));
+    queue.push(0).await.unwrap();
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.push(1).await }
+    });
+    tokio::task::yield_now().await;
+    pipeline.drain(SECOND).await.unwrap();
+    assert!(matches!(waiting.await.unwrap(), Err(PushError(1))));
+    assert!(queue.is_closed());
+    assert!(matches!(queue.push(2).await, Err(PushError(2))));
+    assert!(matches!(queue.try_push(3), Err(TryPushError::Closed(3))));
+    assert!(matches!(queue.force_push(4), Err(PushError(4))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_its_last_handle_goes_what_was_pushed_is_delivered_and_the_pipeline_ends() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::default());
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    let other = queue.clone();
+    queue.push(1).await.unwrap();
+    drop(queue);
+    other.push(2).await.unwrap();
+    drop(other);
+    pipeline.finished().await.unwrap();
+    assert_eq!(taken.recv().await.unwrap().0, 1);
+    assert_eq!(taken.recv().await.unwrap().0, 2);
+    assert!(taken.recv().await.is_none());
+}

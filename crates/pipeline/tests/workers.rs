@@ -1,0 +1,185 @@
+//! What workers may rely on, and whoever supplies them.
+
+use bennu_pipeline::{Crash, Demand, DrainError, Pipeline, Queue, from_iter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn all<T>(mut items: UnboundedReceiver<T>) -> Vec<T> {
+    let mut all = Vec::new();
+    while let Some(item) = items.recv().await {
+        all.push(item);
+    }
+    all
+}
+
+async fn queue_of(pipeline: &mut Pipeline, items: u32) -> Queue<u32> {
+    let queue = pipeline.queue("items").start().unwrap();
+    for item in 0..items {
+        queue.push(item).await.unwrap();
+    }
+    queue
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_more_work_at_once_than_max_demand() {
+    for (max, min) in [(1, 0), (2, 1), (10, 5), (10, 0), (10, 9), (33, 7)] {
+        let mut pipeline = Pipeline::new();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let work = {
+            let most = most.clone();
+            move |item: u64| {
+                let (now, most) = (now.clone(), most.clone());
+                async move {
+                    most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    sleep(Duration::from_millis(item * 37 % 101)).await;
+                    now.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+        };
+        let items = pipeline.producer("items").start(from_iter(0..200)).unwrap();
+        pipeline.workers("work").subscribe(&items, Demand::max(max).min(min)).start(work).unwrap();
+        pipeline.finished().await.unwrap();
+        assert_eq!(most.load(Ordering::Relaxed), max, "{max}, {min}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_worker_keeps_the_order() {
+    let mut pipeline = Pipeline::new();
+    let (tell, told) = unbounded_channel();
+    let queue = queue_of(&mut pipeline, 50).await;
+    let work = move |item: u32| {
+        let tell = tell.clone();
+        async move {
+            sleep(SECOND / (item % 3 + 1)).await;
+            tell.send(item).unwrap();
+        }
+    };
+    pipeline.workers("one").subscribe(&queue, Demand::max(1)).start(work).unwrap();
+    pipeline.drain(SECOND * 60).await.unwrap();
+    assert_eq!(all(told).await, (0..50).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_panics_or_fails_touches_no_other() {
+    let mut pipeline = Pipeline::new();
+    let (tell, told) = unbounded_channel();
+    let queue = queue_of(&mut pipeline, 30).await;
+    let work = move |item: u32| {
+        let tell = tell.clone();
+        async move {
+            match item % 3 {
+                0 => panic!("{item} is too much"),
+                1 => Err(Crash::new("no")),
+                _ => Ok(tell.send(item)?),
+            }
+        }
+    };
+    pipeline.workers("mixed").subscribe(&queue, Demand::max(4)).start(work).unwrap();
+    pipeline.drain(SECOND).await.unwrap();
+    assert_eq!(all(told).await, (0..30).filter(|item| item % 3 == 2).collect::<Vec<_>>());
+}
+
+/// Counts attempts, of which the first few fail.
+async fn attempts(transient: Option<usize>, failures: usize) -> (usize, bool) {
+    let mut pipeline = Pipeline::new();
+    let (tell, told) = unbounded_channel();
+    let tries = Arc::new(AtomicUsize::new(0));
+    let work = {
+        let tries = tries.clone();
+        move |item: u32| {
+            let attempt = tries.fetch_add(1, Ordering::Relaxed);
+            let tell = tell.clone();
+            async move {
+                assert!(attempt >= failures, "not yet");
+                tell.send(item).unwrap();
+            }
+        }
+    };
+    let queue = queue_of(&mut pipeline, 1).await;
+    let workers = pipeline.workers("try").subscribe(&queue, Demand::max(1));
+    match transient {
+        Some(max_restarts) => workers.transient(max_restarts).start(work).unwrap(),
+        None => workers.start(work).unwrap(),
+    }
+    pipeline.drain(SECOND).await.unwrap();
+    let done = all(told).await == [0];
+    (tries.load(Ordering::Relaxed), done)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_temporary_item_is_tried_once() {
+    assert_eq!(attempts(None, 1).await, (1, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_item_is_tried_again_until_it_is_done() {
+    assert_eq!(attempts(Some(3), 2).await, (3, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_item_is_lost_after_max_restarts() {
+    assert_eq!(attempts(Some(3), 99).await, (4, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_workers_and_its_deadline_ends_them() {
+    struct Gone(tokio::sync::mpsc::UnboundedSender<&'static str>);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            let _ = self.0.send("gone");
+        }
+    }
+    for (deadline, in_time) in [(SECOND * 5, true), (SECOND * 2, false)] {
+        let mut pipeline = Pipeline::new();
+        let (tell, told) = unbounded_channel();
+        let work = move |_item: u32| {
+            let gone = Gone(tell.clone());
+            async move {
+                sleep(SECOND * 3).await;
+                gone.0.send("done").unwrap();
+            }
+        };
+        let queue = queue_of(&mut pipeline, 1).await;
+        pipeline.workers("slow").subscribe(&queue, Demand::max(1)).start(work).unwrap();
+        let start = Instant::now();
+        let drained = pipeline.drain(deadline).await;
+        if in_time {
+            assert_eq!((drained, start.elapsed()), (Ok(()), SECOND * 3));
+            assert_eq!(all(told).await, ["done", "gone"]);
+        } else {
+            assert_eq!(drained, Err(DrainError::Deadline { deadline, stages: vec!["slow"] }));
+            assert_eq!(all(told).await, ["gone"]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_of_several_stages_share_a_producer() {
+    let mut pipeline = Pipeline::new();
+    let (tell, told) = unbounded_channel();
+    let items = pipeline.producer("items").start(from_iter(0..100)).unwrap();
+    for name in ["left", "right"] {
+        let tell = tell.clone();
+        let work = move |item: u32| {
+            let tell = tell.clone();
+            async move {
+                sleep(SECOND).await;
+                tell.send((item, name)).unwrap();
+            }
+        };
+        pipeline.workers(name).subscribe(&items, Demand::max(10)).start(work).unwrap();
+    }
+    drop(tell);
+    let start = Instant::now();
+    pipeline.finished().await.unwrap();
+    assert_eq!(start.elapsed(), SECOND * 5);
+    let mut items: Vec<u32> = all(told).await.into_iter().map(|(item, _)| item).collect();
+    items.sort_unstable();
+    assert_eq!(items, (0..100).collect::<Vec<_>>());
+}

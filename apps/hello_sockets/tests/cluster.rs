@@ -28,7 +28,8 @@ async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_redis(
     let arguments = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""];
     let redis = Process::<Redis>::start_with(port, arguments.map(str::to_owned).to_vec());
     if redis.is_some() {
-        two_nodes(&format!("redis://127.0.0.1:{port}")).await;
+        let server = format!("redis://127.0.0.1:{port}");
+        two_nodes([&server, &server]).await;
     }
 }
 
@@ -38,14 +39,22 @@ async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_nats()
     let nats =
         Process::<Nats>::start_with(port, ["-a", "127.0.0.1", "-p", &port.to_string()].map(str::to_owned).to_vec());
     if nats.is_some() {
-        two_nodes(&format!("nats://127.0.0.1:{port}")).await;
+        let server = format!("nats://127.0.0.1:{port}");
+        two_nodes([&server, &server]).await;
     }
 }
 
-async fn two_nodes(cluster: &str) {
+#[tokio::test]
+async fn a_broadcast_of_one_node_reaches_the_clients_of_another_that_it_is_connected_to_by_zenoh() {
+    let [a, b] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    two_nodes([&format!("zenoh://{a}"), &format!("zenoh://{b}?connect={a}")]).await;
+}
+
+async fn two_nodes(clusters: [&str; 2]) {
     let login = Login::new();
-    let node = async |name: &str| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
-    let (a, b) = (node("a@localhost").await, node("b@localhost").await);
+    let node =
+        async |name: &str, cluster: &str| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
+    let (a, b) = (node("a@localhost", clusters[0]).await, node("b@localhost", clusters[1]).await);
     let client = Client::connect(format!("ws://{}/socket", b.address())).await.unwrap();
     let mut ping = client.join("ping", json!({})).await.unwrap();
     // Until the engine knows of both nodes and of the topic, what is broadcast is lost.
@@ -72,6 +81,9 @@ async fn what_is_no_cluster_is_one_clear_line() {
         "hello_sockets: CLUSTER is set, so NODE must name this node: NODE=a@localhost, and another one for each server"
     );
     let line = login.fail_to_start_with(&[("NODE", "a"), ("CLUSTER", "http://localhost")]).await;
-    let known = "begins with none of redis://, rediss://, nats://, tls://";
+    let known = "begins with none of zenoh://, redis://, rediss://, nats://, tls://";
     assert_eq!(line, format!("hello_sockets: CLUSTER cannot be used: \"http://localhost\" {known}"));
+    let line = login.fail_to_start_with(&[("NODE", "b"), ("CLUSTER", "zenoh://127.0.0.1:7448?connect=")]).await;
+    let why = "connect names no address: connect=HOST:PORT,HOST:PORT";
+    assert!(line.starts_with("hello_sockets: CLUSTER cannot be used: ") && line.ends_with(why), "{line}");
 }

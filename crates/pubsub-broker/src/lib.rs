@@ -24,17 +24,23 @@ mod connector;
 mod engine;
 mod instrument;
 mod interest;
+mod member;
 mod queue;
 mod session;
 mod shared;
 mod stream;
+pub mod token;
 mod word;
 
 pub use address::{Address, Scheme};
+pub use backoff::Backoff;
 pub use broker::Broker;
 pub use connector::Connector;
 pub use engine::{Channel, Decoder, Engine, Event, Malformed, OpenError, Opened};
-pub use queue::QUEUE_BYTES;
+pub use instrument::Instruments;
+pub use interest::Change;
+pub use member::Member;
+pub use queue::{Chunk, QUEUE_BYTES, Queue};
 pub use stream::Stream;
 #[cfg(feature = "tls")]
 pub use stream::TlsConfig;

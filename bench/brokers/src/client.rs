@@ -27,8 +27,11 @@ pub(crate) struct Publisher {
 enum Client {
     Redis(MultiplexedConnection),
     Nats(async_nats::Client),
-    /// With the session that it is of.
-    Zenoh(zenoh::pubsub::Publisher<'static>, zenoh::Session),
+    Zenoh {
+        publisher: zenoh::pubsub::Publisher<'static>,
+        /// Closes when it is dropped.
+        _session: zenoh::Session,
+    },
 }
 
 impl Publisher {
@@ -69,7 +72,7 @@ impl Publisher {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 kept = Some(receiver);
-                Client::Zenoh(publisher, session)
+                Client::Zenoh { publisher, _session: session }
             }
         };
         Publisher { client, payload: vec![b'd'; PAYLOAD], arrivals, _subscriber: subscriber, _receiver: kept }
@@ -112,7 +115,7 @@ impl Publish for Publisher {
                 // What waits is written when this task lets the client's have its turn.
                 tokio::task::yield_now().await;
             }
-            Client::Zenoh(publisher, _) => {
+            Client::Zenoh { publisher, .. } => {
                 for _ in 0..messages {
                     publisher.put(&self.payload).await.expect("the session is open");
                 }

@@ -21,6 +21,9 @@ use zenoh::internal::runtime::Runtime;
 /// How long it may take until a node is connected to and has shown that it is there.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long zenoh may take to show a connection that it says it could not make, for the other side made it.
+const CROSSED: Duration = Duration::from_millis(500);
+
 /// Of two nodes that hear of each other, one connects at once and one after so long, so that they do not do it both.
 const YIELD: Duration = Duration::from_secs(1);
 
@@ -55,12 +58,13 @@ enum Found {
 /// Keeps a connection to whoever is at an address, until the roster does not want it any more. Returns the address.
 async fn keep(link: Arc<Link>, runtime: Runtime, address: String) -> String {
     let named = link.is_named(&address);
-    if !named && link.own().iter().min().is_none_or(|own| *own > address) {
+    if !named && link.own_addresses().iter().min().is_none_or(|own| *own > address) {
         tokio::time::sleep(YIELD).await;
     }
     let mut backoff = Backoff::default();
     let mut outage = Outage::new(&link, &address, named);
     loop {
+        tokio::time::sleep(backoff.next()).await;
         let found = timeout(PATIENCE, find(&link, &runtime, &address)).await;
         match found.unwrap_or_else(|_| Err(format!("no node of this cluster within {PATIENCE:?}").into())) {
             Ok(Found::Myself) => {
@@ -80,7 +84,6 @@ async fn keep(link: Arc<Link>, runtime: Runtime, address: String) -> String {
         if !link.wanted().contains(&address) {
             return address;
         }
-        tokio::time::sleep(backoff.next()).await;
     }
 }
 
@@ -96,13 +99,16 @@ async fn find(link: &Link, runtime: &Runtime, address: &str) -> Result<Found, Er
         return Ok(Found::Myself);
     }
     let name = session.to_string();
+    let mut peers = link.peers();
+    let shown = peers.wait_for(|peers| peers.contains_key(&name));
     if !link.peers().borrow().contains_key(&name) {
         let locator = format!("tcp/{address}").parse()?;
-        // When both connect at the same time it may say no, although it is connected; so what others show decides.
-        runtime.connect_peer(&session.into(), &[locator]).await;
+        if !runtime.connect_peer(&session.into(), &[locator]).await {
+            timeout(CROSSED, shown).await.map_err(|_| "zenoh could not connect")??;
+            return Ok(Found::Node(name));
+        }
     }
-    let mut peers = link.peers();
-    peers.wait_for(|peers| peers.contains_key(&name)).await?;
+    shown.await?;
     Ok(Found::Node(name))
 }
 

@@ -49,6 +49,7 @@ mod address;
 mod dial;
 mod entry;
 mod key;
+mod linger;
 mod link;
 mod notice;
 mod roster;

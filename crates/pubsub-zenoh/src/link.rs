@@ -26,8 +26,10 @@ pub(crate) struct Link {
     look: Notify,
     /// The others are to be told of addresses.
     to_tell: AtomicBool,
-    /// Where this node can be connected to; known when it listens.
-    own: Mutex<Vec<String>>,
+    /// This node as others see it; known when it listens.
+    own: Mutex<Option<Presence>>,
+    /// Somebody else has this node's name, and it was not said yet.
+    namesake: AtomicBool,
     /// The adapter is gone: nobody waits for a goodbye.
     abandoned: AtomicBool,
 }
@@ -47,6 +49,7 @@ impl Link {
             look: Notify::new(),
             to_tell: AtomicBool::new(false),
             own: Mutex::default(),
+            namesake: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
         }
     }
@@ -61,15 +64,16 @@ impl Link {
         self.abandoned.load(Ordering::Acquire)
     }
 
-    /// This node listens, and can be found at these addresses.
-    pub(crate) fn listens(&self, own: Vec<String>) {
-        *self.own.lock() = own;
+    /// This node listens, and is this to others.
+    pub(crate) fn listens(&self, own: Presence) {
+        *self.own.lock() = Some(own);
         self.member.connected(usize::MAX);
         self.show();
     }
 
-    pub(crate) fn own(&self) -> Vec<String> {
-        self.own.lock().clone()
+    /// Where this node can be connected to; empty until it listens.
+    pub(crate) fn own_addresses(&self) -> Vec<String> {
+        self.own.lock().as_ref().map(|own| own.addresses.clone()).unwrap_or_default()
     }
 
     /// This node does not listen any more.
@@ -137,6 +141,9 @@ impl Link {
 
     /// A liveliness token was shown.
     pub(crate) fn appeared(&self, presence: Presence) {
+        if self.own.lock().as_ref() == Some(&presence) {
+            return;
+        }
         let new =
             self.peers.send_if_modified(|peers| peers.insert(presence.session.clone(), presence.clone()).is_none());
         if !new {
@@ -147,7 +154,8 @@ impl Link {
         };
         let node = NodeName::new(presence.node);
         if node == *self.member.node() {
-            return self.member.report_namesake();
+            self.namesake.store(true, Ordering::Release);
+            return self.member.wake();
         }
         let now = self.member.now();
         self.member.tell(|others| others.heard(&node, incarnation, now));
@@ -162,6 +170,11 @@ impl Link {
             let node = NodeName::new(presence.node.clone());
             self.member.tell(|others| others.left(&node, incarnation).into_iter().collect());
         }
+    }
+
+    /// Whether somebody else was found to have this node's name.
+    pub(crate) fn take_namesake(&self) -> bool {
+        self.namesake.swap(false, Ordering::AcqRel)
     }
 
     /// The addresses to tell others, when there is somebody new.
@@ -188,7 +201,7 @@ impl Link {
     }
 
     fn hear_known(&self, addresses: Vec<String>) {
-        let mut known: BTreeSet<String> = self.own().into_iter().collect();
+        let mut known: BTreeSet<String> = self.own_addresses().into_iter().collect();
         known.extend(self.peers.borrow().values().flat_map(|presence| presence.addresses.clone()));
         let now = self.member.now();
         let mut roster = self.roster.lock();

@@ -3,9 +3,10 @@
 //! Owned by the adapter's thread. Its calls wait for as long as a connected node takes nothing, at most [`STALL`]; so nobody
 //! else makes them. What comes is handed to [`Link`] on zenoh's own threads.
 
-use crate::address::Places;
+use crate::address::{NAME, Places};
 use crate::entry;
 use crate::key::Presence;
+use crate::linger;
 use crate::link::Link;
 use crate::notice::Notice;
 use bennu_pubsub::SILENCE;
@@ -15,6 +16,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
+use zenoh::config::Locator;
 use zenoh::internal::runtime::{Runtime, RuntimeBuilder};
 use zenoh::key_expr::KeyExpr;
 use zenoh::liveliness::LivelinessToken;
@@ -27,7 +30,7 @@ use zenoh::{Config, Wait};
 pub(crate) const STALL: Duration = Duration::from_secs(5);
 
 /// The largest message that is put together again from its parts.
-const LARGEST: usize = 256 << 20;
+const LARGEST: usize = 64 << 20;
 
 /// Keys that are kept ready.
 const READY: usize = 4096;
@@ -49,6 +52,8 @@ pub(crate) struct Session {
 impl Session {
     /// Opens a session that listens, and hears who is there and what is for this node.
     pub(crate) async fn open(link: &Arc<Link>) -> Result<Session, Error> {
+        // zenoh warns of each attempt. That the address is taken is seen without it.
+        drop(TcpListener::bind(&link.places.listen).await?);
         let runtime = RuntimeBuilder::new(config(&link.places)?).build().await?;
         match Session::start(link, runtime.clone()).await {
             Ok(session) => Ok(session),
@@ -88,8 +93,14 @@ impl Session {
         &self.runtime
     }
 
+    /// This node as others see it.
+    pub(crate) fn presence(&self, link: &Link) -> Presence {
+        let session = self.session.zid().to_string();
+        Presence { node: link.member.node().to_string(), session, addresses: self.addresses(&link.places) }
+    }
+
     /// Where others find this node.
-    pub(crate) fn own(&self, places: &Places) -> Vec<String> {
+    fn addresses(&self, places: &Places) -> Vec<String> {
         if !places.advertise.is_empty() {
             return places.advertise.clone();
         }
@@ -102,9 +113,8 @@ impl Session {
 
     /// Shows that this node is there. What was subscribed before is in effect for whoever sees it.
     pub(crate) fn announce(&mut self, link: &Link) -> Result<(), Error> {
-        let node = link.member.node().to_string();
-        let presence = Presence { node, session: self.session.zid().to_string(), addresses: link.own() };
-        self.token = Some(self.session.liveliness().declare_token(link.keys.presence(&presence)).wait()?);
+        let key = link.keys.presence(&self.presence(link));
+        self.token = Some(self.session.liveliness().declare_token(key).wait()?);
         Ok(())
     }
 
@@ -168,6 +178,17 @@ impl Session {
             .wait()
     }
 
+    /// What is connected now must not hold up what closes it.
+    pub(crate) async fn take_linger_off(&self) {
+        let address = |locator: &Locator| locator.address().as_str().parse().ok();
+        let links = self.session.info().links().await;
+        let connections = links.filter_map(|link| Some((address(link.src())?, address(link.dst())?))).collect();
+        match linger::take_off(&connections) {
+            Ok(found) => tracing::debug!(adapter = NAME, connections = connections.len(), found, "sockets"),
+            Err(error) => tracing::debug!(adapter = NAME, %error, "the process's own sockets cannot be looked at"),
+        }
+    }
+
     /// Tells the other nodes.
     pub(crate) fn tell(&self, link: &Link, notice: &Notice) -> Result<(), Error> {
         let frame = notice.encode(link.member.node())?;
@@ -177,7 +198,7 @@ impl Session {
 
     /// Says goodbye, behind everything that was sent.
     pub(crate) fn part(&mut self, link: &Link) -> Result<(), Error> {
-        self.tell(link, &Notice::Bye(link.own()))?;
+        self.tell(link, &Notice::Bye(link.own_addresses()))?;
         match self.token.take() {
             Some(token) => token.undeclare().wait(),
             None => Ok(()),

@@ -31,7 +31,7 @@ pub(crate) fn start(link: Arc<Link>) -> io::Result<oneshot::Receiver<()>> {
 
 async fn run(link: Arc<Link>) {
     let Some(mut session) = open(&link).await else { return };
-    link.listens(session.own(&link.places));
+    link.listens(session.presence(&link));
     let mut dialing = JoinSet::new();
     dialing.spawn_on(dial::run(link.clone(), session.runtime().clone()).with_current_subscriber(), &ZRuntime::Net);
     work(&link, &mut session).await;
@@ -76,7 +76,11 @@ async fn work(link: &Arc<Link>, session: &mut Session) {
         if !session.is_announced() {
             refused.count(session.announce(link));
         }
+        if link.take_namesake() {
+            member.report_namesake();
+        }
         if let Some(addresses) = link.take_to_tell() {
+            session.take_linger_off().await;
             refused.count(session.tell(link, &Notice::Known(addresses)));
         }
         if let Some(chunk) = member.queue().take() {

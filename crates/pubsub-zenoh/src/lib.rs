@@ -39,13 +39,15 @@
 //!
 //! # On the wire
 //!
-//! Key expressions are `bennu/<cluster>/t/<topic>` for messages, `bennu/<cluster>/n/<node>` for what is for one node,
+//! A message of Zenoh's holds the frames that waited together, each behind its length of four bytes. Key expressions are
+//! `bennu/<cluster>/t/<topic>` for messages, `bennu/<cluster>/n/<node>` for what is for one node,
 //! `bennu/<cluster>/c` where nodes tell of addresses, and liveliness tokens below `bennu/<cluster>/l/`. Each name is one
 //! chunk: letters, digits and `-_:.+,~` stand for themselves, any other byte is `=` with two hexadecimal digits, and a name of
 //! more than 1,024 bytes after that is `=S` with its SHA-256.
 
 mod adapter;
 mod address;
+mod batch;
 mod dial;
 mod entry;
 mod key;

@@ -4,6 +4,7 @@
 //! thread and never waits.
 
 use crate::address::Places;
+use crate::batch;
 use crate::key::{Keys, Presence};
 use crate::notice::Notice;
 use crate::roster::Roster;
@@ -183,14 +184,19 @@ impl Link {
         new.then(|| self.peers.borrow().values().flat_map(|presence| presence.addresses.clone()).collect())
     }
 
-    /// Takes a frame that came on a topic, or for this node.
-    pub(crate) fn receive(&self, frame: &Bytes) {
-        self.member.receive(frame);
+    /// Takes what came on a topic, or for this node.
+    pub(crate) fn receive(&self, payload: Bytes) {
+        for frame in batch::frames(payload) {
+            match frame {
+                Ok(frame) => self.member.receive(&frame),
+                Err(error) => self.member.garbage(&error),
+            }
+        }
     }
 
     /// Takes a frame that came on the channel of notices.
-    pub(crate) fn hear(&self, frame: &Bytes) {
-        match Notice::decode(frame) {
+    pub(crate) fn hear(&self, frame: Bytes) {
+        match Notice::decode(&frame) {
             Ok(Notice::Known(addresses)) => self.hear_known(addresses),
             Ok(Notice::Bye(addresses)) => {
                 let mut roster = self.roster.lock();

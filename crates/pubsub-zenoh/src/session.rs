@@ -4,6 +4,7 @@
 //! else makes them. What comes is handed to [`Link`] on zenoh's own threads.
 
 use crate::address::{NAME, Places};
+use crate::batch::Batch;
 use crate::entry;
 use crate::key::Presence;
 use crate::linger;
@@ -28,6 +29,9 @@ use zenoh::{Config, Wait};
 
 /// How long a connected node may take nothing before it is cut off. As long the others wait for what is behind.
 pub(crate) const STALL: Duration = Duration::from_secs(5);
+
+/// How long it may take to open a connection.
+const OPEN: Duration = Duration::from_secs(4);
 
 /// The largest message that is put together again from its parts.
 const LARGEST: usize = 64 << 20;
@@ -67,10 +71,10 @@ impl Session {
     async fn start(link: &Arc<Link>, mut runtime: Runtime) -> Result<Session, Error> {
         let session = zenoh::session::init(runtime.clone().into()).await?;
         let keys = &link.keys;
-        let subscribe = |channel, take: fn(&Link, &Bytes)| {
+        let subscribe = |channel, take: fn(&Link, Bytes)| {
             let link = link.clone();
             let subscriber = session.declare_subscriber(keys.channel(channel)).allowed_origin(Locality::Remote);
-            subscriber.callback(move |sample| take(&link, &payload(&sample)))
+            subscriber.callback(move |sample| take(&link, payload(&sample)))
         };
         let node = subscribe(Channel::Node(link.member.node().as_str()), Link::receive).await?;
         let notices = subscribe(Channel::Control, Link::hear).await?;
@@ -129,7 +133,7 @@ impl Session {
                 let receiver = link.clone();
                 let key = link.keys.channel(Channel::Topic(&topic));
                 let subscriber = self.session.declare_subscriber(key).allowed_origin(Locality::Remote);
-                let subscriber = subscriber.callback(move |sample| receiver.receive(&payload(&sample))).wait()?;
+                let subscriber = subscriber.callback(move |sample| receiver.receive(payload(&sample))).wait()?;
                 self.subscriptions.insert(id, subscriber);
             }
             Change::Unsubscribe(_, id) => {
@@ -141,41 +145,50 @@ impl Session {
         Ok(())
     }
 
-    /// Sends what waited, and counts it.
+    /// Sends what waited, and counts it. What follows each other on one channel is one message of zenoh's.
     pub(crate) fn send(&mut self, link: &Link, chunk: &Chunk) {
-        let (mut published, mut bytes, mut lost) = (0, 0, 0);
+        let mut batch = Batch::default();
+        let mut channel: &[u8] = &[];
         for waiting in chunk.iter() {
             let (named, frame) = entry::split(waiting);
-            match self.put(link, named, frame) {
-                Ok(()) => {
-                    published += 1;
-                    bytes += frame.len() as u64;
-                }
-                Err(error) => {
-                    lost += 1;
-                    tracing::debug!(%error, "zenoh does not take a message");
-                }
+            if named != channel || !batch.has_room(frame) {
+                self.put(link, channel, &mut batch);
+                channel = named;
             }
+            batch.push(frame);
         }
-        let instruments = link.member.instruments();
-        instruments.published.increment(published);
-        instruments.published_bytes.increment(bytes);
-        instruments.dropped_disconnected.increment(lost);
+        self.put(link, channel, &mut batch);
     }
 
-    fn put(&mut self, link: &Link, named: &[u8], frame: &[u8]) -> Result<(), Error> {
-        if !self.ready.contains_key(named) {
+    fn put(&mut self, link: &Link, channel: &[u8], batch: &mut Batch) {
+        let (payload, frames) = batch.take();
+        if frames == 0 {
+            return;
+        }
+        let instruments = link.member.instruments();
+        let bytes = payload.len() as u64;
+        match self.try_put(link, channel, payload) {
+            Ok(()) => {
+                instruments.published.increment(frames);
+                instruments.published_bytes.increment(bytes);
+            }
+            Err(error) => {
+                instruments.dropped_disconnected.increment(frames);
+                tracing::debug!(adapter = NAME, %error, "zenoh does not take messages");
+            }
+        }
+    }
+
+    fn try_put(&mut self, link: &Link, channel: &[u8], payload: Vec<u8>) -> Result<(), Error> {
+        if !self.ready.contains_key(channel) {
             if self.ready.len() == READY {
                 self.ready.clear();
             }
-            let key = KeyExpr::try_from(link.keys.channel(entry::channel(named)))?;
-            self.ready.insert(named.into(), key);
+            let key = KeyExpr::try_from(link.keys.channel(entry::channel(channel)))?;
+            self.ready.insert(channel.into(), key);
         }
-        self.session
-            .put(&self.ready[named], frame)
-            .congestion_control(CongestionControl::Block)
-            .allowed_destination(Locality::Remote)
-            .wait()
+        let put = self.session.put(&self.ready[channel], payload);
+        put.congestion_control(CongestionControl::Block).allowed_destination(Locality::Remote).wait()
     }
 
     /// What is connected now must not hold up what closes it.
@@ -247,6 +260,7 @@ pub(crate) fn base() -> Result<Config, Error> {
         ("open/return_conditions/connect_scouted", "false"),
         // One queue for each connection, whatever the priority: a goodbye must not overtake messages.
         ("transport/unicast/qos/enabled", "false"),
+        ("transport/unicast/open_timeout", &OPEN.as_millis().to_string()),
         ("transport/link/tx/lease", &SILENCE.as_millis().to_string()),
         ("transport/link/tx/queue/congestion_control/block/wait_before_close", &stall_us),
         ("transport/link/rx/max_message_size", &LARGEST.to_string()),

@@ -57,12 +57,11 @@ enum Found {
 
 /// Keeps a connection to whoever is at an address, until the roster does not want it any more. Returns the address.
 async fn keep(link: Arc<Link>, runtime: Runtime, address: String) -> String {
-    let named = link.is_named(&address);
-    if !named && link.own_addresses().iter().min().is_none_or(|own| *own > address) {
+    if !link.is_named(&address) && link.own_addresses().iter().min().is_none_or(|own| *own > address) {
         tokio::time::sleep(YIELD).await;
     }
     let mut backoff = Backoff::default();
-    let mut outage = Outage::new(&link, &address, named);
+    let mut outage = Outage::new(&link, &address);
     loop {
         tokio::time::sleep(backoff.next()).await;
         let found = timeout(PATIENCE, find(&link, &runtime, &address)).await;
@@ -79,7 +78,7 @@ async fn keep(link: Arc<Link>, runtime: Runtime, address: String) -> String {
                 link.missed(&address);
                 backoff.reset();
             }
-            Err(error) => outage.report(&*error),
+            Err(error) => outage.report(&error),
         }
         if !link.wanted().contains(&address) {
             return address;
@@ -128,27 +127,26 @@ async fn ask(address: &str) -> Result<zenoh::session::ZenohId, Error> {
 struct Outage<'a> {
     link: &'a Link,
     address: &'a str,
-    named: bool,
     since: Option<Instant>,
     reached_once: bool,
 }
 
 impl<'a> Outage<'a> {
-    fn new(link: &'a Link, address: &'a str, named: bool) -> Self {
-        Outage { link, address, named, since: None, reached_once: false }
+    fn new(link: &'a Link, address: &'a str) -> Self {
+        Outage { link, address, since: None, reached_once: false }
     }
 
-    fn report(&mut self, error: &(dyn std::error::Error + Send + Sync)) {
-        let (node, address) = (self.link.member.node(), self.address);
+    fn report(&mut self, error: &Error) {
+        let (node, address, error) = (self.link.member.node(), self.address, session::reason(error));
         if self.since.is_some() {
-            tracing::debug!(adapter = NAME, %node, address, %error, "a node is still out of reach");
+            tracing::debug!(adapter = NAME, %node, address, error, "a node is still out of reach");
             return;
         }
         self.since = Some(Instant::now());
-        if self.named {
-            tracing::error!(adapter = NAME, %node, address, %error, "a node is out of reach, trying again until it is there");
+        if self.link.is_named(address) {
+            tracing::error!(adapter = NAME, %node, address, error, "a node is out of reach, trying again until it is there");
         } else {
-            tracing::warn!(adapter = NAME, %node, address, %error, "a node that others know is out of reach");
+            tracing::warn!(adapter = NAME, %node, address, error, "a node that others know is out of reach");
         }
     }
 

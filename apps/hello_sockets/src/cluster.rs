@@ -1,10 +1,11 @@
-//! The cluster that this server is a node of: `NODE` names it, `CLUSTER` says where its nodes meet, `DOWN_AFTER` when one
-//! that is silent is given up. Without any it is on its own.
+//! The cluster that this server is a node of: `NODE` names it, `CLUSTER` says where its nodes meet, or where this one listens
+//! for the others and connects to them; `DOWN_AFTER` when one that is silent is given up. Without any it is on its own.
 
 use crate::tracker::{DOWN_AFTER, LEAST_DOWN_AFTER};
 use bennu::pubsub::{ConnectError, InProcess, NodeName, PubSub};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
+use bennu_pubsub_zenoh::Zenoh;
 use std::env;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 pub(crate) enum ClusterError {
     #[error("CLUSTER cannot be used: {0}")]
     Address(#[from] ConnectError),
-    #[error("CLUSTER cannot be used: {0:?} begins with none of redis://, rediss://, nats://, tls://")]
+    #[error("CLUSTER cannot be used: {0:?} begins with none of zenoh://, redis://, rediss://, nats://, tls://")]
     Scheme(String),
     #[error("CLUSTER is set, so NODE must name this node: NODE=a@localhost, and another one for each server")]
     Unnamed,
@@ -29,6 +30,7 @@ pub(crate) fn pubsub() -> Result<PubSub, ClusterError> {
     };
     let node = node.ok_or(ClusterError::Unnamed)?;
     match address.split_once("://").map(|(scheme, _)| scheme) {
+        Some("zenoh") => Ok(PubSub::new(Zenoh::new(&address)?.join(node))),
         Some("redis" | "rediss") => Ok(PubSub::new(Redis::new(&address)?.join(node))),
         Some("nats" | "tls") => Ok(PubSub::new(Nats::new(&address)?.join(node))),
         _ => Err(ClusterError::Scheme(address)),

@@ -3,6 +3,7 @@
 mod support;
 
 use bennu_client::Client;
+use bennu_pubsub_broker::conformance::process::free_port;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::program::{Login, Program};
@@ -21,6 +22,12 @@ async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_nats()
     if let Some(nats) = broker::nats() {
         two_nodes([&nats.address; 2]).await;
     }
+}
+
+#[tokio::test]
+async fn a_broadcast_of_one_node_reaches_the_clients_of_another_that_it_is_connected_to_by_zenoh() {
+    let [a, b] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    two_nodes([&format!("zenoh://{a}"), &format!("zenoh://{b}?connect={a}")]).await;
 }
 
 async fn two_nodes(clusters: [&str; 2]) {
@@ -56,8 +63,11 @@ async fn what_is_no_cluster_is_one_clear_line() {
         "hello_sockets: CLUSTER is set, so NODE must name this node: NODE=a@localhost, and another one for each server"
     );
     let line = login.fail_to_start_with(&[("NODE", "a"), ("CLUSTER", "http://localhost")]).await;
-    let known = "begins with none of redis://, rediss://, nats://, tls://";
+    let known = "begins with none of zenoh://, redis://, rediss://, nats://, tls://";
     assert_eq!(line, format!("hello_sockets: CLUSTER cannot be used: \"http://localhost\" {known}"));
     let line = login.fail_to_start("DOWN_AFTER", "0").await;
     assert_eq!(line, "hello_sockets: DOWN_AFTER cannot be used: \"0\" is no number of seconds from 1 up");
+    let line = login.fail_to_start_with(&[("NODE", "b"), ("CLUSTER", "zenoh://127.0.0.1:7448?connect=")]).await;
+    let why = "connect names no address: connect=HOST:PORT,HOST:PORT";
+    assert!(line.starts_with("hello_sockets: CLUSTER cannot be used: ") && line.ends_with(why), "{line}");
 }

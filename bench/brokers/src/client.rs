@@ -1,5 +1,6 @@
-//! The yardstick: a bare publish and subscribe by the engine's own client, `redis` or `async-nats`, as an application would
-//! write it without an adapter. For Redis, messages are published in pipelines, without which it would be many times slower.
+//! The yardstick: a bare publish and subscribe by the engine's own client, `redis`, `async-nats` or `zenoh`, as an application
+//! would write it without an adapter. For Redis, messages are published in pipelines, without which it would be many times
+//! slower; for Zenoh by a declared publisher that does not drop, and received by a callback.
 
 use crate::arrival::Arrivals;
 use crate::server::Engine;
@@ -7,7 +8,9 @@ use crate::{PAYLOAD, Publish};
 use futures::{Stream, StreamExt};
 use redis::aio::MultiplexedConnection;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
+use zenoh::qos::CongestionControl;
 
 /// Messages that are published before others have their turn: a pipeline of Redis. Longer ones were not faster.
 const TURN: u64 = 256;
@@ -17,17 +20,25 @@ pub(crate) struct Publisher {
     payload: Vec<u8>,
     arrivals: Arc<Arrivals>,
     _subscriber: JoinSet<()>,
+    /// The session that receives.
+    _receiver: Option<zenoh::Session>,
 }
 
 enum Client {
     Redis(MultiplexedConnection),
     Nats(async_nats::Client),
+    Zenoh {
+        publisher: zenoh::pubsub::Publisher<'static>,
+        /// Closes when it is dropped.
+        _session: zenoh::Session,
+    },
 }
 
 impl Publisher {
     pub(crate) async fn start(engine: Engine, port: u16) -> Self {
         let arrivals = Arc::new(Arrivals::new());
         let mut subscriber = JoinSet::new();
+        let mut kept = None;
         let client = match engine {
             Engine::Redis => {
                 let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).expect("a URL");
@@ -45,9 +56,36 @@ impl Publisher {
                 subscriber.spawn(count(subscription.map(|message| message.payload.len()), arrivals.clone()));
                 Client::Nats(async_nats::connect(&url).await.expect("the server listens"))
             }
+            Engine::Zenoh => {
+                let receiver = zenoh_session("listen", port).await;
+                let counted = arrivals.clone();
+                let subscriber = receiver.declare_subscriber("bench").callback(move |sample| {
+                    if sample.payload().len() == PAYLOAD {
+                        counted.add(1);
+                    }
+                });
+                subscriber.background().await.expect("nothing forbids it");
+                let session = zenoh_session("connect", port).await;
+                let publisher = session.declare_publisher("bench").congestion_control(CongestionControl::Block);
+                let publisher = publisher.await.expect("nothing forbids it");
+                while !publisher.matching_status().await.expect("the session is open").matching() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                kept = Some(receiver);
+                Client::Zenoh { publisher, _session: session }
+            }
         };
-        Publisher { client, payload: vec![b'd'; PAYLOAD], arrivals, _subscriber: subscriber }
+        Publisher { client, payload: vec![b'd'; PAYLOAD], arrivals, _subscriber: subscriber, _receiver: kept }
     }
+}
+
+/// A session that listens at a port, or connects to it.
+async fn zenoh_session(does: &str, port: u16) -> zenoh::Session {
+    let mut config = zenoh::Config::default();
+    config.insert_json5("scouting/multicast/enabled", "false").expect("a setting");
+    config.insert_json5("listen/endpoints", "[]").expect("a setting");
+    config.insert_json5(&format!("{does}/endpoints"), &format!("[\"tcp/127.0.0.1:{port}\"]")).expect("a setting");
+    zenoh::open(config).await.expect("the port is free")
 }
 
 async fn count(messages: impl Stream<Item = usize>, arrivals: Arc<Arrivals>) {
@@ -76,6 +114,14 @@ impl Publish for Publisher {
                 }
                 // What waits is written when this task lets the client's have its turn.
                 tokio::task::yield_now().await;
+            }
+            Client::Zenoh { publisher, .. } => {
+                for _ in 0..messages {
+                    publisher.put(&self.payload).await.expect("the session is open");
+                }
+                if messages == TURN {
+                    tokio::task::yield_now().await;
+                }
             }
         }
         messages

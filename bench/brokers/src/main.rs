@@ -1,5 +1,5 @@
-//! `bennu-bench-brokers`: broadcasts from one node to another over Redis and NATS, beside a bare publish and subscribe on
-//! the same server in the same run.
+//! `bennu-bench-brokers`: broadcasts from one node to another over Redis, NATS and Zenoh, beside a bare publish and subscribe
+//! on the same engine in the same run.
 //!
 //! This file owns the order of things and the table. [`client`] and [`nodes`] are what is compared, [`raw`] shows what the
 //! server could carry, [`arrival`] is what each tells of a message that has arrived, [`server`] the programs they meet at.
@@ -29,7 +29,7 @@ const WINDOW: u64 = 4096;
 /// A round goes around in so many slices, so that whatever else the machine does falls on all of them alike.
 const SLICES: u32 = 20;
 
-const USAGE: &str = "usage: bennu-bench-brokers [redis|nats] [--rounds N] [--quick]";
+const USAGE: &str = "usage: bennu-bench-brokers [redis|nats|zenoh] [--rounds N] [--quick]";
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -66,13 +66,14 @@ fn main() -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Option<(Vec<Engine>, Plan)> {
-    let mut engines = vec![Engine::Redis, Engine::Nats];
+    let mut engines = vec![Engine::Redis, Engine::Nats, Engine::Zenoh];
     let mut plan = Plan { rounds: 5, duration: Duration::from_secs(2), messages: 10_000 };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "redis" => engines = vec![Engine::Redis],
             "nats" => engines = vec![Engine::Nats],
+            "zenoh" => engines = vec![Engine::Zenoh],
             "--rounds" => plan.rounds = arguments.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
             "--quick" => plan = Plan { rounds: 1, duration: Duration::from_millis(200), messages: 500 },
             _ => return None,
@@ -84,12 +85,11 @@ fn read(arguments: &[String]) -> Option<(Vec<Engine>, Plan)> {
 /// Measures all three, round by round, and prints the table. `false` when the server is not installed.
 async fn measure(engine: Engine, plan: Plan) -> bool {
     let Some(server) = engine.start() else { return false };
-    let port = server.port();
     let mut rounds = Vec::new();
     for _ in 0..plan.rounds {
-        let mut client = Measured::new(client::Publisher::start(engine, port).await);
-        let mut nodes = Measured::new(nodes::Publisher::start(engine, port).await);
-        let mut raw = Measured::new(raw::Publisher::start(engine, port).await);
+        let mut client = Measured::new(client::Publisher::start(engine, server.port()).await);
+        let mut nodes = Measured::new(nodes::Publisher::start(engine, server.port()).await);
+        let mut raw = Measured::new(raw::Publisher::start(engine, server.port()).await);
         for slice in 0..=SLICES {
             // The first is to warm up.
             let counts = slice > 0;

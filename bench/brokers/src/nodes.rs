@@ -6,6 +6,7 @@ use crate::{PAYLOAD, Publish};
 use bennu_pubsub::{Attachment, Delivery, Message, NodeName, PubSub, Sink};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
+use bennu_pubsub_zenoh::Zenoh;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +56,13 @@ impl Publisher {
                     PubSub::new(Redis::new(&format!("redis://127.0.0.1:{port}")).expect("a URL").join(name))
                 }
                 Engine::Nats => PubSub::new(Nats::new(&format!("nats://127.0.0.1:{port}")).expect("a URL").join(name)),
+                Engine::Zenoh => {
+                    let address = match name.as_str() {
+                        "here" => format!("zenoh://127.0.0.1:{port}"),
+                        _ => format!("zenoh://127.0.0.1:0?connect=127.0.0.1:{port}"),
+                    };
+                    PubSub::new(Zenoh::new(&address).expect("an address").join(name))
+                }
             }
         };
         let (here, there) = (join("here"), join("there"));

@@ -1,4 +1,4 @@
-//! What the server could carry: two connections and nothing else. One writes the same command over and over, as many at once as may be
+//! What the server could carry: two connections and nothing else; for Zenoh, what one connection could. One writes the same command over and over, as many at once as may be
 //! under way; the other counts messages by their bytes, of which each has the same number.
 
 use crate::arrival::Arrivals;
@@ -6,8 +6,8 @@ use crate::server::Engine;
 use crate::{PAYLOAD, Publish};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// Commands that are written at once.
@@ -42,6 +42,10 @@ impl Protocol {
                 publish: format!("*3\r\n$7\r\nPUBLISH\r\n$5\r\nbench\r\n${PAYLOAD}\r\n{payload}\r\n"),
                 message: format!("*3\r\n$7\r\nmessage\r\n$5\r\nbench\r\n${PAYLOAD}\r\n{payload}\r\n"),
             },
+            // Nothing is subscribed, for the other end of the connection is the reader.
+            Engine::Zenoh => {
+                Protocol { hello: b"", subscribe: b"", subscribed: b"", publish: payload.clone(), message: payload }
+            }
             Engine::Nats => Protocol {
                 hello: b"CONNECT {\"verbose\":false,\"protocol\":1}\r\n",
                 subscribe: b"SUB bench 1\r\nPING\r\n",
@@ -56,6 +60,12 @@ impl Protocol {
 impl Publisher {
     pub(crate) async fn start(engine: Engine, port: u16) -> Self {
         let protocol = Protocol::of(engine);
+        if let Engine::Zenoh = engine {
+            let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
+            let (writer, accepted) = tokio::join!(connect(port), listener.accept());
+            let (reader, _) = accepted.expect("it connects");
+            return Publisher::of(protocol, reader.into_split(), writer.into_split());
+        }
         let (mut subscriber, mut subscribing) = connect(port).await.into_split();
         subscribing.write_all(protocol.hello).await.expect("the server reads");
         subscribing.write_all(protocol.subscribe).await.expect("the server reads");
@@ -65,6 +75,14 @@ impl Publisher {
         }
         let (replies, mut writer) = connect(port).await.into_split();
         writer.write_all(protocol.hello).await.expect("the server reads");
+        Publisher::of(protocol, (subscriber, subscribing), (replies, writer))
+    }
+
+    fn of(
+        protocol: Protocol,
+        (subscriber, subscribing): (OwnedReadHalf, OwnedWriteHalf),
+        (replies, writer): (OwnedReadHalf, OwnedWriteHalf),
+    ) -> Self {
         let arrivals = Arc::new(Arrivals::new());
         let mut readers = JoinSet::new();
         readers.spawn(count(subscriber, subscribing, protocol.message.len(), arrivals.clone()));

@@ -1,4 +1,4 @@
-//! The programs where the two sides meet.
+//! Where the two sides meet: at a program, or at each other.
 
 use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
 
@@ -6,12 +6,15 @@ use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
 pub(crate) enum Engine {
     Redis,
     Nats,
+    /// The two connect to each other.
+    Zenoh,
 }
 
 /// A server that runs.
 pub(crate) enum Server {
     Redis(Process<Redis>),
     Nats(Process<Nats>),
+    Nobody,
 }
 
 pub(crate) struct Redis;
@@ -31,6 +34,7 @@ impl Engine {
         match self {
             Engine::Redis => "redis",
             Engine::Nats => "nats",
+            Engine::Zenoh => "zenoh",
         }
     }
 
@@ -45,15 +49,18 @@ impl Engine {
                 Process::start_with(port, arguments).map(Server::Redis)
             }
             Engine::Nats => Process::start_with(port, words(format!("-a 127.0.0.1 -p {port}"))).map(Server::Nats),
+            Engine::Zenoh => Some(Server::Nobody),
         }
     }
 }
 
 impl Server {
+    /// Where it listens; without one, where a side may listen.
     pub(crate) fn port(&self) -> u16 {
         match self {
             Server::Redis(process) => process.port(),
             Server::Nats(process) => process.port(),
+            Server::Nobody => free_port(),
         }
     }
 }

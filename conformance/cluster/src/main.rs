@@ -16,6 +16,7 @@ use bennu_presence::{Diff, DiffHandler, Options, Tracked, Tracker};
 use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
+use bennu_pubsub_zenoh::Zenoh;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::error::Error;
@@ -69,6 +70,7 @@ fn options() -> Options {
 fn join(node: NodeName, url: &str) -> Result<PubSub, Box<dyn Error>> {
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("redis") => Ok(PubSub::new(Redis::new(url)?.join(node))),
+        Some("zenoh") => Ok(PubSub::new(Zenoh::new(url)?.join(node))),
         Some("nats") => Ok(PubSub::new(Nats::new(url)?.join(node))),
         _ => Err(format!("{url:?} is no cluster").into()),
     }

@@ -11,13 +11,13 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// Doubles from 50 ms to 5 s. Each wait is between half of that and all of it, so that the nodes of a cluster do not
 /// come back to their engine all at once.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     attempts: u32,
 }
 
 impl Backoff {
     /// The wait before the next attempt.
-    pub(crate) fn next(&mut self) -> Duration {
+    pub fn next(&mut self) -> Duration {
         let longest = FIRST.saturating_mul(1 << self.attempts.min(16)).min(LONGEST);
         self.attempts += 1;
         // A new hasher's keys are random; no other dice are at hand in the standard library.
@@ -26,7 +26,7 @@ impl Backoff {
     }
 
     /// A connection was good: the next wait is a short one.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.attempts = 0;
     }
 }

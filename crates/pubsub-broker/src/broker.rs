@@ -35,27 +35,28 @@ impl<E: Engine> Broker<E> {
 
 impl<E: Engine> Adapter for Broker<E> {
     fn node(&self) -> &NodeName {
-        &self.shared.node
+        self.shared.member.node()
     }
 
     fn nodes(&self) -> Vec<NodeName> {
-        self.shared.nodes()
+        self.shared.member.nodes()
     }
 
     /// # Panics
     /// Outside a Tokio runtime.
     fn start(&self, inbox: Inbox) {
-        if self.shared.start(inbox) {
+        if self.shared.member.start(inbox) {
             *self.task.lock() = Some(tokio::spawn(run(self.shared.clone())));
         }
     }
 
     fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
-        self.shared.publish(target, topic, delivery)
+        let Shared { engine, member, .. } = &*self.shared;
+        member.publish(target, topic, delivery, |out, channel, frame| engine.publish(out, channel, frame))
     }
 
     fn interest(&self, topic: &str, wanted: bool) {
-        self.shared.interest(topic, wanted);
+        self.shared.member.interest(topic, wanted);
     }
 
     fn connect(&self, _address: &str) -> Result<(), ConnectError> {
@@ -63,7 +64,7 @@ impl<E: Engine> Adapter for Broker<E> {
     }
 
     fn leave(&self) -> Leaving {
-        self.shared.leave();
+        self.shared.member.leave();
         let task = self.task.lock().take();
         Box::pin(async move {
             let Some(mut task) = task else { return };
@@ -78,7 +79,7 @@ impl<E: Engine> Drop for Broker<E> {
     fn drop(&mut self) {
         if let Some(task) = self.task.get_mut().take() {
             task.abort();
-            self.shared.instruments().connected.set(0.0);
+            self.shared.member.instruments().connected.set(0.0);
         }
     }
 }
@@ -88,7 +89,7 @@ async fn run<E: Engine>(shared: Arc<Shared<E>>) {
     let mut outage = Outage::default();
     for attempt in 0.. {
         let opened = tokio::select! {
-            () = shared.left() => return,
+            () = shared.member.left() => return,
             opened = timeout(OPEN_TIMEOUT, shared.engine.open(attempt)) => opened,
         };
         match opened {
@@ -97,10 +98,10 @@ async fn run<E: Engine>(shared: Arc<Shared<E>>) {
                 outage.over(&shared);
                 let began = Instant::now();
                 let ended = session::run(&shared, opened).await;
-                shared.disconnected();
+                shared.member.disconnected();
                 match ended {
                     Ended::Left => return,
-                    Ended::Lost(_) if shared.is_leaving() => return,
+                    Ended::Lost(_) if shared.member.is_leaving() => return,
                     Ended::Lost(error) => outage.report(&shared, &error, false),
                 }
                 if began.elapsed() >= backoff::LONGEST {
@@ -111,7 +112,7 @@ async fn run<E: Engine>(shared: Arc<Shared<E>>) {
             Err(_) => outage.report(&shared, &format!("no connection within {OPEN_TIMEOUT:?}"), false),
         }
         tokio::select! {
-            () = shared.left() => return,
+            () = shared.member.left() => return,
             () = tokio::time::sleep(backoff.next()) => {}
         }
     }
@@ -128,7 +129,7 @@ struct Outage {
 
 impl Outage {
     fn report<E: Engine>(&mut self, shared: &Shared<E>, error: &str, refused: bool) {
-        let (adapter, node) = (E::NAME, &shared.node);
+        let (adapter, node) = (E::NAME, shared.member.node());
         let first = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
         if first || (refused && !self.refused) {
@@ -140,9 +141,9 @@ impl Outage {
     }
 
     fn over<E: Engine>(&mut self, shared: &Shared<E>) {
-        let (adapter, node) = (E::NAME, &shared.node);
+        let (adapter, node) = (E::NAME, shared.member.node());
         if self.connected_once {
-            shared.instruments().reconnects.increment(1);
+            shared.member.instruments().reconnects.increment(1);
         }
         match self.since.take() {
             Some(since) => tracing::info!(adapter, %node, after = ?since.elapsed(), "the engine is back"),

@@ -2,27 +2,29 @@
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-pub(crate) struct Instruments {
+/// Counters and gauges of one adapter.
+pub struct Instruments {
     /// 1 while the engine can be reached, else 0.
-    pub(crate) connected: Gauge,
+    pub connected: Gauge,
     /// Connections that were made again after one was lost.
-    pub(crate) reconnects: Counter,
+    pub reconnects: Counter,
     /// Messages written to the engine.
-    pub(crate) published: Counter,
+    pub published: Counter,
     /// Their bytes, as the engine's protocol has them.
-    pub(crate) published_bytes: Counter,
+    pub published_bytes: Counter,
     /// Messages lost because the queue was full.
-    pub(crate) dropped_full: Counter,
+    pub dropped_full: Counter,
     /// Messages lost because the engine was out of reach.
-    pub(crate) dropped_disconnected: Counter,
+    pub dropped_disconnected: Counter,
     /// Commands that the engine did not carry out.
-    pub(crate) refused: Counter,
+    pub refused: Counter,
     /// Messages of others that are none.
-    pub(crate) garbage: Counter,
+    pub garbage: Counter,
 }
 
 impl Instruments {
-    pub(crate) fn new(adapter: &'static str) -> Self {
+    /// Of the adapter of that name.
+    pub fn new(adapter: &'static str) -> Self {
         Instruments {
             connected: gauge!("bennu.pubsub.connected", "adapter" => adapter),
             reconnects: counter!("bennu.pubsub.reconnects", "adapter" => adapter),

@@ -12,8 +12,10 @@ pub(crate) const FIRST_TOPIC_ID: u64 = 10;
 
 /// One thing to tell the engine.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub enum Change {
+    /// A topic is wanted; the subscription's id is another one for each of a connection.
     Subscribe(Arc<str>, u64),
+    /// A topic is not wanted any more; the id is that of its subscription.
     Unsubscribe(Arc<str>, u64),
 }
 

@@ -1,8 +1,10 @@
-//! What the adapters on a broker share. An application uses one of them, `bennu-pubsub-redis` or `bennu-pubsub-nats`,
-//! and never this crate.
+//! What the adapters between nodes share. An application uses one of them, `bennu-pubsub-redis`, `bennu-pubsub-nats` or
+//! `bennu-pubsub-zenoh`, and never this crate.
 //!
-//! A broker is a server where the nodes of a cluster meet: they do not know each other's addresses. What differs between
-//! brokers is how bytes are put on one connection, and is an [`Engine`]. What does not differ is a [`Broker`]:
+//! Each has a [`Member`]: the queue of what is to be sent, the topics that are wanted, who else is there, the instruments.
+//! With Zenoh nodes connect to each other. The other two meet at a broker, a server where nodes need not know each other's
+//! addresses. What differs between brokers is how bytes are put on one connection, and is an [`Engine`]. What does not
+//! differ is a [`Broker`]:
 //!
 //! - **One connection** for everything, so that what a node says keeps its order: its subscriptions before the word that
 //!   it is there, its goodbye behind its last message. A task writes, another reads.
@@ -24,17 +26,23 @@ mod connector;
 mod engine;
 mod instrument;
 mod interest;
+mod member;
 mod queue;
 mod session;
 mod shared;
 mod stream;
+pub mod token;
 mod word;
 
 pub use address::{Address, Scheme};
+pub use backoff::Backoff;
 pub use broker::Broker;
 pub use connector::Connector;
 pub use engine::{Channel, Decoder, Engine, Event, Malformed, OpenError, Opened};
-pub use queue::QUEUE_BYTES;
+pub use instrument::Instruments;
+pub use interest::Change;
+pub use member::Member;
+pub use queue::{Chunk, QUEUE_BYTES, Queue};
 pub use stream::Stream;
 #[cfg(feature = "tls")]
 pub use stream::TlsConfig;

@@ -23,15 +23,21 @@ pub(crate) enum Rejected {
 
 /// Messages as bytes of the engine's protocol, many in one piece.
 #[derive(Debug, Default)]
-pub(crate) struct Chunk {
+pub struct Chunk {
     pub(crate) bytes: Vec<u8>,
     /// Where each message ends.
     ends: Vec<usize>,
 }
 
 impl Chunk {
+    /// The bytes of each message.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.bytes[std::mem::replace(&mut start, *end)..*end])
+    }
+
     /// How many messages.
-    pub(crate) fn messages(&self) -> u64 {
+    pub fn messages(&self) -> u64 {
         self.ends.len() as u64
     }
 
@@ -41,7 +47,8 @@ impl Chunk {
     }
 }
 
-pub(crate) struct Queue {
+/// A queue towards an engine.
+pub struct Queue {
     limit: usize,
     state: Mutex<State>,
 }
@@ -62,7 +69,7 @@ impl Queue {
     }
 
     /// The bound.
-    pub(crate) fn limit(&self) -> usize {
+    pub fn limit(&self) -> usize {
         self.limit
     }
 
@@ -106,12 +113,12 @@ impl Queue {
     }
 
     /// Takes the messages that have waited longest.
-    pub(crate) fn take(&self) -> Option<Chunk> {
+    pub fn take(&self) -> Option<Chunk> {
         self.state.lock().waiting.pop_front()
     }
 
     /// What was taken is written, or lost.
-    pub(crate) fn done(&self, mut chunk: Chunk) {
+    pub fn done(&self, mut chunk: Chunk) {
         let mut state = self.state.lock();
         state.bytes = state.bytes.saturating_sub(chunk.bytes.len());
         if chunk.bytes.capacity() <= 2 * CHUNK {

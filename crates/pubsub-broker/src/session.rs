@@ -74,7 +74,7 @@ async fn watch<E: Engine>(shared: &Shared<E>) -> Ended {
         } else if now - heard_at >= SILENCE {
             return Ended::Lost(format!("no word from it within {SILENCE:?}"));
         }
-        shared.expire();
+        shared.member.expire();
     }
 }
 
@@ -103,7 +103,7 @@ impl<E: Engine> Writer<E> {
     async fn run(&mut self) -> io::Result<()> {
         let Writer { shared, out, .. } = self;
         shared.engine.subscribe(out, Channel::Control, CONTROL_ID);
-        shared.engine.subscribe(out, Channel::Node(shared.node.as_str()), NODE_ID);
+        shared.engine.subscribe(out, Channel::Node(shared.member.node().as_str()), NODE_ID);
         loop {
             self.gather();
             if !self.out.is_empty() {
@@ -111,19 +111,19 @@ impl<E: Engine> Writer<E> {
                 self.out.clear();
                 self.out.shrink_to(2 * BATCH);
             }
-            if let Some(chunk) = self.shared.queue.take() {
+            if let Some(chunk) = self.shared.member.queue().take() {
                 self.write(chunk).await?;
                 continue;
             }
             self.half.flush().await?;
-            if !self.shared.interest.lock().is_told() {
+            if !self.shared.member.is_told() {
                 continue;
             }
-            if self.shared.is_leaving() {
+            if self.shared.member.is_leaving() {
                 return self.part().await;
             }
             // An elapsed heartbeat is as good a reason to go on as being woken.
-            let _ = timeout_at(self.heartbeat, self.shared.wake.notified()).await;
+            let _ = timeout_at(self.heartbeat, self.shared.member.woken()).await;
         }
     }
 
@@ -131,18 +131,15 @@ impl<E: Engine> Writer<E> {
     fn gather(&mut self) {
         let Writer { shared, out, greeted, heartbeat, .. } = self;
         shared.take_answers(out);
-        let mut interest = shared.interest.lock();
         while out.len() < BATCH {
-            match interest.next() {
+            match shared.member.next_change() {
                 Some(Change::Subscribe(topic, id)) => shared.engine.subscribe(out, Channel::Topic(&topic), id),
                 Some(Change::Unsubscribe(topic, id)) => shared.engine.unsubscribe(out, Channel::Topic(&topic), id),
                 None => break,
             }
         }
-        let told = interest.is_told();
-        drop(interest);
         // Whoever hears hello may count on this node's subscriptions.
-        if told && !*greeted {
+        if !*greeted && shared.member.is_told() {
             *greeted = true;
             shared.greet(out);
         }
@@ -186,11 +183,11 @@ impl<E: Engine> Drop for Writing<'_, E> {
     fn drop(&mut self) {
         let chunk = std::mem::take(&mut self.chunk);
         let lost = chunk.messages_after(self.written);
-        let instruments = self.shared.instruments();
+        let instruments = self.shared.member.instruments();
         instruments.dropped_disconnected.increment(lost);
         instruments.published.increment(chunk.messages() - lost);
         instruments.published_bytes.increment(self.written as u64);
-        self.shared.queue.done(chunk);
+        self.shared.member.queue().done(chunk);
     }
 }
 
@@ -206,10 +203,10 @@ async fn receive<E: Engine>(
         loop {
             match decoder.next(&mut bytes) {
                 Ok(Some(Event::Message { topic, frame })) => shared.receive(topic, &frame),
-                Ok(Some(Event::TooLarge { len })) => shared.garbage(&format_args!("a message of {len} bytes")),
+                Ok(Some(Event::TooLarge { len })) => shared.member.garbage(&format_args!("a message of {len} bytes")),
                 Ok(Some(Event::Ping)) => shared.answer_ping(),
                 Ok(Some(Event::Refused(text))) => {
-                    shared.instruments().refused.increment(1);
+                    shared.member.instruments().refused.increment(1);
                     refused.report(E::NAME, text);
                 }
                 Ok(Some(Event::Other)) => {}
@@ -219,7 +216,7 @@ async fn receive<E: Engine>(
         }
         bytes.reserve(READ);
         match half.read_buf(&mut bytes).await {
-            Ok(0) | Err(_) if shared.is_leaving() => return Ended::Left,
+            Ok(0) | Err(_) if shared.member.is_leaving() => return Ended::Left,
             Ok(0) => return Ended::Lost(refused.last.unwrap_or_else(|| "it closed the connection".to_owned())),
             Err(error) => return Ended::Lost(error.to_string()),
             Ok(_) => {

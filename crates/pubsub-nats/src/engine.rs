@@ -1,13 +1,16 @@
 //! How NATS is spoken to.
 
 use crate::message::{MAX_PAYLOAD, Messages, line, refusal};
-use crate::subject;
+use bennu_pubsub_broker::token::Alphabet;
 use bennu_pubsub_broker::{Address, Channel, Connector, Engine, Malformed, OpenError, Opened, Stream};
 use bytes::{Buf, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
 pub(crate) const NAME: &str = "nats";
+
+/// Dots, `*`, `>` and white space have a meaning in a subject. A command stays within the 4,096 bytes that a server reads.
+const TOKEN: Alphabet = Alphabet { plain: b"-_:/@+,~", digest_mark: b'#' };
 
 pub(crate) struct NatsEngine {
     connector: Connector,
@@ -47,9 +50,7 @@ struct Connect<'a> {
 
 impl NatsEngine {
     pub(crate) fn new(connector: Connector, cluster: &str) -> Self {
-        let mut token = Vec::new();
-        subject::write(&mut token, cluster);
-        let cluster = String::from_utf8_lossy(&token);
+        let cluster = TOKEN.token(cluster);
         NatsEngine {
             connector,
             topics: format!("bennu.{cluster}.t."),
@@ -66,7 +67,7 @@ impl NatsEngine {
         };
         out.extend_from_slice(prefix.as_bytes());
         if let Some(name) = name {
-            subject::write(out, name);
+            TOKEN.write(out, name);
         }
     }
 }

@@ -29,7 +29,6 @@
 
 mod engine;
 mod message;
-mod subject;
 
 use bennu_pubsub::{Adapter, ConnectError, NodeName};
 use bennu_pubsub_broker::{Address, Broker, Connector, QUEUE_BYTES, Scheme};

@@ -122,10 +122,18 @@ pub const INSTRUMENTS: &[Instrument] = &[
         &[],
     ),
     counter("bennu.longpoll.relayed", "messages to other nodes about their sessions", &[]),
-    gauge("bennu.pubsub.connected", "1 while the engine can be reached", &[ADAPTER]),
+    gauge(
+        "bennu.pubsub.connected",
+        "1 while the engine can be reached; with Zenoh, while somebody is at each address that this node was told",
+        &[ADAPTER],
+    ),
     counter("bennu.pubsub.reconnects", "connections made again after one was lost", &[ADAPTER]),
     counter("bennu.pubsub.published", "messages written to the engine", &[ADAPTER]),
-    counter("bennu.pubsub.published_bytes", "their bytes, as the engine's protocol has them", &[ADAPTER]),
+    counter(
+        "bennu.pubsub.published_bytes",
+        "their bytes, as the engine's protocol has them; with Zenoh without it",
+        &[ADAPTER],
+    ),
     counter(
         "bennu.pubsub.dropped",
         "messages lost on the way to the engine",

@@ -18,13 +18,9 @@ pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
 const NAMES: [&str; 3] = ["a@cluster", "b@cluster", "c@cluster"];
 
-/// A test of each law over each engine.
-macro_rules! over_each_engine {
-    ($($law:ident)*) => {
-        over_each_engine! { @ redis Engine::Redis, $($law)* }
-        over_each_engine! { @ nats Engine::Nats, $($law)* }
-    };
-    (@ $module:ident $engine:expr, $($law:ident)*) => {
+/// A test of each law over an engine.
+macro_rules! over {
+    ($module:ident, $engine:expr, $($law:ident)*) => {
         mod $module {
             use super::*;
             $(
@@ -39,12 +35,24 @@ macro_rules! over_each_engine {
     };
 }
 
+/// What holds over all, and what is the engine's own.
+macro_rules! over_each_engine {
+    ($($law:ident)*) => {
+        over! { redis, Engine::Redis, $($law)* an_engine_that_is_killed_and_started_again_brings_everybody_back }
+        over! { nats, Engine::Nats, $($law)* an_engine_that_is_killed_and_started_again_brings_everybody_back }
+        over! {
+            zenoh, Engine::Zenoh, $($law)*
+            two_nodes_that_do_not_reach_each_other_agree_when_they_do_and_the_third_sees_both
+            the_node_that_all_were_told_of_may_die_and_come_back
+        }
+    };
+}
+
 over_each_engine! {
     all_nodes_list_the_presences_of_all
     a_killed_node_is_missed_and_starts_anew
     a_node_that_leaves_is_gone_at_once
     a_node_cut_off_and_back_and_the_others_agree_on_what_happened_meanwhile
-    an_engine_that_is_killed_and_started_again_brings_everybody_back
 }
 
 /// Three hosts with a node each, and what they meet by.
@@ -65,8 +73,13 @@ impl Cluster {
         let mut switch = Switch::new();
         let broker = engine.start(&switch);
         let hosts: Vec<Host> = NAMES.iter().map(|_| switch.host()).collect();
-        let nodes = hosts.iter().zip(NAMES).map(|(host, name)| Node::start(host, name, &engine.url())).collect();
-        Some(Cluster { nodes, hosts, broker, switch, engine })
+        let mut cluster = Cluster { nodes: Vec::new(), hosts, broker, switch, engine };
+        cluster.nodes = (0..NAMES.len()).map(|node| cluster.run(node)).collect();
+        Some(cluster)
+    }
+
+    fn run(&self, node: usize) -> Node {
+        Node::start(&self.hosts[node], NAMES[node], &self.engine.url(&self.hosts[node], &self.hosts[0]))
     }
 
     /// Each node tracks two presences, and all list all.
@@ -97,7 +110,7 @@ async fn a_killed_node_is_missed_and_starts_anew(mut cluster: Cluster) {
     cluster.populate().await;
     cluster.nodes.pop().expect("c").kill().await;
     cluster.all_list(&["a1", "a2", "b1", "b2"]).await;
-    cluster.nodes.push(Node::start(&cluster.hosts[2], NAMES[2], &cluster.engine.url()));
+    cluster.nodes.push(cluster.run(2));
     cluster.nodes[2].track("c3").await;
     cluster.all_list(&["a1", "a2", "b1", "b2", "c3"]).await;
 }
@@ -130,4 +143,27 @@ async fn an_engine_that_is_killed_and_started_again_brings_everybody_back(mut cl
     cluster.nodes[1].lists(&["b1", "b2"]).await;
     cluster.broker.start_again(&cluster.switch);
     cluster.all_list(&["a1", "a2", "a3", "b1", "b2", "c1", "c2"]).await;
+}
+
+async fn two_nodes_that_do_not_reach_each_other_agree_when_they_do_and_the_third_sees_both(mut cluster: Cluster) {
+    cluster.populate().await;
+    cluster.hosts[0].cut(&cluster.hosts[1]);
+    cluster.hosts[1].cut(&cluster.hosts[0]);
+    cluster.nodes[0].track("a3").await;
+    cluster.nodes[1].untrack("b1").await;
+    cluster.nodes[0].lists(&["a1", "a2", "a3", "c1", "c2"]).await;
+    cluster.nodes[1].lists(&["b2", "c1", "c2"]).await;
+    cluster.nodes[2].lists(&["a1", "a2", "a3", "b2", "c1", "c2"]).await;
+    cluster.hosts[0].mend(&cluster.hosts[1]);
+    cluster.hosts[1].mend(&cluster.hosts[0]);
+    cluster.all_list(&["a1", "a2", "a3", "b2", "c1", "c2"]).await;
+}
+
+async fn the_node_that_all_were_told_of_may_die_and_come_back(mut cluster: Cluster) {
+    cluster.populate().await;
+    cluster.nodes.remove(0).kill().await;
+    cluster.all_list(&["b1", "b2", "c1", "c2"]).await;
+    cluster.nodes.insert(0, cluster.run(0));
+    cluster.nodes[0].track("a3").await;
+    cluster.all_list(&["a3", "b1", "b2", "c1", "c2"]).await;
 }

@@ -1,10 +1,9 @@
 //! A node under test: its `PubSub`, and the metrics of this node alone.
 
-use super::Server;
 use super::metric::Metrics;
-use super::process::Process;
+use super::{Meeting, Server};
 use crate::QUEUE_BYTES;
-use bennu_pubsub::{Delivery, Message, NodeEvent, PubSub, Sink, Subscription};
+use bennu_pubsub::{Delivery, Message, NodeEvent, NodeName, PubSub, Sink, Subscription};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
@@ -14,6 +13,26 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long anything may take before it counts as never.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A publisher that takes longer has waited for something. A thread may be kept from running for some time.
+pub const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Counts messages that were not sent.
+pub const DROPPED: &str = "bennu.pubsub.dropped";
+/// Since the queue was full.
+pub const FULL: &[(&str, &str)] = &[("reason", "queue_full")];
+/// Since the engine was out of reach.
+pub const DISCONNECTED: &[(&str, &str)] = &[("reason", "disconnected")];
+
+/// A node is there.
+pub fn joined(name: &'static str) -> NodeEvent {
+    NodeEvent::joined(&NodeName::new(name))
+}
+
+/// A node has left.
+pub fn left(name: &'static str) -> NodeEvent {
+    NodeEvent::left(&NodeName::new(name))
+}
 
 /// What the laws publish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +62,18 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node at a server, of the cluster `bennu`.
-    pub fn join<S: Server>(server: &Process<S>, name: &str) -> Node {
-        Node::join_with::<S>(server.port(), None, "bennu", name, QUEUE_BYTES)
+    /// What `join` makes.
+    pub fn of(join: impl FnOnce() -> PubSub) -> Node {
+        let metrics = Metrics::default();
+        Node { pubsub: metrics::with_local_recorder(&metrics, join), metrics }
     }
 
-    /// A node with everything said.
+    /// A node that meets others, of the cluster `bennu`.
+    pub fn join<M: Meeting>(meeting: &M, name: &str) -> Node {
+        Node::of(|| meeting.join("bennu", name, QUEUE_BYTES))
+    }
+
+    /// A node at a server, with everything said.
     pub fn join_with<S: Server>(
         port: u16,
         credentials: Option<&str>,
@@ -56,14 +81,12 @@ impl Node {
         name: &str,
         queue_bytes: usize,
     ) -> Node {
-        let metrics = Metrics::default();
-        let join = || S::join(port, credentials, cluster, name, queue_bytes);
-        Node { pubsub: metrics::with_local_recorder(&metrics, join), metrics }
+        Node::of(|| S::join(port, credentials, cluster, name, queue_bytes))
     }
 
     /// Two nodes `a` and `b` that know each other.
-    pub async fn pair<S: Server>(server: &Process<S>) -> (Node, Node) {
-        let (a, b) = (Node::join(server, "a"), Node::join(server, "b"));
+    pub async fn pair<M: Meeting>(meeting: &M) -> (Node, Node) {
+        let (a, b) = (Node::join(meeting, "a"), Node::join(meeting, "b"));
         a.knows(2).await;
         b.knows(2).await;
         (a, b)

@@ -1,0 +1,283 @@
+//! This node's zenoh session: it listens, subscribes, publishes, and shows that the node is there.
+//!
+//! Owned by the adapter's thread. Its calls wait for as long as a connected node takes nothing, at most [`STALL`]; so nobody
+//! else makes them. What comes is handed to [`Link`] on zenoh's own threads.
+
+use crate::address::{NAME, Places};
+use crate::batch::Batch;
+use crate::entry;
+use crate::key::Presence;
+use crate::linger;
+use crate::link::Link;
+use crate::notice::Notice;
+use bennu_pubsub::SILENCE;
+use bennu_pubsub_broker::{Change, Channel, Chunk};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use zenoh::config::Locator;
+use zenoh::internal::runtime::{Runtime, RuntimeBuilder};
+use zenoh::key_expr::KeyExpr;
+use zenoh::liveliness::LivelinessToken;
+use zenoh::pubsub::Subscriber;
+use zenoh::qos::CongestionControl;
+use zenoh::sample::{Locality, Sample, SampleKind};
+use zenoh::{Config, Wait};
+
+/// How long a connected node may take nothing before it is cut off. As long the others wait for what is behind.
+pub(crate) const STALL: Duration = Duration::from_secs(5);
+
+/// How long it may take to open a connection.
+const OPEN: Duration = Duration::from_secs(4);
+
+/// The largest message that is put together again from its parts.
+const LARGEST: usize = 64 << 20;
+
+/// Keys that are kept ready.
+const READY: usize = 4096;
+
+/// What zenoh says when it cannot.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What an error says, without the place in zenoh's source that it adds.
+pub(crate) fn reason(error: &Error) -> String {
+    let text = error.to_string();
+    text.split_once(" at /").map_or(text.as_str(), |(reason, _)| reason).to_owned()
+}
+
+pub(crate) struct Session {
+    runtime: Runtime,
+    session: zenoh::Session,
+    token: Option<LivelinessToken>,
+    /// Of topics, by the interest's ids.
+    subscriptions: HashMap<u64, Subscriber<()>>,
+    /// By the bytes that name a channel in the queue.
+    ready: HashMap<Box<[u8]>, KeyExpr<'static>>,
+    _own: [Subscriber<()>; 3],
+}
+
+impl Session {
+    /// Opens a session that listens, and hears who is there and what is for this node.
+    pub(crate) async fn open(link: &Arc<Link>) -> Result<Session, Error> {
+        // zenoh warns of each attempt. That the address is taken is seen without it.
+        drop(TcpListener::bind(&link.places.listen).await?);
+        let runtime = RuntimeBuilder::new(config(&link.places)?).build().await?;
+        match Session::start(link, runtime.clone()).await {
+            Ok(session) => Ok(session),
+            Err(error) => {
+                runtime.close().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(link: &Arc<Link>, mut runtime: Runtime) -> Result<Session, Error> {
+        let session = zenoh::session::init(runtime.clone().into()).await?;
+        let keys = &link.keys;
+        let subscribe = |channel, take: fn(&Link, Bytes)| {
+            let link = link.clone();
+            let subscriber = session.declare_subscriber(keys.channel(channel)).allowed_origin(Locality::Remote);
+            subscriber.callback(move |sample| take(&link, payload(&sample)))
+        };
+        let node = subscribe(Channel::Node(link.member.node().as_str()), Link::receive).await?;
+        let notices = subscribe(Channel::Control, Link::hear).await?;
+        let heard = link.clone();
+        let liveliness = session.liveliness().declare_subscriber(keys.presences()).history(true);
+        let others = liveliness.callback(move |sample| hear_presence(&heard, &sample)).await?;
+        runtime.start().await?;
+        Ok(Session {
+            runtime,
+            session,
+            token: None,
+            subscriptions: HashMap::new(),
+            ready: HashMap::new(),
+            _own: [node, notices, others],
+        })
+    }
+
+    /// What connects to others.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// This node as others see it.
+    pub(crate) fn presence(&self, link: &Link) -> Presence {
+        let session = self.session.zid().to_string();
+        Presence { node: link.member.node().to_string(), session, addresses: self.addresses(&link.places) }
+    }
+
+    /// Where others find this node.
+    fn addresses(&self, places: &Places) -> Vec<String> {
+        if !places.advertise.is_empty() {
+            return places.advertise.clone();
+        }
+        let mut locators = self.runtime.get_locators_noloopback();
+        if locators.is_empty() {
+            locators = self.runtime.get_locators();
+        }
+        locators.iter().map(|locator| locator.address().to_string()).collect()
+    }
+
+    /// Shows that this node is there. What was subscribed before is in effect for whoever sees it.
+    pub(crate) fn announce(&mut self, link: &Link) -> Result<(), Error> {
+        let key = link.keys.presence(&self.presence(link));
+        self.token = Some(self.session.liveliness().declare_token(key).wait()?);
+        Ok(())
+    }
+
+    pub(crate) fn is_announced(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Subscribes to a topic, or ends that.
+    pub(crate) fn apply(&mut self, link: &Arc<Link>, change: Change) -> Result<(), Error> {
+        match change {
+            Change::Subscribe(topic, id) => {
+                let receiver = link.clone();
+                let key = link.keys.channel(Channel::Topic(&topic));
+                let subscriber = self.session.declare_subscriber(key).allowed_origin(Locality::Remote);
+                let subscriber = subscriber.callback(move |sample| receiver.receive(payload(&sample))).wait()?;
+                self.subscriptions.insert(id, subscriber);
+            }
+            Change::Unsubscribe(_, id) => {
+                if let Some(subscriber) = self.subscriptions.remove(&id) {
+                    subscriber.undeclare().wait()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what waited, and counts it. What follows each other on one channel is one message of zenoh's.
+    pub(crate) fn send(&mut self, link: &Link, chunk: &Chunk) {
+        let mut batch = Batch::default();
+        let mut channel: &[u8] = &[];
+        for waiting in chunk.iter() {
+            let (named, frame) = entry::split(waiting);
+            if named != channel || !batch.has_room(frame) {
+                self.put(link, channel, &mut batch);
+                channel = named;
+            }
+            batch.push(frame);
+        }
+        self.put(link, channel, &mut batch);
+    }
+
+    fn put(&mut self, link: &Link, channel: &[u8], batch: &mut Batch) {
+        let (payload, frames) = batch.take();
+        if frames == 0 {
+            return;
+        }
+        let instruments = link.member.instruments();
+        let bytes = payload.len() as u64;
+        match self.try_put(link, channel, payload) {
+            Ok(()) => {
+                instruments.published.increment(frames);
+                instruments.published_bytes.increment(bytes);
+            }
+            Err(error) => {
+                instruments.dropped_disconnected.increment(frames);
+                tracing::debug!(adapter = NAME, %error, "zenoh does not take messages");
+            }
+        }
+    }
+
+    fn try_put(&mut self, link: &Link, channel: &[u8], payload: Vec<u8>) -> Result<(), Error> {
+        if !self.ready.contains_key(channel) {
+            if self.ready.len() == READY {
+                self.ready.clear();
+            }
+            let key = KeyExpr::try_from(link.keys.channel(entry::channel(channel)))?;
+            self.ready.insert(channel.into(), key);
+        }
+        let put = self.session.put(&self.ready[channel], payload);
+        put.congestion_control(CongestionControl::Block).allowed_destination(Locality::Remote).wait()
+    }
+
+    /// What is connected now must not hold up what closes it.
+    pub(crate) async fn take_linger_off(&self) {
+        let address = |locator: &Locator| locator.address().as_str().parse().ok();
+        let links = self.session.info().links().await;
+        let connections = links.filter_map(|link| Some((address(link.src())?, address(link.dst())?))).collect();
+        match linger::take_off(&connections) {
+            Ok(found) => tracing::debug!(adapter = NAME, connections = connections.len(), found, "sockets"),
+            Err(error) => tracing::debug!(adapter = NAME, %error, "the process's own sockets cannot be looked at"),
+        }
+    }
+
+    /// Tells the other nodes.
+    pub(crate) fn tell(&self, link: &Link, notice: &Notice) -> Result<(), Error> {
+        let frame = notice.encode(link.member.node())?;
+        let put = self.session.put(link.keys.channel(Channel::Control), frame);
+        put.congestion_control(CongestionControl::Block).allowed_destination(Locality::Remote).wait()
+    }
+
+    /// Says goodbye, behind everything that was sent.
+    pub(crate) fn part(&mut self, link: &Link) -> Result<(), Error> {
+        self.tell(link, &Notice::Bye(link.own_addresses()))?;
+        match self.token.take() {
+            Some(token) => token.undeclare().wait(),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes all connections; what was sent is written first.
+    pub(crate) async fn close(self) -> Result<(), Error> {
+        self.session.close().await?;
+        self.runtime.close().await
+    }
+}
+
+fn payload(sample: &Sample) -> Bytes {
+    match sample.payload().to_bytes() {
+        Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }
+}
+
+fn hear_presence(link: &Link, sample: &Sample) {
+    match (link.keys.read_presence(sample.key_expr().as_str()), sample.kind()) {
+        (Some(presence), SampleKind::Put) => link.appeared(presence),
+        (Some(presence), SampleKind::Delete) => link.disappeared(&presence),
+        (None, _) => link.member.garbage(&format_args!("{} is no node", sample.key_expr())),
+    }
+}
+
+fn config(places: &Places) -> Result<Config, Error> {
+    let mut config = base()?;
+    config.insert_json5("listen/endpoints", &json(&[format!("tcp/{}", places.listen)]))?;
+    Ok(config)
+}
+
+/// What the session of a node and the one that [asks](crate::dial) have in common.
+pub(crate) fn base() -> Result<Config, Error> {
+    let mut config = Config::default();
+    let stall_us = STALL.as_micros().to_string();
+    let settings = [
+        ("mode", "\"peer\""),
+        ("listen/endpoints", "[]"),
+        ("connect/endpoints", "[]"),
+        ("scouting/multicast/enabled", "false"),
+        // Nodes tell each other of addresses in notices: zenoh's gossip leaves out those of loopback, and tries each once.
+        ("scouting/gossip/autoconnect", "{ peer: [] }"),
+        ("open/return_conditions/connect_scouted", "false"),
+        // One queue for each connection, whatever the priority: a goodbye must not overtake messages.
+        ("transport/unicast/qos/enabled", "false"),
+        ("transport/unicast/open_timeout", &OPEN.as_millis().to_string()),
+        ("transport/link/tx/lease", &SILENCE.as_millis().to_string()),
+        ("transport/link/tx/queue/congestion_control/block/wait_before_close", &stall_us),
+        ("transport/link/rx/max_message_size", &LARGEST.to_string()),
+    ];
+    for (key, value) in settings {
+        config.insert_json5(key, value)?;
+    }
+    Ok(config)
+}
+
+/// A list of texts that hold neither quotes nor backslashes, as addresses do not.
+pub(crate) fn json(texts: &[String]) -> String {
+    format!("{texts:?}")
+}

@@ -1,0 +1,116 @@
+//! The adapter's one thread: opens the session, and is the only one that makes calls of zenoh that may wait.
+//!
+//! A thread and not a task, so that an application's runtime is neither held up by a node that takes nothing nor asked to
+//! have more than one thread. It ends when the node leaves, or its adapter is dropped.
+
+use crate::address::NAME;
+use crate::dial;
+use crate::link::Link;
+use crate::notice::Notice;
+use crate::session::{Error, Session};
+use bennu_pubsub_broker::Backoff;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tracing::instrument::WithSubscriber;
+use zenoh::internal::runtime::ZRuntime;
+
+/// Starts the thread. What is returned is done when it has ended.
+pub(crate) fn start(link: Arc<Link>) -> io::Result<oneshot::Receiver<()>> {
+    let (ended, has_ended) = oneshot::channel();
+    // What is logged here goes where the application's own goes.
+    let work = run(link).with_current_subscriber();
+    std::thread::Builder::new().name("bennu-zenoh".to_owned()).spawn(move || {
+        ZRuntime::Application.block_on(work);
+        // Nobody may wait for it.
+        let _ = ended.send(());
+    })?;
+    Ok(has_ended)
+}
+
+async fn run(link: Arc<Link>) {
+    let Some(mut session) = open(&link).await else { return };
+    link.listens(session.presence(&link));
+    let mut dialing = JoinSet::new();
+    dialing.spawn_on(dial::run(link.clone(), session.runtime().clone()).with_current_subscriber(), &ZRuntime::Net);
+    work(&link, &mut session).await;
+    dialing.shutdown().await;
+    link.closed();
+    if let Err(error) = session.close().await {
+        tracing::debug!(adapter = NAME, %error, "closing the session");
+    }
+}
+
+/// Tries until this node listens. `None` when it leaves before.
+async fn open(link: &Arc<Link>) -> Option<Session> {
+    let (member, listen) = (&link.member, &link.places.listen);
+    let mut backoff = Backoff::default();
+    let mut reported = false;
+    loop {
+        match Session::open(link).await {
+            Ok(session) => {
+                tracing::info!(adapter = NAME, node = %member.node(), listen, "listening for other nodes");
+                return Some(session);
+            }
+            Err(error) if !std::mem::replace(&mut reported, true) => {
+                tracing::error!(adapter = NAME, node = %member.node(), listen, error, "cannot listen, trying again");
+            }
+            Err(error) => tracing::debug!(adapter = NAME, node = %member.node(), listen, error, "still cannot listen"),
+        }
+        tokio::select! {
+            () = member.left() => return None,
+            () = tokio::time::sleep(backoff.next()) => {}
+        }
+    }
+}
+
+/// Tells zenoh what this node wants, and sends what waits. Returns when this node has said goodbye.
+async fn work(link: &Arc<Link>, session: &mut Session) {
+    let member = &link.member;
+    let mut refused = Refused { link, reported: false };
+    while !link.is_abandoned() {
+        while let Some(change) = member.next_change() {
+            refused.count(session.apply(link, change));
+        }
+        if !session.is_announced() {
+            refused.count(session.announce(link));
+        }
+        if link.take_namesake() {
+            member.report_namesake();
+        }
+        if let Some(addresses) = link.take_to_tell() {
+            session.take_linger_off().await;
+            refused.count(session.tell(link, &Notice::Known(addresses)));
+        }
+        if let Some(chunk) = member.queue().take() {
+            session.send(link, &chunk);
+            member.queue().done(chunk);
+            continue;
+        }
+        if !member.is_told() {
+            continue;
+        }
+        if member.is_leaving() {
+            return refused.count(session.part(link));
+        }
+        member.woken().await;
+    }
+}
+
+/// What zenoh did not do. It may be so each time, so only the first is logged.
+struct Refused<'a> {
+    link: &'a Link,
+    reported: bool,
+}
+
+impl Refused<'_> {
+    fn count(&mut self, result: Result<(), Error>) {
+        let Err(error) = result else { return };
+        self.link.member.instruments().refused.increment(1);
+        if !std::mem::replace(&mut self.reported, true) {
+            let node = self.link.member.node();
+            tracing::warn!(adapter = NAME, %node, %error, "zenoh refuses; further refusals are only counted");
+        }
+    }
+}

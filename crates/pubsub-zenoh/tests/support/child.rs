@@ -1,0 +1,105 @@
+//! A node in a process of its own, which can be stood still and killed: this test program once more, told by its
+//! environment to be a node. It prints the number of each note that it hears on the topic `t`.
+
+use super::url;
+use bennu_pubsub::{Delivery, NodeName, PubSub, Sink};
+use bennu_pubsub_broker::conformance::node::Note;
+use bennu_pubsub_zenoh::Zenoh;
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+const NAME: &str = "BENNU_TEST_NODE";
+const URL: &str = "BENNU_TEST_URL";
+
+/// A node that runs; dropping it kills it.
+pub(crate) struct Process {
+    child: Child,
+    heard: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Process {
+    /// Starts it. The test program must have an ignored test `process`, which calls [`run`].
+    pub(crate) fn start(name: &str, port: u16, named: &[u16]) -> Process {
+        let program = std::env::current_exe().expect("this program has a path");
+        let mut command = Command::new(program);
+        command.args(["--exact", "process", "--ignored", "--nocapture"]).env(NAME, name).env(URL, url(port, named));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is this very program");
+        let heard = Arc::<Mutex<Vec<u64>>>::default();
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let collected = heard.clone();
+        // Ends with the process.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(number) = line.strip_prefix("heard ").and_then(|number| number.parse().ok()) {
+                    collected.lock().push(number);
+                }
+            }
+        });
+        Process { child, heard }
+    }
+
+    /// The numbers so far.
+    pub(crate) fn heard(&self) -> Vec<u64> {
+        self.heard.lock().clone()
+    }
+
+    /// The last of them.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.heard.lock().last().copied()
+    }
+
+    /// No goodbye: its connections are reset.
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    /// It stands still: its connections stay, and nobody reads them.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// It goes on.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
+        kill_process(pid, signal).expect("it runs");
+    }
+
+    fn end(&mut self) {
+        // Either it has ended by itself, or it is killed now.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+struct Printing;
+
+impl Sink for Printing {
+    fn deliver(&self, delivery: &Delivery) {
+        if let Some(note) = delivery.downcast_ref::<Note>() {
+            // A reader that is gone has killed this process.
+            let _ = writeln!(std::io::stdout(), "heard {}", note.n);
+        }
+    }
+}
+
+/// What the process does, until its standard input ends with the program that started it.
+pub(crate) fn run() {
+    let (Ok(name), Ok(url)) = (std::env::var(NAME), std::env::var(URL)) else { return };
+    let zenoh = Zenoh::new(&url).expect("a good address");
+    let pubsub = PubSub::new(zenoh.join(NodeName::new(name)));
+    let _attachment = pubsub.attach("t", Arc::new(Printing));
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}

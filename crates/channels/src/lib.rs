@@ -12,6 +12,7 @@
 //! Users meet this crate through `bennu`, which adds the HTTP edge.
 
 mod actor;
+mod admission;
 mod backlog;
 mod broadcast;
 mod channel;
@@ -41,6 +42,7 @@ mod telemetry;
 mod testkit;
 mod timer;
 
+pub use admission::Crowded;
 pub use broadcast::{Broadcast, BroadcastError};
 pub use channel::{Channel, HandleInfo, Terminate};
 pub use connect::{Connect, ConnectInfo};

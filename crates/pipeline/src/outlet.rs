@@ -191,8 +191,10 @@ impl<T> Outlet<T> {
 
     fn tell(&self, mut state: MutexGuard<'_, State<T>>, held_before: usize) {
         let State { exchange, subscribers, producer, pushes, drops } = &mut *state;
-        let mut wakers: SmallVec<[Waker; 4]> =
-            exchange.news().into_iter().filter_map(|id| subscribers[id].waker.take()).collect();
+        let mut wakers: SmallVec<[Waker; 4]> = SmallVec::new();
+        if exchange.has_news() {
+            wakers.extend(exchange.news().into_iter().filter_map(|id| subscribers[id].waker.take()));
+        }
         if producer.is_some() && exchange.demand() > 0 {
             wakers.extend(producer.take());
         }

@@ -214,7 +214,8 @@ impl<'a, T> Hand<'a, T> {
     /// Measures what is done, besides so many that are not; says how long each took.
     fn measure(&mut self, besides: usize) -> Duration {
         let (now, count) = (Instant::now(), self.done - self.measured);
-        let each = now.duration_since(self.since) / (count + besides).max(1) as u32;
+        let took = now.duration_since(self.since);
+        let each = if count + besides > 1 { took / (count + besides) as u32 } else { took };
         self.meters.time_in_stage.record_many(each, count);
         self.measured = self.done;
         self.since = now;

@@ -5,6 +5,7 @@
 //! [`command::run`]. Sockets and channels are public where the tests need them.
 
 mod channel;
+mod clock;
 mod cluster;
 pub mod command;
 mod control;

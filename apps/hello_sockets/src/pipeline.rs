@@ -5,11 +5,12 @@
 //! belongs to who starts it, which is `serve`; it drains before the connections do, so that what was sent arrives.
 
 use crate::channel::AuthChannel;
+use crate::clock::unix_ms;
 use bennu::{BroadcastError, Endpoint};
 use bennu_pipeline::{Buffer, Demand, Pipeline, PushError, Queue, StartError};
 use bennu_telemetry::measure_async;
 use serde_json::Value;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How many pushes are worked at at once; more are asked for when half of them are done.
 const MAX_DEMAND: usize = 10;
@@ -103,9 +104,4 @@ async fn process(endpoint: &Endpoint, Item { push, enqueued_at }: Item) -> Resul
         None => AuthChannel::push(endpoint, user_id, data),
         Some(at) => AuthChannel::push_timed(endpoint, user_id, data, at),
     }
-}
-
-pub(crate) fn unix_ms() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }

@@ -102,6 +102,7 @@ async fn nothing_else_is_served() {
         "/assets/",
         "/assets/nothing.js",
         "/assets/index.html",
+        "/assets/layout.html",
         "/assets/package.json",
         "/assets/node_modules/phoenix/package.json",
         "/assets/..%2fCargo.toml",

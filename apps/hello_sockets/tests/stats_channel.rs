@@ -90,7 +90,9 @@ async fn while_slow_pings_wait_the_channel_answers_others_only_if_they_are_paral
 }
 
 #[tokio::test]
-async fn more_than_ten_parallel_pings_wait_for_those_before_them() {
+async fn more_than_ten_parallel_pings_wait_for_those_before_them_which_is_counted() {
+    let metrics = capture_metrics();
     let seconds = ask(&join("valid").await, "parallel_slow_ping", 25).await;
     assert_eq!(seconds, [[3; 10].as_slice(), &[6; 10], &[9; 5]].concat());
+    assert!(metrics.counter("bennu.channel.task_limits", &[("channel", "StatsChannel")]) > 0, "{metrics}");
 }

@@ -20,6 +20,9 @@ const TARGET: f64 = 0.7;
 /// The bounds on how many items are worked at at once.
 const BOUNDS: [usize; 2] = [10, 1000];
 
+/// A round goes around in so many slices, so that whatever else the machine does falls on all of them alike.
+const SLICES: u32 = 20;
+
 const USAGE: &str = "usage: bennu-bench-pipeline [nothing|yield|compute] [--rounds N] [--threads N] [--quick]";
 
 /// How much is measured.
@@ -29,7 +32,7 @@ struct Plan {
     work: Option<Work>,
     rounds: usize,
     threads: usize,
-    /// Of one measurement.
+    /// Of one slice.
     duration: Duration,
 }
 
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Option<Plan> {
-    let mut plan = Plan { work: None, rounds: 7, threads: 2, duration: Duration::from_millis(200) };
+    let mut plan = Plan { work: None, rounds: 7, threads: 2, duration: Duration::from_millis(10) };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -67,7 +70,7 @@ fn read(arguments: &[String]) -> Option<Plan> {
             "compute" => plan.work = Some(Work::Compute),
             "--rounds" => plan.rounds = arguments.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
             "--threads" => plan.threads = arguments.next()?.parse().ok().filter(|threads| *threads > 0)?,
-            "--quick" => plan = Plan { rounds: 1, duration: Duration::from_millis(20), ..plan },
+            "--quick" => plan = Plan { rounds: 1, duration: Duration::from_millis(1), ..plan },
             _ => return None,
         }
     }
@@ -83,12 +86,19 @@ fn compare(runtime: &tokio::runtime::Runtime, plan: Plan, work: Work, bound: usi
     }
     let mut rounds: Vec<Vec<Cost>> = Vec::new();
     for _ in 0..plan.rounds {
-        rounds.push(rivals.iter().map(|rival| measure(runtime, *rival, items, bound, work)).collect());
+        let mut round: Vec<Cost> = rivals.iter().map(|_| Cost::default()).collect();
+        for _ in 0..SLICES {
+            for (rival, cost) in rivals.iter().zip(&mut round) {
+                cost.add(&measure(runtime, *rival, items, bound, work));
+            }
+        }
+        rounds.push(round);
     }
     for (index, rival) in rivals.iter().enumerate() {
         let of = |figure: fn(&[Cost], usize) -> f64| median(rounds.iter().map(|round| figure(round, index)).collect());
-        let per_second = of(|round, index| 1.0 / round[index].wall.as_secs_f64()) * items as f64;
-        let cpu = of(|round, index| round[index].cpu.as_secs_f64()) * 1e9 / items as f64;
+        let per_round = items as f64 * f64::from(SLICES);
+        let per_second = of(|round, index| 1.0 / round[index].wall.as_secs_f64()) * per_round;
+        let cpu = of(|round, index| round[index].cpu.as_secs_f64()) * 1e9 / per_round;
         // What the machine did to a round it did to all of them.
         let ratio = of(|round, index| round[0].wall.as_secs_f64() / round[index].wall.as_secs_f64());
         let verdict = match rival {
@@ -102,10 +112,18 @@ fn compare(runtime: &tokio::runtime::Runtime, plan: Plan, work: Work, bound: usi
 }
 
 /// What it took to work at all items.
+#[derive(Default)]
 struct Cost {
     wall: Duration,
     /// Of all threads.
     cpu: Duration,
+}
+
+impl Cost {
+    fn add(&mut self, other: &Cost) {
+        self.wall += other.wall;
+        self.cpu += other.cpu;
+    }
 }
 
 fn measure(runtime: &tokio::runtime::Runtime, rival: Rival, items: u64, bound: usize, work: Work) -> Cost {

@@ -200,6 +200,9 @@ impl<T> Exchange<T> {
             subscriber.asked += std::mem::take(&mut subscriber.finished);
             self.flush(partition);
         }
+        if self.closed && self.ended(id) {
+            self.news.push(id);
+        }
         self.check(id);
     }
 
@@ -222,7 +225,7 @@ impl<T> Exchange<T> {
     pub(crate) fn close(&mut self) {
         if !self.closed {
             self.closed = true;
-            self.news = self.ids().collect();
+            self.news = (0..self.subscribers.len()).collect();
         }
     }
 
@@ -230,20 +233,21 @@ impl<T> Exchange<T> {
         self.closed
     }
 
-    /// Whether a subscriber has nothing to take and nothing to expect.
+    /// Whether a subscriber has nothing to take and nothing to expect. What it has in hand it may put back.
     pub(crate) fn ended(&self, id: SubscriberId) -> bool {
         self.subscribers[id].as_ref().is_none_or(|subscriber| {
-            self.closed && subscriber.inbox.is_empty() && self.partitions[subscriber.partition].held.is_empty()
+            let nothing_here = subscriber.inbox.is_empty() && subscriber.in_hand == 0;
+            self.closed && nothing_here && self.partitions[subscriber.partition].held.is_empty()
         })
+    }
+
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
     }
 
     /// Those that have got something since this was last called.
     pub(crate) fn news(&mut self) -> News {
         std::mem::take(&mut self.news)
-    }
-
-    pub(crate) fn ids(&self) -> impl Iterator<Item = SubscriberId> + '_ {
-        self.subscribers.iter().enumerate().filter(|(_, subscriber)| subscriber.is_some()).map(|(id, _)| id)
     }
 
     /// Delivers what a partition holds, as far as it was asked for.

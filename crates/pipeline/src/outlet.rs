@@ -191,8 +191,10 @@ impl<T> Outlet<T> {
 
     fn tell(&self, mut state: MutexGuard<'_, State<T>>, held_before: usize) {
         let State { exchange, subscribers, producer, pushes, drops } = &mut *state;
-        let mut wakers: SmallVec<[Waker; 4]> =
-            exchange.news().into_iter().filter_map(|id| subscribers[id].waker.take()).collect();
+        let mut wakers: SmallVec<[Waker; 4]> = SmallVec::new();
+        if exchange.has_news() {
+            wakers.extend(exchange.news().into_iter().filter_map(|id| subscribers[id].waker.take()));
+        }
         if producer.is_some() && exchange.demand() > 0 {
             wakers.extend(producer.take());
         }
@@ -202,8 +204,8 @@ impl<T> Outlet<T> {
         let room = if *pushes == 0 { 0 } else { held_before.saturating_sub(held).max(asked).min(*pushes) };
         self.meters.queued.set(held as f64);
         self.meters.demand.set(asked as f64);
-        for id in exchange.ids() {
-            let (now, waiting) = (exchange.in_flight(id), &mut subscribers[id]);
+        for (id, waiting) in subscribers.iter_mut().enumerate() {
+            let now = exchange.in_flight(id);
             if now != waiting.in_flight {
                 waiting.meters.in_flight.increment(now as f64 - waiting.in_flight as f64);
                 waiting.in_flight = now;

@@ -90,20 +90,15 @@ where
 impl<T: Send + 'static, W: Worker<T>> Crew<T, W> {
     /// A worker's task: an item, and whatever else has been delivered when it is done.
     async fn work(self: Arc<Self>, inlet: Arc<Inlet<T>>, item: T) {
-        let mut hand = Hand { inlet: &inlet, share: VecDeque::from([item]), done: 0, begun: false, limit: 1 };
-        let mut started = Instant::now();
+        let mut hand = Hand::new(&inlet, &self.meters, item);
         while let Some(item) = hand.begin() {
             let attempt = self.attempt(item);
             tokio::pin!(attempt);
-            let waits = poll_once(attempt.as_mut()).await.is_pending();
-            if waits {
-                hand.put_back();
+            if poll_once(attempt.as_mut()).await.is_pending() {
+                hand.waits();
                 attempt.await;
             }
-            let now = Instant::now();
-            self.meters.time_in_stage.record(now.duration_since(started));
-            hand.end(!waits && now.duration_since(started) < QUICK);
-            started = now;
+            hand.end();
             consume_budget().await;
         }
     }
@@ -137,49 +132,97 @@ async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
 }
 
-/// An item that is done in this time, without waiting, is quick: a lock costs a thousandth of it, and to wait for a few
-/// of them costs nobody anything.
+/// Items that are done in this time each, without waiting, are quick: a lock costs a thousandth of it, and to wait for a
+/// few of them costs nobody anything.
 const QUICK: Duration = Duration::from_micros(20);
 
 /// The most items that a worker takes at a time. With more, what taking costs is no longer seen in what an item costs.
 const MOST: usize = 32;
 
-/// What a worker has taken. It takes several items at a time while they are quick, so that they share the price of a lock,
-/// and puts back what it has not begun as soon as one waits, or was not quick: other workers get those. Only one that
-/// blocks its thread after others were quick keeps what was taken with it waiting.
+/// What a worker has taken: its share. It takes several items at a time while they are quick, so that they pay together for
+/// a lock and a look at the clock. As soon as one waits, it puts back what it has not begun: other workers get those. Only one
+/// that blocks its thread after others were quick keeps what was taken with it waiting.
 ///
 /// What is in hand when this goes, even by a panic, is finished.
 struct Hand<'a, T> {
     inlet: &'a Inlet<T>,
+    meters: &'a InputMeters,
+    /// Not begun.
     share: VecDeque<T>,
+    /// Of the share, not told to the inlet.
     done: usize,
+    /// Of those, in `time_in_stage` already.
+    measured: usize,
     begun: bool,
+    /// Whether the item that was begun has waited.
+    waited: bool,
+    /// When the first item that is not measured was begun.
+    since: Instant,
+    /// How many to take next.
     limit: usize,
 }
 
-impl<T> Hand<'_, T> {
-    /// The next item: of the share, or of a new one.
+impl<'a, T> Hand<'a, T> {
+    fn new(inlet: &'a Inlet<T>, meters: &'a InputMeters, item: T) -> Self {
+        let share = VecDeque::from([item]);
+        Hand {
+            inlet,
+            meters,
+            share,
+            done: 0,
+            measured: 0,
+            begun: false,
+            waited: false,
+            since: Instant::now(),
+            limit: 1,
+        }
+    }
+
+    /// The next item: of this share, or of a new one.
     fn begin(&mut self) -> Option<T> {
         if self.share.is_empty() {
-            self.inlet.finish_and_take(std::mem::take(&mut self.done), self.limit, &mut self.share);
+            let (done, _) = (std::mem::take(&mut self.done), std::mem::take(&mut self.measured));
+            self.inlet.finish_and_take(done, self.limit, &mut self.share);
         }
         let item = self.share.pop_front();
         self.begun = item.is_some();
         item
     }
 
-    fn end(&mut self, quick: bool) {
+    /// The item that was begun waits, so it is not quick.
+    fn waits(&mut self) {
+        if self.done > self.measured {
+            // It took its part of the time since then.
+            let each = self.measure(1);
+            self.since -= each;
+        }
+        self.waited = true;
+        self.put_back();
+    }
+
+    /// The item that was begun is done.
+    fn end(&mut self) {
         self.begun = false;
         self.done += 1;
-        if quick {
-            self.limit = (self.limit * 2).min(MOST);
-        } else {
-            self.put_back();
+        if self.share.is_empty() {
+            let each = self.measure(0);
+            let quick = !std::mem::take(&mut self.waited) && each < QUICK;
+            self.limit = if quick { (self.limit * 2).min(MOST) } else { 1 };
         }
     }
 
+    /// Measures what is done, besides so many that are not; says how long each took.
+    fn measure(&mut self, besides: usize) -> Duration {
+        let (now, count) = (Instant::now(), self.done - self.measured);
+        let took = now.duration_since(self.since);
+        let each = if count + besides > 1 { took / (count + besides) as u32 } else { took };
+        self.meters.time_in_stage.record_many(each, count);
+        self.measured = self.done;
+        self.since = now;
+        each
+    }
+
     fn put_back(&mut self) {
-        self.limit = 1;
         if !self.share.is_empty() {
             self.inlet.put_back(&mut self.share);
         }

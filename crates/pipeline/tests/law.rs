@@ -135,7 +135,7 @@ async fn run(dispatch: Dispatch, pushed: bool, buffer: usize, links: Vec<Link>, 
     let spread = match dispatch {
         Dispatch::Demand => spread,
         Dispatch::Broadcast => spread.broadcast(),
-        Dispatch::Partition => spread.partition(sinks.len(), |item| hash(item)),
+        Dispatch::Partition => spread.partition(sinks.len(), hash),
     };
     let spread = spread.start(|items: Vec<u64>| async { items }).expect("it can start");
     let seen: Vec<_> = sinks

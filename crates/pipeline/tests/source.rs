@@ -69,7 +69,7 @@ impl Source for Rows {
 
     async fn release(&mut self, ids: &[u64]) -> Result<(), Crash> {
         self.table.lock().released.extend(ids);
-        ids.iter().for_each(|id| drop(self.taken.remove(id)));
+        self.taken.retain(|id| !ids.contains(id));
         Ok(())
     }
 }

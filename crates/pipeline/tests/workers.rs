@@ -183,3 +183,32 @@ async fn workers_of_several_stages_share_a_producer() {
     items.sort_unstable();
     assert_eq!(items, (0..100).collect::<Vec<_>>());
 }
+
+#[tokio::test(start_paused = true)]
+async fn items_that_wait_keep_none_of_those_that_a_quick_worker_took_with_them() {
+    for draining in [true, false] {
+        let mut pipeline = Pipeline::new();
+        let queue = queue_of(&mut pipeline, 100).await;
+        let (tell, told) = unbounded_channel();
+        let work = move |item: u32| {
+            let tell = tell.clone();
+            async move {
+                // So many that the worker takes several at a time.
+                if item >= 40 {
+                    sleep(SECOND).await;
+                }
+                tell.send(item).unwrap();
+            }
+        };
+        pipeline.workers("work").subscribe(&queue, Demand::max(200)).start(work).unwrap();
+        let start = Instant::now();
+        if draining {
+            pipeline.drain(SECOND * 100).await.unwrap();
+        } else {
+            sleep(SECOND + SECOND / 2).await;
+            drop(pipeline);
+        }
+        assert!(start.elapsed() < SECOND * 2, "it took {:?}", start.elapsed());
+        assert_eq!(all(told).await.len(), 100);
+    }
+}

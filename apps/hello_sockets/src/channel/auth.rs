@@ -3,7 +3,7 @@
 //! What `pipeline` sends to a user goes out as it is, or timed: then the time from sending to delivery is the histogram
 //! `pipeline.push_delivered`, in milliseconds.
 
-use crate::pipeline::unix_ms;
+use crate::clock::unix_ms;
 use crate::socket::AuthSocket;
 use bennu::BroadcastError;
 use bennu::prelude::*;

@@ -1,10 +1,10 @@
 //! `tracked`: whoever joins is seen by all others, on whichever node they are. The token said who it is; the same user in
 //! two tabs is one user with two metas, and each meta says since when, and at which node.
 
+use crate::clock::unix_s;
 use crate::socket::AuthSocket;
 use crate::tracker::UserTracker;
 use bennu::prelude::*;
-use std::time::SystemTime;
 
 pub(crate) struct TrackedChannel;
 
@@ -26,8 +26,4 @@ impl HandleInfo<AuthSocket, AfterJoin> for TrackedChannel {
         ctx.push("presence_state", users.list(ctx.topic()).await)?;
         noreply()
     }
-}
-
-fn unix_s() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -13,6 +13,9 @@ enum Op {
     Produce(usize),
     InsertAll(usize),
     Take(usize, usize),
+    TakeShare(usize, usize),
+    /// Of what was taken last.
+    PutBack(usize, usize),
     Finish(usize, usize),
     Subscribe(usize, Demand),
     Unsubscribe(usize),
@@ -36,6 +39,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => (1_usize..20).prop_map(Op::Produce),
         1 => (1_usize..8).prop_map(Op::InsertAll),
         8 => (0_usize..8, 1_usize..10).prop_map(|(who, limit)| Op::Take(who, limit)),
+        3 => (0_usize..8, 1_usize..10).prop_map(|(who, limit)| Op::TakeShare(who, limit)),
+        3 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::PutBack(who, count)),
         8 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::Finish(who, count)),
         1 => (0_usize..8, demand()).prop_map(|(partition, demand)| Op::Subscribe(partition, demand)),
         1 => (0_usize..8).prop_map(Op::Unsubscribe),
@@ -120,6 +125,20 @@ impl Play {
                 self.exchange.insert_all(items);
             }
             Op::Take(which, limit) => self.take(which, limit),
+            Op::TakeShare(which, limit) => {
+                let Some(id) = self.member(which).map(|member| member.id) else { return };
+                let mut share = VecDeque::new();
+                self.exchange.take_share(id, limit, &mut share);
+                assert!(share.len() <= limit);
+                self.member(which).expect("it was there").taken.extend(share);
+            }
+            Op::PutBack(which, count) => {
+                let Some(member) = self.member(which) else { return };
+                let count = count.min(member.taken.len() - member.finished);
+                let mut back = member.taken.split_off(member.taken.len() - count).into();
+                let id = member.id;
+                self.exchange.put_back(id, &mut back);
+            }
             Op::Finish(which, count) => self.finish(which, count),
             Op::Subscribe(partition, demand) => self.subscribe(partition, demand),
             Op::Unsubscribe(which) => {
@@ -212,7 +231,7 @@ fn played(kind: Kind, buffer: Buffer, first: Vec<Demand>, ops: Vec<Op>) -> Play 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn every_item_is_taken_once_or_was_given_back(

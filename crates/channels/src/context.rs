@@ -120,7 +120,7 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     /// Broadcasts an event on this channel's topic, to this client too.
     ///
     /// # Errors
-    /// As [`Broadcast::new`]; [`BroadcastError::NotJoined`] inside `join`.
+    /// As [`crate::Broadcast::new`]; [`BroadcastError::NotJoined`] inside `join`.
     pub fn broadcast(&self, event: &str, payload: impl Into<Payload>) -> Result<(), BroadcastError> {
         self.broadcast_except(SubscriberId::NONE, event, payload)
     }

@@ -1,7 +1,8 @@
 //! The fixture that the recordings of real Phoenix are played against: the mounts and channels that
 //! `conformance/README.md` lists, and nothing else. Not an example: it does what no application should.
 //!
-//! `conformance-server [ADDRESS:]PORT`, on 127.0.0.1 unless it is said; logs go to standard error when `RUST_LOG` asks for them.
+//! `conformance-server [ADDRESS:]PORT`, on 127.0.0.1 unless it is said; logs go to standard error when `RUST_LOG` asks for
+//! them. With `NODE` and `CLUSTER=redis://…` it is a node of a cluster.
 //! `CONFORMANCE_INSTRUMENTS=1` turns its instruments on, for the benchmark of what they cost.
 
 mod channel;
@@ -9,9 +10,12 @@ mod http;
 mod instrument;
 mod socket;
 
+use bennu::pubsub::{NodeName, PubSub};
 use bennu::token::Secret;
 use bennu::{CheckOrigin, Drain, Endpoint, LongPoll};
+use bennu_pubsub_redis::Redis;
 use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, UserSocket};
+use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,12 +41,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Err(_) => place.parse()?,
     };
     let instruments = instrument::install()?;
-    let endpoint = Endpoint::new(Secret::new(SECRET)?);
+    let endpoint = Endpoint::builder(Secret::new(SECRET)?).pubsub(pubsub()?).build();
+    endpoint.presence();
     let listener = bennu::bind(address)?;
     println!("conformance server at http://{}", listener.local_addr()?);
     let app = app(&endpoint)?.merge(instruments.router());
     bennu::serve(listener, app, &endpoint, Drain::default(), shutdown()).await;
     Ok(())
+}
+
+fn pubsub() -> Result<PubSub, Box<dyn Error>> {
+    match (env::var("NODE"), env::var("CLUSTER")) {
+        (Ok(node), Ok(cluster)) => Ok(PubSub::new(Redis::new(&cluster)?.join(NodeName::new(node)))),
+        _ => Ok(PubSub::local()),
+    }
 }
 
 fn app(endpoint: &Endpoint) -> Result<axum::Router, Box<dyn Error>> {

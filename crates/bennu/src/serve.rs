@@ -45,7 +45,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `shutdown` completes, then drains: clients get close code 1012 in batches, this node leaves the cluster,
+/// Serves until `shutdown` completes, then drains: clients get close code 1012 at a pace, this node leaves the cluster,
 /// and ordinary requests that are under way are answered.
 ///
 /// Returns how the drain went. Errors of single connections end those; a process out of file descriptors waits.

@@ -4,6 +4,7 @@
 //! calls [`Connection::finish`] once. Actors report here too. Invariants: the session's actions are carried out under
 //! its lock, so that they keep its order; nothing done under it waits or runs user code.
 
+use crate::admission::Newcomer;
 use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
 use crate::endpoint::{self, Backlog, Endpoint, Registration, Upgrading};
@@ -70,6 +71,8 @@ pub struct Connected {
     pub(crate) endpoint: Endpoint,
     pub(crate) common: Arc<Common>,
     pub(crate) upgrading: Upgrading,
+    /// `None` where nobody asked to be let in, as in a test.
+    pub(crate) newcomer: Option<Newcomer>,
 }
 
 impl Connected {
@@ -80,7 +83,7 @@ impl Connected {
 
     /// The connection, once the transport can carry messages; `drainer` is told when the outbox has something.
     pub fn open(self, encoding: Encoding, drainer: Arc<dyn Drainer>) -> Arc<Connection> {
-        let Connected { opener, id, endpoint, common, upgrading } = self;
+        let Connected { opener, id, endpoint, common, upgrading, newcomer } = self;
         let connection = Arc::new(Connection {
             session: Mutex::new(Session::new(common.limits.max_channels)),
             outbox: Outbox::new(common.limits.outbox_bytes, drainer),
@@ -89,6 +92,7 @@ impl Connected {
             common,
             registration: Mutex::new(None),
             identity: Mutex::new(None),
+            newcomer: Mutex::new(newcomer),
             endpoint,
         });
         if let Some(id) = id {
@@ -117,6 +121,8 @@ pub struct Connection {
     registration: Mutex<Option<Registration>>,
     /// The subscription to the socket's id.
     identity: Mutex<Option<Box<Attachment>>>,
+    /// Until its first join has been answered.
+    newcomer: Mutex<Option<Newcomer>>,
     endpoint: Endpoint,
 }
 
@@ -164,15 +170,18 @@ impl Connection {
         self.outbox.finish();
         *self.identity.lock() = None;
         *self.registration.lock() = None;
+        self.arrived();
         self.step(Session::close);
     }
 
     pub(crate) fn joined(&self, id: &JoinId, reference: Ref, response: Payload) {
         self.step(|session| session.joined(id, reference, response));
+        self.arrived();
     }
 
     pub(crate) fn refused(&self, id: &JoinId, reference: Ref, response: Payload, unheard: Unheard) {
         self.step(|session| session.refused(id, reference, response, unheard));
+        self.arrived();
     }
 
     pub(crate) fn exited(&self, id: &JoinId, exit: Exit) {
@@ -238,8 +247,17 @@ impl Connection {
         }
         drop(session);
         if let Some((handle, join)) = starting {
+            if let Some(newcomer) = &*self.newcomer.lock() {
+                newcomer.joining();
+            }
             handle.start(join);
         }
+    }
+
+    /// Others may come in for it.
+    fn arrived(&self) {
+        let newcomer = self.newcomer.lock().take();
+        drop(newcomer);
     }
 
     /// The session's own messages cannot be given up one by one: a join reply that cannot be written would leave the

@@ -1,16 +1,20 @@
-//! Graceful shutdown: clients are told to go elsewhere, in batches, so that they do not all come back at once.
+//! Graceful shutdown: clients are told to go elsewhere, at a pace, so that they do not all come back at once.
 
 use crate::endpoint::Endpoint;
 use bennu_protocol::Close;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How to drain. The defaults are Phoenix's.
+/// The clock that closes connections ticks this often, or less often where that is still too fast for one at a time.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How to drain. The defaults are Phoenix's; where Phoenix closes a whole batch at once, here it is spread over its
+/// interval: clients reconnect at the pace at which they are closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drain {
-    /// Connections closed together. Default 10,000.
+    /// Connections closed in each interval. Default 10,000.
     pub batch_size: usize,
-    /// Time between two batches. Default 2 s.
+    /// What a batch is spread over. Default 2 s, which makes 50 connections each 10 ms.
     pub batch_interval: Duration,
     /// After this, what is left is left. Default 30 s.
     pub deadline: Duration,
@@ -42,11 +46,12 @@ impl Drain {
         let connections = endpoint.connections();
         tracing::info!(connections = connections.len(), "draining");
         let mut told = 0;
-        for (n, batch) in connections.chunks(self.batch_size.max(1)).enumerate() {
-            if n > 0 && timeout_at(deadline, sleep(self.batch_interval)).await.is_err() {
+        let (at_once, pause) = self.pace();
+        for (n, few) in connections.chunks(at_once).enumerate() {
+            if n > 0 && timeout_at(deadline, sleep(pause)).await.is_err() {
                 break;
             }
-            for connection in batch.iter().filter_map(std::sync::Weak::upgrade) {
+            for connection in few.iter().filter_map(std::sync::Weak::upgrade) {
                 connection.close(Close::Restart);
                 metrics::counter!("bennu.drain.connections").increment(1);
                 told += 1;
@@ -56,5 +61,36 @@ impl Drain {
         let drained = Drained { connections: told, left: endpoint.connection_count() };
         tracing::info!(connections = drained.connections, left = drained.left, "drained");
         drained
+    }
+
+    /// How many are closed together, and the time until the next.
+    fn pace(&self) -> (usize, Duration) {
+        let batch = self.batch_size.max(1);
+        let ticks = self.batch_interval.as_nanos() / TICK.as_nanos();
+        let at_once = batch / usize::try_from(ticks).unwrap_or(usize::MAX).clamp(1, batch);
+        (at_once, self.batch_interval.mul_f64(at_once as f64 / batch as f64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(batch_size: usize, millis: u64) -> (usize, Duration) {
+        Drain { batch_size, batch_interval: Duration::from_millis(millis), ..Drain::default() }.pace()
+    }
+
+    #[test]
+    fn a_batch_is_spread_over_its_interval() {
+        assert_eq!(Drain::default().pace(), (50, Duration::from_millis(10)));
+        assert_eq!(pace(2, 500), (1, Duration::from_millis(250)));
+        assert_eq!(pace(100, 15), (100, Duration::from_millis(15)));
+        assert_eq!(pace(150, 1000), (1, Duration::from_secs(1).mul_f64(1.0 / 150.0)));
+    }
+
+    #[test]
+    fn a_batch_without_an_interval_or_of_nobody_is_closed_at_once_or_one_by_one() {
+        assert_eq!(pace(10, 0), (10, Duration::ZERO));
+        assert_eq!(pace(0, 1000), (1, Duration::from_secs(1)));
     }
 }

@@ -1,6 +1,7 @@
 //! The application's endpoint: its PubSub, its secret, and all connections of this node. Handed to whoever broadcasts,
 //! signs or drains, from anywhere in the application.
 
+use crate::admission::Admission;
 use crate::broadcast::{Broadcast, BroadcastError};
 use crate::presence::Presence;
 use crate::telemetry::EndpointInstruments;
@@ -31,6 +32,7 @@ struct Inner {
     channels: AtomicUsize,
     /// Clients that `connect` has accepted and whose transport is not up yet.
     upgrading: AtomicUsize,
+    admission: Arc<Admission>,
     draining: AtomicBool,
     /// A connection or a channel has ended.
     fewer: Notify,
@@ -87,6 +89,7 @@ impl EndpointBuilder {
             next_connection: AtomicU64::new(0),
             channels: AtomicUsize::new(0),
             upgrading: AtomicUsize::new(0),
+            admission: Admission::new(),
             draining: AtomicBool::new(false),
             fewer: Notify::new(),
             extensions: Mutex::default(),
@@ -227,6 +230,10 @@ impl Endpoint {
             presence.leave().await;
         }
         self.pubsub().leave().await;
+    }
+
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.0.admission
     }
 
     pub(crate) fn start_draining(&self) {

@@ -12,6 +12,7 @@
 //! Users meet this crate through `bennu`, which adds the HTTP edge.
 
 mod actor;
+mod admission;
 mod backlog;
 mod broadcast;
 mod channel;
@@ -40,6 +41,7 @@ mod testkit;
 mod timer;
 
 pub use actor::SHUTDOWN_TIMEOUT;
+pub use admission::Crowded;
 pub use broadcast::{Broadcast, BroadcastError};
 pub use channel::{Channel, HandleInfo, Terminate};
 pub use connect::{Connect, ConnectInfo};

@@ -1,5 +1,6 @@
 //! A socket type made ready for transports: its router is built, its `connect` can be called without knowing its type.
 
+use crate::admission::Crowded;
 use crate::connect::Connect;
 use crate::connection::{ChannelHandle, Common, Connected, Connection, Limits, Opener};
 use crate::endpoint::Endpoint;
@@ -29,6 +30,8 @@ pub enum NotConnected {
     Refused(Refusal),
     /// `connect` panicked; the log says where.
     Crashed,
+    /// Too many clients are on their way in; `connect` was not asked.
+    Crowded(Crowded),
 }
 
 impl SocketMount {
@@ -47,15 +50,24 @@ impl SocketMount {
         &self.endpoint
     }
 
-    /// Asks the socket.
+    /// Asks the socket, once this client may come in: of a crowd, 512 are on their way in at once, and the others wait by
+    /// the order of coming.
     ///
     /// # Errors
-    /// [`NotConnected`] when it refuses or panics.
+    /// [`NotConnected`] when the socket refuses or panics, or when too many wait already.
     pub async fn connect(&self, request: Connect) -> Result<Connected, NotConnected> {
+        let newcomer = self.endpoint.admission().enter().await.map_err(NotConnected::Crowded)?;
         // Counted from before `connect`: whoever gets in before a drain is told by it.
         let upgrading = self.endpoint.upgrade_started();
         let (opener, id) = self.connector.connect(request).await?;
-        Ok(Connected { opener, id, endpoint: self.endpoint.clone(), common: self.common.clone(), upgrading })
+        Ok(Connected {
+            opener,
+            id,
+            endpoint: self.endpoint.clone(),
+            common: self.common.clone(),
+            upgrading,
+            newcomer: Some(newcomer),
+        })
     }
 }
 

@@ -31,7 +31,7 @@ impl Connected {
         let (id, upgrading) = (socket.id(), endpoint.upgrade_started());
         let opener = Arc::new(Live { socket: Arc::new(socket), router });
         let common = Arc::new(Common { limits, instruments: SocketInstruments::of::<S>() });
-        Ok(Connected { opener, id, endpoint: endpoint.clone(), common, upgrading })
+        Ok(Connected { opener, id, endpoint: endpoint.clone(), common, upgrading, newcomer: None })
     }
 
     /// The socket, when it is of that type.

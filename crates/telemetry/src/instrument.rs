@@ -71,6 +71,8 @@ const fn seconds(name: &'static str, counts: &'static str, tags: &'static [Tag])
 pub const INSTRUMENTS: &[Instrument] = &[
     counter("bennu.socket.connects", "calls of `connect`", &[SOCKET, RESULT]),
     gauge("bennu.socket.connected", "connections open now", &[]),
+    gauge("bennu.socket.waiting", "clients that wait before `connect`, as too many are on their way in", &[]),
+    counter("bennu.socket.turned_away", "clients refused because too many wait", &[]),
     counter("bennu.socket.messages_in", "messages from clients, heartbeats and joins among them", &[SOCKET]),
     counter(
         "bennu.socket.messages_out",

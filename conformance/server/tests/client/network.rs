@@ -13,6 +13,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use test_network::Namespace;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -100,22 +101,20 @@ async fn tell(wish: &str) {
 /// In the parent: the link, the server, and the child.
 async fn across(test: &str) {
     if let Some(missing) = missing() {
-        // Not `eprintln`, which is kept from sight when a test passes.
-        let line = format!("SKIPPED {test}: {missing}\n");
-        return std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return test_network::skip(test, missing);
     }
     tokio::time::timeout(PATIENCE, play(test)).await.expect("the test's patience");
 }
 
 async fn play(test: &str) {
-    let (here, there) = (Namespace::new('a'), Namespace::new('b'));
+    let (here, there) = (Namespace::new("a"), Namespace::new("b"));
     let mut link = Link::start(&here, &there).await;
     let start = async || {
-        let mut command = here.command(env!("CARGO_BIN_EXE_conformance-server"));
+        let mut command = Command::from(here.command(env!("CARGO_BIN_EXE_conformance-server")));
         Server::run(command.arg(format!("10.77.0.1:{PORT}"))).await
     };
     let mut server = start().await;
-    let mut command = there.command(std::env::current_exe().unwrap().to_str().unwrap());
+    let mut command = Command::from(there.command(std::env::current_exe().unwrap().to_str().unwrap()));
     command.args(["--exact", test, "--nocapture"]).env(URL, format!("ws://10.77.0.1:{PORT}/socket"));
     let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut answer = client.stdin.take().unwrap();
@@ -140,59 +139,14 @@ async fn play(test: &str) {
 }
 
 fn missing() -> Option<&'static str> {
-    let runs = |program: &str, argument| {
-        let mut command = std::process::Command::new(program);
-        command.arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-    };
-    if !rustix::process::geteuid().is_root() {
-        Some("namespaces are root's to make")
+    if let Some(missing) = test_network::missing() {
+        Some(missing)
     } else if !Path::new("/dev/net/tun").exists() {
         Some("there is no /dev/net/tun")
-    } else if !runs("ip", "-V") {
-        Some("there is no ip")
-    } else if !runs("python3", "-V") {
+    } else if !test_network::runs("python3", &["-V"]) {
         Some("there is no python3")
-    } else if !runs_in_namespace() {
-        Some("this system lets nobody make namespaces")
     } else {
         None
-    }
-}
-
-fn runs_in_namespace() -> bool {
-    let name = format!("bennu-{}-try", std::process::id());
-    let added = ip(&["netns", "add", &name]);
-    added && ip(&["netns", "del", &name])
-}
-
-fn ip(words: &[&str]) -> bool {
-    let status = std::process::Command::new("ip").args(words).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
-}
-
-/// A network namespace; gone when dropped.
-struct Namespace(String);
-
-impl Namespace {
-    fn new(side: char) -> Self {
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let namespace = Namespace(format!("bennu-{}-{count}{side}", std::process::id()));
-        assert!(ip(&["netns", "add", &namespace.0]), "no namespace");
-        namespace
-    }
-
-    /// A program in it: `ip` becomes the program, so its process is the child.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0, program]);
-        command
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        ip(&["netns", "del", &self.0]);
     }
 }
 
@@ -207,7 +161,7 @@ impl Link {
     async fn start(here: &Namespace, there: &Namespace) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/client/link.py");
         let mut command = Command::new("python3");
-        command.args([script, &here.0, &there.0, &DELAY.as_millis().to_string(), LOSS, "7"]);
+        command.args([script, here.name(), there.name(), &DELAY.as_millis().to_string(), LOSS, "7"]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let input = process.stdin.take().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap()).lines();

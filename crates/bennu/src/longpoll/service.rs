@@ -131,6 +131,9 @@ impl Service {
             Ok(connected) => connected,
             Err(NotConnected::Refused(_)) => return Ok(answer::status(answer::FORBIDDEN)),
             Err(NotConnected::Crashed) => return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+            Err(NotConnected::Crowded(crowded)) => {
+                return Ok(answer::overloaded(StatusCode::SERVICE_UNAVAILABLE, &crowded.to_string()));
+            }
         };
         // The drain tells those that are connected when it begins; `connect` may have taken its time.
         if endpoint.is_draining() {

@@ -107,6 +107,9 @@ fn refusal(mount: &Mounted, error: NotConnected) -> Response {
             _ => StatusCode::FORBIDDEN.into_response(),
         },
         NotConnected::Crashed => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        NotConnected::Crowded(crowded) => {
+            Refused::new(StatusCode::SERVICE_UNAVAILABLE, crowded.to_string()).into_response()
+        }
     }
 }
 

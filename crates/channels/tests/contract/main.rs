@@ -1,6 +1,7 @@
 //! What sockets and channels promise, over a transport that is a queue. Time is paused: nothing here waits for a clock.
 #![allow(missing_docs, unreachable_pub)]
 
+mod admission;
 mod ending;
 mod endpoint;
 mod isolation;

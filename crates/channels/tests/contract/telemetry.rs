@@ -137,6 +137,10 @@ impl Metrics {
             match value {
                 DebugValue::Counter(count) => _ = read.insert(name, count as f64),
                 DebugValue::Histogram(samples) => _ = read.insert(name, samples.len() as f64),
+                // What waits is set, and not counted up and down.
+                DebugValue::Gauge(bytes) if name.ends_with("_bytes{}") => {
+                    _ = self.gauges.insert(name, bytes.into_inner())
+                }
                 DebugValue::Gauge(change) => *self.gauges.entry(name).or_default() += change.into_inner(),
             }
         }

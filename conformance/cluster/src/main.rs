@@ -1,0 +1,104 @@
+//! A node of a cluster that does as it is told: the fixture of tests that kill, cut off and bring back nodes on networks of
+//! their own. Not an example.
+//!
+//! `cluster-node NAME URL` joins the cluster at the URL, and then does what each line of standard input says. It answers
+//! each with one line of JSON:
+//!
+//! | line | answer |
+//! |---|---|
+//! | `track KEY` | `true`, once this node lists it |
+//! | `untrack KEY` | whether it was tracked |
+//! | `list SECONDS KEY...` | the keys of all nodes, sorted: as soon as they are these, or as they are after the seconds |
+//! | `nodes` | the nodes of the cluster as its adapter knows them |
+//! | `leave` | `true`, once others have been told; the process ends |
+
+use bennu_presence::{Diff, DiffHandler, Options, Tracked, Tracker};
+use bennu_pubsub::{NodeName, PubSub};
+use bennu_pubsub_nats::Nats;
+use bennu_pubsub_redis::Redis;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// Where all presences of the test are.
+const TOPIC: &str = "topic";
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let [name, url] = <[String; 2]>::try_from(std::env::args().skip(1).collect::<Vec<_>>())
+        .map_err(|arguments| format!("usage: cluster-node NAME URL, got {arguments:?}"))?;
+    let pubsub = join(NodeName::new(name), &url)?;
+    let changes = Changes::default();
+    let tracker = Tracker::start(&pubsub, "cluster", options(), changes.clone())?;
+    let mut tracked = HashMap::new();
+    let mut wishes = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(wish) = wishes.next_line().await? {
+        let answer = match wish.split_once(' ').unwrap_or((&wish, "")) {
+            ("track", key) => track(&tracker, &mut tracked, key)?,
+            ("untrack", key) => json!(tracked.remove(key).is_some()),
+            ("list", wanted) => list(&tracker, &changes, wanted).await?,
+            ("nodes", _) => pubsub.nodes().iter().map(|node| json!(node.as_str())).collect(),
+            ("leave", _) => {
+                tracker.leave().await;
+                pubsub.leave().await;
+                println!("true");
+                return Ok(());
+            }
+            (unknown, _) => return Err(format!("what is {unknown:?}?").into()),
+        };
+        println!("{answer}");
+    }
+    Ok(())
+}
+
+/// Short periods, so that a test takes seconds where an application takes half a minute.
+fn options() -> Options {
+    Options {
+        broadcast_period: Duration::from_millis(100),
+        max_silent_periods: 5,
+        down_period: Duration::from_secs(2),
+        ..Options::default()
+    }
+}
+
+fn join(node: NodeName, url: &str) -> Result<PubSub, Box<dyn Error>> {
+    match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("redis") => Ok(PubSub::new(Redis::new(url)?.join(node))),
+        Some("nats") => Ok(PubSub::new(Nats::new(url)?.join(node))),
+        _ => Err(format!("{url:?} is no cluster").into()),
+    }
+}
+
+fn track(tracker: &Tracker, tracked: &mut HashMap<String, Tracked>, key: &str) -> Result<Value, Box<dyn Error>> {
+    tracked.insert(key.to_owned(), tracker.track(TOPIC, key, &json!({}))?);
+    Ok(json!(true))
+}
+
+async fn list(tracker: &Tracker, changes: &Changes, wanted: &str) -> Result<Value, Box<dyn Error>> {
+    let (seconds, keys) = wanted.split_once(' ').unwrap_or((wanted, ""));
+    let wanted: Vec<&str> = keys.split_whitespace().collect();
+    let listed = || tracker.list(TOPIC).iter().map(|presence| presence.key().clone()).collect::<Vec<_>>();
+    let as_wanted = async {
+        while !listed().iter().map(|key| &**key).eq(wanted.iter().copied()) {
+            changes.0.notified().await;
+        }
+    };
+    // What is listed at the deadline is the answer too.
+    let _ = timeout(Duration::from_secs(seconds.parse()?), as_wanted).await;
+    Ok(listed().iter().map(|key| json!(&**key)).collect())
+}
+
+/// Rings after each change of what is listed.
+#[derive(Clone, Default)]
+struct Changes(Arc<Notify>);
+
+impl DiffHandler for Changes {
+    async fn handle_diff(&self, _: Diff) {
+        self.0.notify_one();
+    }
+}

@@ -100,13 +100,13 @@ async fn visit(address: String, n: u64) {
         let Ok(client) = Client::connect(&*address).await else { continue };
         let room = client.join(&format!("room:{}", n % 8), json!({})).await;
         let search = client.join("search", json!({})).await;
-        if n % 12 == 0 {
+        if n.is_multiple_of(12) {
             let _ = client.join("room:closed", json!({})).await;
         }
         let (Ok(room), Ok(search)) = (room, search) else { continue };
         for word in 0..20 + (n * 7 + visit * 13) % 40 {
             let _ = room.send("say", json!({ "words": "hello, all of you" }));
-            let slow = (word * word + n * 31) % 97 == 0;
+            let slow = (word * word + n * 31).is_multiple_of(97);
             let took = if slow { 180 } else { (word * 5 + n) % 12 };
             let _ = search.push("find", json!({ "took": took })).await;
             tokio::time::sleep(pace).await;

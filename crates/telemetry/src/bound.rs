@@ -10,6 +10,3 @@ pub(crate) const ANY: [f64; 23] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0,
     500.0, 1000.0, 2500.0, 5000.0, 10_000.0,
 ];
-
-/// The names of the framework's histograms begin so.
-pub(crate) const FRAMEWORK: &str = "bennu.";

@@ -1,8 +1,8 @@
 //! What an installation has set going, and its end.
 
-use crate::statsd::Sender;
+use crate::prometheus::{self, Prometheus};
+use crate::statsd::{Sender, SumLines};
 use axum::Router;
-use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_process::Collector;
 use std::fmt;
 use std::io;
@@ -16,11 +16,11 @@ use std::time::Duration;
 /// Dropping waits for what is sent: a few milliseconds for StatsD; OpenTelemetry's collector gets up to 5 s.
 #[must_use = "dropping it ends the exporters"]
 pub struct Exporters {
-    // Dropped in this order: the upkeep may measure once more.
-    pub(crate) _upkeep: Upkeep,
-    pub(crate) prometheus: Option<PrometheusHandle>,
+    /// `None` once it has ended.
+    pub(crate) upkeep: Option<Running>,
+    pub(crate) prometheus: Option<Prometheus>,
     #[cfg(feature = "opentelemetry")]
-    pub(crate) opentelemetry: Option<opentelemetry_sdk::metrics::SdkMeterProvider>,
+    pub(crate) opentelemetry: Option<crate::opentelemetry::OpenTelemetry>,
     pub(crate) sender: Option<Sender>,
 }
 
@@ -30,22 +30,23 @@ impl Exporters {
     ///
     /// Without [`crate::Telemetry::prometheus`] it answers 404 and says so.
     pub fn metrics_router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        crate::prometheus::router(self.prometheus.clone())
+        prometheus::router(self.prometheus.clone())
     }
 
     /// What `/metrics` answers; `None` without [`crate::Telemetry::prometheus`].
     pub fn render_prometheus(&self) -> Option<String> {
-        self.prometheus.as_ref().map(PrometheusHandle::render)
+        self.prometheus.as_ref().map(Prometheus::render)
     }
 }
 
-#[cfg(feature = "opentelemetry")]
 impl Drop for Exporters {
     fn drop(&mut self) {
-        if let Some(provider) = self.opentelemetry.take()
-            && let Err(error) = provider.shutdown_with_timeout(Duration::from_secs(5))
-        {
-            tracing::warn!(%error, "the last measurements did not reach the OpenTelemetry collector");
+        // The last sums are queued before the sender sends what waits, and relayed before the last export.
+        self.upkeep = None;
+        self.sender = None;
+        #[cfg(feature = "opentelemetry")]
+        if let Some(exporter) = self.opentelemetry.take() {
+            exporter.end();
         }
     }
 }
@@ -57,45 +58,64 @@ impl fmt::Debug for Exporters {
     }
 }
 
-/// How often Prometheus's histograms take in what was recorded: until then each value waits, 8 bytes each.
-const TAKE_IN: Duration = Duration::from_secs(1);
+/// How often the sums are sent, and Prometheus takes in an application's histograms: until then each value waits, 8 bytes.
+const EVERY: Duration = Duration::from_secs(1);
 
 /// How many of those pass until the process is looked at again: counting its open files costs a look at each.
 const PROCESS_EVERY: u32 = 10;
 
-/// The thread that keeps the exporters small and measures the process: `process_resident_memory_bytes` and its like, by
-/// their usual names.
+/// What is done every second, by a thread of its own; and the process is measured, `process_resident_memory_bytes` and its
+/// like, by their usual names.
 pub(crate) struct Upkeep {
-    /// Dropped to end the thread.
-    running: Option<SyncSender<()>>,
+    pub(crate) sum_lines: Option<SumLines>,
+    pub(crate) prometheus: Option<Prometheus>,
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) opentelemetry: Option<crate::opentelemetry::SumRelay>,
+}
+
+/// The thread. Dropping it has everything done once more, and ends it.
+pub(crate) struct Running {
+    until: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Upkeep {
-    pub(crate) fn start(prometheus: Option<PrometheusHandle>) -> io::Result<Self> {
-        let (running, until) = sync_channel::<()>(0);
+    pub(crate) fn start(mut self) -> io::Result<Running> {
+        let (until, running) = sync_channel::<()>(0);
         let collector = Collector::default();
         collector.describe();
         collector.collect();
         let thread = std::thread::Builder::new().name("telemetry-upkeep".to_owned()).spawn(move || {
             let mut turn = 0;
-            while until.recv_timeout(TAKE_IN) == Err(RecvTimeoutError::Timeout) {
-                if let Some(prometheus) = &prometheus {
-                    prometheus.run_upkeep();
-                }
+            while running.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 turn = (turn + 1) % PROCESS_EVERY;
                 if turn == 0 {
                     collector.collect();
                 }
+                self.turn();
             }
+            self.turn();
         })?;
-        Ok(Upkeep { running: Some(running), thread: Some(thread) })
+        Ok(Running { until: Some(until), thread: Some(thread) })
+    }
+
+    fn turn(&mut self) {
+        if let Some(sum_lines) = &mut self.sum_lines {
+            sum_lines.send();
+        }
+        if let Some(prometheus) = &self.prometheus {
+            prometheus.take_in();
+        }
+        #[cfg(feature = "opentelemetry")]
+        if let Some(relay) = &mut self.opentelemetry {
+            relay.run();
+        }
     }
 }
 
-impl Drop for Upkeep {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.running = None;
+        self.until = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

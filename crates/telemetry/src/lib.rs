@@ -32,12 +32,14 @@
 
 mod address;
 mod bound;
+mod duration;
 mod exporters;
 mod instrument;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
 mod prometheus;
 mod statsd;
+mod sum;
 mod tag_limit;
 mod telemetry;
 mod verb;

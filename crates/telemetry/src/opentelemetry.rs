@@ -5,8 +5,10 @@
 //! often it is looked up.
 
 use crate::bound;
+use crate::sum::{News, SharedRecorder, Sums, is_summed};
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Level, Metadata, Recorder, SharedString,
+    Unit,
 };
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{self as otel, Meter, MeterProvider};
@@ -20,17 +22,66 @@ use std::time::Duration;
 /// How often measurements are exported.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A recorder, and the provider that exports what it records until it is shut down.
-pub(crate) fn recorder(collector: &str) -> Result<(OtelRecorder, SdkMeterProvider), ExporterBuildError> {
-    let exporter =
-        MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(collector).build()?;
-    let reader = PeriodicReader::builder(exporter).with_interval(INTERVAL).build();
-    let provider = SdkMeterProvider::builder().with_reader(reader).build();
-    let instruments = Mutex::new(Instruments::new(&provider));
-    Ok((OtelRecorder { instruments }, provider))
+/// How long the last export may take.
+const END: Duration = Duration::from_secs(5);
+
+/// The exporter, until it is ended.
+pub(crate) struct OpenTelemetry {
+    recorder: SharedRecorder,
+    provider: SdkMeterProvider,
+    sums: Arc<Sums>,
 }
 
-pub(crate) struct OtelRecorder {
+impl OpenTelemetry {
+    pub(crate) fn new(collector: &str, sums: Arc<Sums>) -> Result<Self, ExporterBuildError> {
+        let exporter = MetricExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(collector)
+            .build()?;
+        let reader = PeriodicReader::builder(exporter).with_interval(INTERVAL).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let recorder = Arc::new(OtelRecorder { instruments: Mutex::new(Instruments::new(&provider)) });
+        Ok(OpenTelemetry { recorder, provider, sums })
+    }
+
+    /// What takes an application's measurements.
+    pub(crate) fn recorder(&self) -> SharedRecorder {
+        self.recorder.clone()
+    }
+
+    /// What tells it the sums.
+    pub(crate) fn sum_relay(&self) -> SumRelay {
+        SumRelay { recorder: self.recorder.clone(), sums: self.sums.clone(), news: News::default() }
+    }
+
+    /// Exports what there is for the last time.
+    pub(crate) fn end(self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(END) {
+            tracing::warn!(%error, "the last measurements did not reach the OpenTelemetry collector");
+        }
+    }
+}
+
+/// Tells the SDK where the sums stand. It takes durations one by one: those of a bucket, each as their mean.
+pub(crate) struct SumRelay {
+    recorder: SharedRecorder,
+    sums: Arc<Sums>,
+    news: News,
+}
+
+impl SumRelay {
+    pub(crate) fn run(&mut self) {
+        static METADATA: Metadata<'static> = Metadata::new("bennu", Level::INFO, None);
+        self.sums.relay(&self.recorder);
+        self.news.visit(&self.sums, |key, bucket| {
+            let histogram = self.recorder.register_histogram(key, &METADATA);
+            (0..bucket.count).for_each(|_| histogram.record(bucket.mean()));
+        });
+    }
+}
+
+struct OtelRecorder {
     instruments: Mutex<Instruments>,
 }
 
@@ -119,8 +170,7 @@ impl Recorder for OtelRecorder {
         let (unit, description) = instruments.described(key.name());
         let Instruments { meter, histograms, .. } = &mut *instruments;
         let histogram = histograms.entry(key.name().to_owned()).or_insert_with(|| {
-            let is_framework = key.name().starts_with(bound::FRAMEWORK);
-            let bounds = if is_framework { bound::SECONDS.to_vec() } else { bound::ANY.to_vec() };
+            let bounds = if is_summed(key.name()) { bound::SECONDS.to_vec() } else { bound::ANY.to_vec() };
             let histogram = meter.f64_histogram(key.name().to_owned()).with_boundaries(bounds);
             histogram.with_unit(unit).with_description(description).build()
         });

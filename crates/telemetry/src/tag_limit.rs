@@ -46,40 +46,55 @@ impl<R: Recorder> TagLimit<R> {
             return register(&self.exporters, key);
         }
         let mut seen = self.seen.write();
-        let labels: Vec<Label> = key.labels().map(|label| seen.admit(key.name(), label, self.limit)).collect();
-        if labels.iter().eq(key.labels()) {
+        let admitted: Vec<Admitted> = key.labels().map(|label| seen.admit(key.name(), label, self.limit)).collect();
+        let is_admitted = admitted.iter().all(|label| *label == Admitted::AsItIs);
+        let is_first = is_admitted && seen.keys.insert(key.clone());
+        // Whoever logs may measure, and come here.
+        drop(seen);
+        if is_first {
             first(&self.exporters);
-            seen.keys.insert(key.clone());
-            drop(seen);
+        }
+        if is_admitted {
             return register(&self.exporters, key);
         }
-        drop(seen);
-        register(&self.exporters, &Key::from_parts(key.name().to_owned(), labels))
+        let labels = key.labels().zip(admitted).map(|(label, admitted)| {
+            if admitted == (Admitted::AsOther { for_the_first_time: true }) {
+                let (instrument, tag, value, limit) = (key.name(), label.key(), label.value(), self.limit);
+                tracing::warn!(
+                    instrument,
+                    tag,
+                    value,
+                    limit,
+                    "a tag has taken too many values: this one and further ones are counted as {OTHER}"
+                );
+            }
+            match admitted {
+                Admitted::AsItIs => label.clone(),
+                Admitted::AsOther { .. } => Label::new(label.key().to_owned(), OTHER),
+            }
+        });
+        register(&self.exporters, &Key::from_parts(key.name().to_owned(), labels.collect::<Vec<_>>()))
     }
 }
 
+/// How a tag's value is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admitted {
+    AsItIs,
+    AsOther { for_the_first_time: bool },
+}
+
 impl Seen {
-    /// The label itself while its tag has room, else `other`.
-    fn admit(&mut self, name: &str, label: &Label, limit: usize) -> Label {
+    fn admit(&mut self, name: &str, label: &Label, limit: usize) -> Admitted {
         let values = self.values.entry((name.to_owned(), label.key().to_owned())).or_default();
         if values.known.contains(label.value()) {
-            return label.clone();
+            return Admitted::AsItIs;
         }
         if values.known.len() < limit {
             values.known.insert(label.value().to_owned());
-            return label.clone();
+            return Admitted::AsItIs;
         }
-        if !std::mem::replace(&mut values.warned, true) {
-            let (tag, value) = (label.key(), label.value());
-            tracing::warn!(
-                instrument = name,
-                tag,
-                value,
-                limit,
-                "a tag has taken too many values: this one and further ones are counted as {OTHER}"
-            );
-        }
-        Label::new(label.key().to_owned(), OTHER)
+        Admitted::AsOther { for_the_first_time: !std::mem::replace(&mut values.warned, true) }
     }
 }
 

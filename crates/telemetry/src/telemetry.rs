@@ -3,26 +3,33 @@
 use crate::address::{AddressError, resolve};
 use crate::exporters::{Exporters, Upkeep};
 use crate::instrument;
-use crate::prometheus;
-use crate::statsd::{self, Sender};
+#[cfg(feature = "opentelemetry")]
+use crate::opentelemetry::OpenTelemetry;
+use crate::prometheus::Prometheus;
+use crate::statsd::Sender;
+use crate::sum::{SUMMED, SharedRecorder, SumRecorder, Sums};
 use crate::tag_limit::{MAX_TAG_VALUES, TagLimit};
 use metrics::Recorder;
-use metrics_exporter_prometheus::PrometheusHandle;
-use metrics_util::layers::FanoutBuilder;
+use metrics_util::MetricKindMask;
+use metrics_util::layers::{Fanout, FanoutBuilder, RouterBuilder};
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 /// Chooses exporters and installs them; see the crate.
 ///
 /// Install before an `Endpoint` is made and sockets are mounted: instruments that were looked up earlier stay mute.
 #[must_use = "nothing is measured until `install` is called"]
 pub struct Telemetry {
-    fanout: FanoutBuilder,
-    chosen: usize,
+    sums: Arc<Sums>,
+    /// What takes an application's measurements one by one.
+    direct: Vec<SharedRecorder>,
+    /// What takes everything one by one.
+    others: Vec<SharedRecorder>,
     sender: Option<Sender>,
-    prometheus: Option<PrometheusHandle>,
+    prometheus: Option<Prometheus>,
     #[cfg(feature = "opentelemetry")]
-    opentelemetry: Option<opentelemetry_sdk::metrics::SdkMeterProvider>,
+    opentelemetry: Option<OpenTelemetry>,
     max_tag_values: usize,
 }
 
@@ -45,8 +52,9 @@ impl Telemetry {
     /// No exporter yet.
     pub fn new() -> Self {
         Telemetry {
-            fanout: FanoutBuilder::default(),
-            chosen: 0,
+            sums: Sums::new(),
+            direct: Vec::new(),
+            others: Vec::new(),
             sender: None,
             prometheus: None,
             #[cfg(feature = "opentelemetry")]
@@ -58,8 +66,8 @@ impl Telemetry {
     /// Sends to the StatsD server at an address as `127.0.0.1:8126`, over UDP, with DogStatsD's tags.
     ///
     /// What the application measures is one line and one datagram each, at once: up to 10,000 may wait, further ones are
-    /// lost and counted (`bennu.telemetry.lines_lost`). What the framework measures is summed and sent once a second, as
-    /// counts, gauges and samples of histograms. A server that is not there costs nothing and is warned of once.
+    /// lost and counted (`bennu.telemetry.lines_lost`). What the framework measures is summed and sent once a second: counts,
+    /// gauges, and durations as samples in milliseconds. A server that is not there is warned of once.
     ///
     /// # Errors
     /// [`AddressError`] when it is no address, or no socket can be had. Calling it again replaces nothing: there is one
@@ -72,9 +80,9 @@ impl Telemetry {
         let address = resolve(server)?;
         let sender =
             Sender::start(address).map_err(|error| AddressError::Unusable { address: server.to_owned(), error })?;
-        let recorder = statsd::recorder(address, &sender).map_err(|error| refused(error.to_string()))?;
+        self.direct.push(Arc::new(sender.recorder()));
         self.sender = Some(sender);
-        Ok(self.recorder(recorder))
+        Ok(self)
     }
 
     /// Keeps what Prometheus scrapes: mount [`Exporters::metrics_router`].
@@ -83,12 +91,12 @@ impl Telemetry {
     /// `_seconds`. The framework's durations have bounds from 0.1 ms to 10 s; other histograms from 0.0005 to 10,000,
     /// since their unit is not known.
     pub fn prometheus(mut self) -> Self {
-        if self.prometheus.is_some() {
-            return self;
+        if self.prometheus.is_none() {
+            let prometheus = Prometheus::new(self.sums.clone());
+            self.direct.push(prometheus.recorder());
+            self.prometheus = Some(prometheus);
         }
-        let recorder = prometheus::recorder();
-        self.prometheus = Some(recorder.handle());
-        self.recorder(recorder)
+        self
     }
 
     /// Sends to an OpenTelemetry collector, by OTLP over HTTP: the whole address, as
@@ -102,16 +110,16 @@ impl Telemetry {
         if self.opentelemetry.is_some() {
             return Err(refused("there is a collector already".to_owned()));
         }
-        let (recorder, provider) =
-            crate::opentelemetry::recorder(collector).map_err(|error| refused(error.to_string()))?;
-        self.opentelemetry = Some(provider);
-        Ok(self.recorder(recorder))
+        let exporter = OpenTelemetry::new(collector, self.sums.clone()).map_err(|error| refused(error.to_string()))?;
+        self.direct.push(exporter.recorder());
+        self.opentelemetry = Some(exporter);
+        Ok(self)
     }
 
-    /// Feeds one more recorder of the `metrics` facade, as the dashboard's or one of your own.
-    pub fn recorder(mut self, recorder: impl Recorder + Sync + 'static) -> Self {
-        self.fanout = self.fanout.add_recorder(recorder);
-        self.chosen += 1;
+    /// Feeds one more recorder of the `metrics` facade, as the dashboard's or one of your own. It gets everything one by one,
+    /// each message's instruments too, and costs what it costs.
+    pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.others.push(Arc::new(recorder));
         self
     }
 
@@ -128,20 +136,44 @@ impl Telemetry {
     /// # Errors
     /// [`InstallError`]: no exporter, a second recorder, or no thread.
     pub fn install(self) -> Result<Exporters, InstallError> {
-        if self.chosen == 0 {
+        if self.direct.is_empty() && self.others.is_empty() {
             return Err(InstallError::NoExporter);
         }
-        let recorder = TagLimit::new(self.fanout.build(), self.max_tag_values);
+        let application = fan_out(self.direct.iter().chain(&self.others));
+        let summing: SharedRecorder =
+            Arc::new(SumRecorder { sums: self.sums.clone(), describe_to: self.direct.clone() });
+        let mut router = RouterBuilder::from_recorder(application);
+        for prefix in SUMMED {
+            // A message's instruments reach the sums without a detour, unless somebody else wants them too.
+            match &self.others[..] {
+                [] => router.add_route(MetricKindMask::ALL, prefix, summing.clone()),
+                others => {
+                    let framework = fan_out(std::iter::once(&summing).chain(others));
+                    router.add_route(MetricKindMask::ALL, prefix, framework)
+                }
+            };
+        }
+        let recorder = TagLimit::new(router.build(), self.max_tag_values);
         metrics::set_global_recorder(recorder).map_err(|_| InstallError::AlreadyInstalled)?;
         instrument::describe();
+        let upkeep = Upkeep {
+            sum_lines: self.sender.as_ref().map(|sender| sender.sum_lines(self.sums.clone())),
+            prometheus: self.prometheus.clone(),
+            #[cfg(feature = "opentelemetry")]
+            opentelemetry: self.opentelemetry.as_ref().map(OpenTelemetry::sum_relay),
+        };
         Ok(Exporters {
-            _upkeep: Upkeep::start(self.prometheus.clone())?,
+            upkeep: Some(upkeep.start()?),
             prometheus: self.prometheus,
             #[cfg(feature = "opentelemetry")]
             opentelemetry: self.opentelemetry,
             sender: self.sender,
         })
     }
+}
+
+fn fan_out<'a>(recorders: impl Iterator<Item = &'a SharedRecorder>) -> Fanout {
+    recorders.fold(FanoutBuilder::default(), |fanout, recorder| fanout.add_recorder(recorder.clone())).build()
 }
 
 impl Default for Telemetry {
@@ -152,7 +184,7 @@ impl Default for Telemetry {
 
 impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Telemetry({} exporters)", self.chosen)
+        write!(f, "Telemetry({} exporters)", self.direct.len() + self.others.len())
     }
 }
 

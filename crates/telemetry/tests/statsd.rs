@@ -1,7 +1,10 @@
 //! StatsD from the verb to the listener. One test, since a process has one recorder.
 
-use bennu_telemetry::{InstallError, StatsdListener, Telemetry, gauge, histogram, increment, measure, measure_async};
+use bennu_telemetry::{
+    InstallError, Line, StatsdListener, Telemetry, gauge, histogram, increment, measure, measure_async,
+};
 use futures::FutureExt;
+use std::time::Duration;
 
 #[tokio::test]
 async fn what_an_application_measures_arrives_line_by_line_and_what_the_framework_measures_is_summed() {
@@ -50,10 +53,36 @@ async fn what_an_application_measures_arrives_line_by_line_and_what_the_framewor
     }
     assert_eq!(sum, 3.0);
 
+    let took = metrics::histogram!("bennu.channel.join_duration", "channel" => "C");
+    for seconds in [0.0021, 0.0023, 0.0022, 0.5] {
+        took.record(seconds);
+    }
+    connects.increment(5);
     increment("last", 1, &[]);
     drop(exporters);
-    assert_eq!(Application(&mut listener).recv().await, "last 1|c");
+    let (mut samples, mut last) = (Vec::new(), Vec::new());
+    while let Some(line) = arrived(&mut listener).await {
+        match line.name() {
+            "bennu.channel.join_duration" => {
+                samples.push((line.value().unwrap(), line.count(), line.kind().to_owned()))
+            }
+            "last" | "bennu.socket.connects" => last.push(line.to_string()),
+            _ => {}
+        }
+    }
+    assert_eq!(samples, [(2.2, 3, "ms".to_owned()), (500.0, 1, "ms".to_owned())], "each bucket's mean and count");
+    last.sort();
+    assert_eq!(
+        last,
+        ["bennu.socket.connects 5|c|#socket:StatsSocket,result:ok", "last 1|c"],
+        "nothing is lost at the end"
+    );
     assert_eq!(listener.lost(), 0);
+}
+
+/// The next line of a server that has ended, if there is one. What it sent is in the kernel's hands, and takes no second.
+async fn arrived(listener: &mut StatsdListener) -> Option<Line> {
+    tokio::time::timeout(Duration::from_secs(1), listener.recv()).await.ok()
 }
 
 /// The lines that are not of the framework or of the process.

@@ -3,11 +3,9 @@
 //! Written by the recorder, read by the listener. What has a meaning in the format never comes from a name or a tag: it is
 //! replaced by `_`.
 
+use crate::sum::is_summed;
 use metrics::Key;
-use std::fmt::{self, Display, Write};
-
-/// Names that are summed begin with one of these.
-pub(super) const SUMMED: [&str; 2] = ["bennu.", "process_"];
+use std::fmt::{self, Display};
 
 /// What a line says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,28 +32,35 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Form {
     name: String,
-    /// From the bar before the kind to the end.
-    rest: String,
+    kind: Kind,
+    /// With the bar before them; empty when there are none.
+    tags: String,
 }
 
 impl Form {
     pub(super) fn new(key: &Key, kind: Kind) -> Self {
         let mut name = String::with_capacity(key.name().len());
         push_clean(&mut name, key.name(), ":|@#,");
-        let mut rest = format!("|{}", kind.sign());
+        let mut tags = String::new();
         for (n, tag) in key.labels().enumerate() {
-            rest.push_str(if n == 0 { "|#" } else { "," });
-            push_clean(&mut rest, tag.key(), ":|#,");
-            rest.push(':');
-            push_clean(&mut rest, tag.value(), "|#,");
+            tags.push_str(if n == 0 { "|#" } else { "," });
+            push_clean(&mut tags, tag.key(), ":|#,");
+            tags.push(':');
+            push_clean(&mut tags, tag.value(), "|#,");
         }
-        Form { name, rest }
+        Form { name, kind, tags }
     }
 
     pub(super) fn line(&self, value: impl Display) -> String {
-        let mut line = String::with_capacity(self.name.len() + self.rest.len() + 24);
-        write!(line, "{}:{value}{}", self.name, self.rest).expect("a String takes all that is written");
-        line
+        format!("{}:{value}|{}{}", self.name, self.kind.sign(), self.tags)
+    }
+
+    /// A line that stands for `count` values.
+    pub(super) fn sample(&self, value: impl Display, count: u64) -> String {
+        match count {
+            1 => self.line(value),
+            _ => format!("{}:{value}|{}|@{}{}", self.name, self.kind.sign(), 1.0 / count as f64, self.tags),
+        }
     }
 }
 
@@ -95,10 +100,10 @@ impl Line {
 
     /// Whether it is the framework's or the process's, `bennu.*` or `process_*`: those are summed and come every second.
     pub fn is_summed(&self) -> bool {
-        SUMMED.iter().any(|prefix| self.name().starts_with(prefix))
+        is_summed(self.name())
     }
 
-    /// The value, when it is one number. An exporter that sums may send several, separated by colons.
+    /// The value, when it is a number.
     pub fn value(&self) -> Option<f64> {
         self.fields().next()?.parse().ok()
     }
@@ -106,6 +111,12 @@ impl Line {
     /// `c` for a count, `g` for a gauge, `ms` for a timing, `h` for a histogram; empty when there is none.
     pub fn kind(&self) -> &str {
         self.fields().nth(1).unwrap_or_default()
+    }
+
+    /// How many values it stands for: 1 but for a sample, as `@0.25` is of 4.
+    pub fn count(&self) -> u64 {
+        let share = self.fields().find_map(|field| field.strip_prefix('@')?.parse::<f64>().ok());
+        share.map_or(1, |share| (1.0 / share).round() as u64)
     }
 
     /// A tag's value.
@@ -147,6 +158,8 @@ mod tests {
             "stats_channel.ping:712|ms"
         );
         assert_eq!(form("queue", Kind::Gauge, &[]).line(-2.5), "queue:-2.5|g");
+        assert_eq!(form("took", Kind::Timing, &[("a", "b")]).sample(0.5, 4), "took:0.5|ms|@0.25|#a:b");
+        assert_eq!(form("took", Kind::Timing, &[]).sample(0.5, 1), "took:0.5|ms");
         assert_eq!(form("pipeline.push_delivered", Kind::Histogram, &[]).line(25.0), "pipeline.push_delivered:25|h");
     }
 
@@ -172,6 +185,7 @@ mod tests {
             (Some("fail"), Some("StatsChannel"), None)
         );
         assert_eq!(line.to_string(), "channel_join 1|c|#status:fail,channel:StatsChannel");
+        assert_eq!((line.count(), Line::new("took:0.5|ms|@0.25|#a:b").count()), (1, 4));
         assert!(!line.is_summed() && Line::new("bennu.socket.connected:1|g").is_summed());
         let odd = Line::new("hello");
         assert_eq!((odd.name(), odd.value(), odd.kind(), odd.to_string()), ("hello", None, "", "hello".to_owned()));

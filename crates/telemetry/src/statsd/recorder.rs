@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(super) struct LineRecorder {
+pub(crate) struct LineRecorder {
     queue: Queue,
     counters: Mutex<HashMap<Key, Arc<CounterLines>>>,
     gauges: Mutex<HashMap<Key, Arc<GaugeLines>>>,

@@ -1,7 +1,7 @@
 //! The way of lines to the StatsD server: a bounded queue, and the one thread that sends what is in it.
 //!
-//! The recorder queues and never waits; a line that finds the queue full is lost and counted. One line is one datagram, so
-//! that whoever looks at the wire sees each measurement by itself and at once. Dropping the [`Sender`] sends what waits and
+//! The recorders queue and never wait; what finds the queue full is lost and counted. An application's line is one datagram, so
+//! that whoever looks at the wire sees each measurement by itself and at once; the sums come many in one. Dropping the [`Sender`] sends what waits and
 //! ends the thread.
 
 use std::io;

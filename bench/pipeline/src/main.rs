@@ -32,7 +32,7 @@ struct Plan {
     work: Option<Work>,
     rounds: usize,
     threads: usize,
-    /// Of one slice.
+    /// Of one slice, in CPU time of the yardstick.
     duration: Duration,
 }
 
@@ -79,9 +79,9 @@ fn read(arguments: &[String]) -> Option<Plan> {
 
 /// Measures all of them, round by round, and prints their rows. The first is the yardstick.
 fn compare(runtime: &tokio::runtime::Runtime, plan: Plan, work: Work, bound: usize, rivals: &[Rival]) {
-    // As many as the yardstick does in the time; this also warms up.
+    // As many as the yardstick does in the time, of its CPU: what else the machine does must not count. This also warms up.
     let mut items = 1_000;
-    while measure(runtime, rivals[0], items, bound, work).wall < plan.duration {
+    while measure(runtime, rivals[0], items, bound, work).cpu < plan.duration {
         items = items * 3 / 2;
     }
     let mut rounds: Vec<Vec<Cost>> = Vec::new();

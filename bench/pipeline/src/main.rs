@@ -21,7 +21,7 @@ const TARGET: f64 = 0.7;
 const BOUNDS: [usize; 2] = [10, 1000];
 
 /// A round goes around in so many slices, so that whatever else the machine does falls on all of them alike.
-const SLICES: u32 = 20;
+const SLICES: u32 = 10;
 
 const USAGE: &str = "usage: bennu-bench-pipeline [nothing|yield|compute] [--rounds N] [--threads N] [--quick]";
 
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Option<Plan> {
-    let mut plan = Plan { work: None, rounds: 7, threads: 2, duration: Duration::from_millis(10) };
+    let mut plan = Plan { work: None, rounds: 7, threads: 2, duration: Duration::from_millis(5) };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {

@@ -338,10 +338,12 @@ impl<T> Inlet<T> {
 
 impl<T> Drop for Inlet<T> {
     fn drop(&mut self) {
-        self.outlet.change(|state| {
-            state.exchange.unsubscribe(self.id);
+        let left = self.outlet.change(|state| {
             let waiting = &mut state.subscribers[self.id];
             waiting.meters.in_flight.decrement(std::mem::take(&mut waiting.in_flight) as f64);
+            state.exchange.unsubscribe(self.id)
         });
+        // Without the lock: these are the user's.
+        drop(left);
     }
 }

@@ -76,18 +76,18 @@ impl<T> Exchange<T> {
         id
     }
 
-    /// Ends a subscription. What it was given and has not taken goes to others, before anything that came later; a
-    /// broadcast's others have it already.
-    pub(crate) fn unsubscribe(&mut self, id: SubscriberId) {
-        let Some(subscriber) = self.subscribers[id].take() else { return };
-        let partition = subscriber.partition;
+    /// Ends a subscription. What it was given and has not taken goes to others, before anything that came later. Of a
+    /// broadcast the others have it already, so it comes back to be dropped.
+    pub(crate) fn unsubscribe(&mut self, id: SubscriberId) -> VecDeque<T> {
+        let Some(Subscriber { partition, mut inbox, .. }) = self.subscribers[id].take() else { return VecDeque::new() };
         self.partitions[partition].members.retain(|member| *member != id);
         if !matches!(self.dispatcher, Dispatcher::Broadcast { .. }) {
-            self.held += subscriber.inbox.len();
+            self.held += inbox.len();
             let held = &mut self.partitions[partition].held;
-            subscriber.inbox.into_iter().rev().for_each(|item| held.push_front(item));
+            inbox.drain(..).rev().for_each(|item| held.push_front(item));
         }
         self.flush(partition);
+        inbox
     }
 
     /// Delivers an item or holds it; gives it back when there is no room.

@@ -35,8 +35,18 @@ struct State<T> {
     producer: Option<Waker>,
     /// Pushes that wait for room.
     pushes: usize,
-    /// A drop was logged, and the buffer has not been empty since.
-    drops: bool,
+    drops: Drops,
+}
+
+/// What the log knows of items that were dropped.
+#[derive(Clone, Copy, PartialEq)]
+enum Drops {
+    /// None since the buffer was empty.
+    None,
+    /// Some, just now.
+    New,
+    /// Some, and the log has it.
+    Logged,
 }
 
 /// A subscriber that may wait for items.
@@ -60,7 +70,13 @@ impl<T> Outlet<T> {
             stage,
             buffer,
             partitions: exchange.partitions(),
-            state: Mutex::new(State { exchange, subscribers: Vec::new(), producer: None, pushes: 0, drops: false }),
+            state: Mutex::new(State {
+                exchange,
+                subscribers: Vec::new(),
+                producer: None,
+                pushes: 0,
+                drops: Drops::None,
+            }),
             room: Notify::new(),
             meters: OutputMeters::new(stage),
         }
@@ -199,7 +215,12 @@ impl<T> Outlet<T> {
             wakers.extend(producer.take());
         }
         let (held, asked) = (exchange.held(), exchange.asked());
-        *drops &= held > 0;
+        let log_drops = *drops == Drops::New;
+        match *drops {
+            Drops::New => *drops = Drops::Logged,
+            Drops::Logged if held == 0 => *drops = Drops::None,
+            Drops::None | Drops::Logged => {}
+        }
         // Demand is room too: an item that was asked for needs no place.
         let room = if *pushes == 0 { 0 } else { held_before.saturating_sub(held).max(asked).min(*pushes) };
         self.meters.queued.set(held as f64);
@@ -212,6 +233,10 @@ impl<T> Outlet<T> {
             }
         }
         drop(state);
+        if log_drops {
+            let Buffer { size, keep } = self.buffer;
+            tracing::warn!(stage = self.stage, size, ?keep, "a full buffer drops items");
+        }
         wakers.into_iter().for_each(Waker::wake);
         match self.partitions {
             1 => (0..room).for_each(|_| self.room.notify_one()),
@@ -223,9 +248,8 @@ impl<T> Outlet<T> {
 
     fn dropped(&self, state: &mut State<T>, items: usize) {
         self.meters.dropped.increment(items as u64);
-        if !std::mem::replace(&mut state.drops, true) {
-            let Buffer { size, keep } = self.buffer;
-            tracing::warn!(stage = self.stage, size, ?keep, "a full buffer drops items");
+        if state.drops == Drops::None {
+            state.drops = Drops::New;
         }
     }
 }
@@ -314,10 +338,12 @@ impl<T> Inlet<T> {
 
 impl<T> Drop for Inlet<T> {
     fn drop(&mut self) {
-        self.outlet.change(|state| {
-            state.exchange.unsubscribe(self.id);
+        let left = self.outlet.change(|state| {
             let waiting = &mut state.subscribers[self.id];
             waiting.meters.in_flight.decrement(std::mem::take(&mut waiting.in_flight) as f64);
+            state.exchange.unsubscribe(self.id)
         });
+        // Without the lock: these are the user's.
+        drop(left);
     }
 }

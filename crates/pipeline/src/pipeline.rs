@@ -86,7 +86,7 @@ impl Pipeline {
     }
 
     /// Waits until all stages have ended by themselves: their producers have no more, and the handles of their queues are
-    /// dropped.
+    /// dropped. A source never ends by itself.
     ///
     /// Cancellation safe.
     ///

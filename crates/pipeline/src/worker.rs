@@ -46,6 +46,9 @@ pub trait Worker<T>: Send + Sync + 'static {
     ///
     /// An error or a panic stops at this item: it is logged and counted, and the item is lost, or tried again if the
     /// stage was made `transient`. Others are not touched.
+    ///
+    /// Work that blocks its thread belongs into `tokio::task::spawn_blocking`: it holds up whatever else the thread has to
+    /// do, here up to 31 items that were taken together with it because those before them were quick.
     fn work(&self, item: T) -> impl Future<Output = Handled> + Send;
 }
 

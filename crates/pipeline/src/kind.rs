@@ -8,6 +8,7 @@ use crate::producer_consumer::{self, ProducerConsumer};
 use crate::queue::Queue;
 use crate::restart::Restart;
 use crate::source::{self, POLL_INTERVAL, Source, Station};
+use crate::stage::sealed::Kind;
 use crate::stage::{Gives, Lives, Stage, StartError, Takes};
 use crate::telemetry::{LifeMeters, SourceMeters};
 use crate::worker::{self, Crew, Worker};
@@ -45,6 +46,12 @@ pub struct WorkersKind<T> {
     pub(crate) restart: Restart<T>,
 }
 
+impl Kind for QueueKind {}
+impl Kind for ProducerKind {}
+impl Kind for SourceKind {}
+impl Kind for ProducerConsumerKind {}
+impl Kind for ConsumerKind {}
+impl<T> Kind for WorkersKind<T> {}
 impl Gives for QueueKind {}
 impl Gives for ProducerKind {}
 impl Gives for SourceKind {}

@@ -8,6 +8,7 @@ use crate::producer_consumer::{self, ProducerConsumer};
 use crate::queue::Queue;
 use crate::restart::Restart;
 use crate::source::{self, POLL_INTERVAL, Source, Station};
+use crate::stage::sealed::Kind;
 use crate::stage::{Gives, Lives, Stage, StartError, Takes};
 use crate::telemetry::{LifeMeters, SourceMeters};
 use crate::worker::{self, Crew, Worker};
@@ -45,6 +46,12 @@ pub struct WorkersKind<T> {
     pub(crate) restart: Restart<T>,
 }
 
+impl Kind for QueueKind {}
+impl Kind for ProducerKind {}
+impl Kind for SourceKind {}
+impl Kind for ProducerConsumerKind {}
+impl Kind for ConsumerKind {}
+impl<T> Kind for WorkersKind<T> {}
 impl Gives for QueueKind {}
 impl Gives for ProducerKind {}
 impl Gives for SourceKind {}
@@ -82,6 +89,10 @@ impl<T: Send + 'static> Stage<'_, ProducerKind, Nothing, T> {
     /// # Errors
     ///
     /// [`StartError::NoPartitions`], [`StartError::NoBuffer`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start(self, producer: impl Producer<T> + Clone + Sync) -> Result<Output<T>, StartError> {
         self.start_with(move || producer.clone())
     }
@@ -91,6 +102,10 @@ impl<T: Send + 'static> Stage<'_, ProducerKind, Nothing, T> {
     /// # Errors
     ///
     /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start_with<P: Producer<T>>(
         mut self,
         make: impl Fn() -> P + Send + Sync + 'static,
@@ -113,6 +128,10 @@ impl<S: Source> Stage<'_, SourceKind, Nothing, Delivery<S>> {
     /// # Errors
     ///
     /// [`StartError::NoPartitions`], [`StartError::NoBuffer`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start(self, source: S) -> Result<Output<Delivery<S>>, StartError>
     where
         S: Clone + Sync,
@@ -125,6 +144,10 @@ impl<S: Source> Stage<'_, SourceKind, Nothing, Delivery<S>> {
     /// # Errors
     ///
     /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start_with(
         mut self,
         make: impl Fn() -> S + Send + Sync + 'static,
@@ -149,6 +172,10 @@ impl<T: Send + 'static, U: Send + 'static> Stage<'_, ProducerConsumerKind, T, U>
     /// # Errors
     ///
     /// Any [`StartError`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start(self, stage: impl ProducerConsumer<T, U> + Clone + Sync) -> Result<Output<U>, StartError> {
         self.start_with(move || stage.clone())
     }
@@ -158,6 +185,10 @@ impl<T: Send + 'static, U: Send + 'static> Stage<'_, ProducerConsumerKind, T, U>
     /// # Errors
     ///
     /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start_with<P: ProducerConsumer<T, U>>(
         mut self,
         make: impl Fn() -> P + Send + Sync + 'static,
@@ -174,6 +205,10 @@ impl<T: Send + 'static> Stage<'_, ConsumerKind, T, Nothing> {
     /// # Errors
     ///
     /// Any [`StartError`] of a subscription.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start(self, consumer: impl Consumer<T> + Clone + Sync) -> Result<(), StartError> {
         self.start_with(move || consumer.clone())
     }
@@ -183,6 +218,10 @@ impl<T: Send + 'static> Stage<'_, ConsumerKind, T, Nothing> {
     /// # Errors
     ///
     /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start_with<C: Consumer<T>>(
         mut self,
         make: impl Fn() -> C + Send + Sync + 'static,
@@ -211,6 +250,10 @@ impl<T: Send + 'static> Stage<'_, WorkersKind<T>, T, Nothing> {
     /// # Errors
     ///
     /// Any [`StartError`] of a subscription.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn start(mut self, worker: impl Worker<T>) -> Result<(), StartError> {
         let inlets = self.inlets()?;
         let (life, meters) = (LifeMeters::new(self.name), inlets.meters.clone());

@@ -32,13 +32,17 @@ pub struct Stage<'p, K, In, Out> {
 }
 
 /// A kind of stage that takes items from others.
-pub trait Takes {}
+pub trait Takes: sealed::Kind {}
 
 /// A kind of stage that has an output.
-pub trait Gives {}
+pub trait Gives: sealed::Kind {}
 
 /// A kind of stage whose code is started again after a crash.
-pub trait Lives {}
+pub trait Lives: sealed::Kind {}
+
+pub(crate) mod sealed {
+    pub trait Kind {}
+}
 
 impl<'p, K, In, Out> Stage<'p, K, In, Out> {
     pub(crate) fn new(pipeline: &'p mut Pipeline, name: &'static str, kind: K) -> Self {

@@ -350,3 +350,27 @@ fn a_partition_that_is_slow_is_not_made_to_hold_more_than_others_wait_for() {
     }
     assert_eq!((made, exchange.held()), (1, 10));
 }
+
+#[test]
+fn what_is_put_back_is_news_and_until_it_is_finished_nothing_has_ended() {
+    let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
+    let id = exchange.subscribe(0, Demand::max(10));
+    exchange.insert_all((0..4).collect());
+    let mut share = VecDeque::new();
+    exchange.take_share(id, usize::MAX, &mut share);
+    assert_eq!(share, [0, 1], "half of it");
+    assert_eq!(exchange.take(id, usize::MAX), [2, 3]);
+    exchange.finish(id, 2);
+    exchange.close();
+    assert!(!exchange.ended(id));
+    exchange.news();
+
+    exchange.put_back(id, &mut share);
+    assert_eq!(exchange.news().as_slice(), [id]);
+    assert_eq!(exchange.take(id, usize::MAX), [0, 1]);
+    exchange.finish(id, 1);
+    assert!(!exchange.ended(id) && !exchange.has_news());
+    exchange.finish(id, 1);
+    assert!(exchange.ended(id));
+    assert_eq!(exchange.news().as_slice(), [id]);
+}

@@ -1,8 +1,8 @@
 // The page's entry: joins the dashboard's channel, keeps the snapshots of the last minutes, and shows them.
 
+import { Channel } from "./channel.js";
 import { Chart, bytes, counts, durations, spark } from "./chart.js";
 import { buckets, counter, quantile, rate, total, write } from "./figure.js";
-import { Socket } from "./phoenix.mjs";
 
 // As long as the server keeps them.
 const KEPT = 300;
@@ -48,34 +48,30 @@ for (const button of document.querySelectorAll("[data-seconds]")) {
   });
 }
 
-const socket = new Socket(new URL(`${meta("below")}/socket`, location.href).pathname, { params: token ? { token } : {} });
-socket.onOpen(() => say("connecting"));
-socket.onClose(() => say("reconnecting"));
-socket.connect();
-const channel = socket.channel(meta("topic"));
-channel.on("snapshot", (snapshot) => {
-  add(snapshot);
-  show();
-});
-channel.onError(() => say("reconnecting"));
-channel
-  .join()
-  .receive("ok", (welcome) => {
+const WORDS = { connecting: "connecting", open: "live", reconnecting: "reconnecting", refused: "reloading" };
+
+new Channel(`${meta("below")}/socket`, meta("topic"), token ? { token } : {}, {
+  connecting: () => say("connecting"),
+  joined: (welcome) => {
     bounds = welcome.bounds;
     document.querySelector("#node").textContent = welcome.node;
     document.title = `${welcome.node} · Dashboard`;
     for (const snapshot of welcome.told) add(snapshot);
     say("open");
     show();
-  })
-  .receive("error", () => {
+  },
+  refused: () => {
     say("refused");
     // The server was started again and has another topic: the page must be asked for anew.
-    channel.leave();
     setTimeout(() => location.reload(), 2000);
-  });
-
-const WORDS = { connecting: "connecting", open: "live", reconnecting: "reconnecting", refused: "reloading" };
+  },
+  event: (name, snapshot) => {
+    if (name !== "snapshot") return;
+    add(snapshot);
+    show();
+  },
+  lost: () => say("reconnecting"),
+});
 
 function say(word) {
   state.dataset.state = word;

@@ -18,8 +18,7 @@ const FILES: [(&str, &str, &str); 5] = [
     ("dashboard.js", JAVASCRIPT, include_str!("../assets/dashboard.js")),
     ("chart.js", JAVASCRIPT, include_str!("../assets/chart.js")),
     ("figure.js", JAVASCRIPT, include_str!("../assets/figure.js")),
-    // The official client of phoenix 1.8.16, unchanged; its licence is in assets/phoenix.LICENSE.md.
-    ("phoenix.mjs", JAVASCRIPT, include_str!("../assets/phoenix.mjs")),
+    ("channel.js", JAVASCRIPT, include_str!("../assets/channel.js")),
 ];
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";

@@ -42,7 +42,7 @@ async fn who_has_no_token_gets_neither_the_page_nor_its_socket() {
     assert_eq!(status, StatusCode::OK);
     let topic = topic(&page);
     assert_eq!(topic.len(), "bennu:dashboard:".len() + 32);
-    for file in ["dashboard.css", "dashboard.js", "chart.js", "figure.js", "phoenix.mjs"] {
+    for file in ["dashboard.css", "dashboard.js", "chart.js", "figure.js", "channel.js"] {
         let (status, content) = get(&app, &format!("/admin/dashboard/{file}")).await;
         assert!(status == StatusCode::OK && !content.contains(&topic), "{file}");
     }

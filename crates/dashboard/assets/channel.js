@@ -1,0 +1,76 @@
+// The page's one channel, over a WebSocket of its own: joins, lets the server hear of it, and comes back after the connection
+// was lost. It speaks version 2 of the protocol and needs nothing that is not here, so that an application which mounts the
+// dashboard needs no npm. Whoever makes one is told what happens by `on`: `connecting`, `joined`, `refused`, `event`, `lost`.
+
+const HEARTBEAT_MS = 30_000;
+
+// Until the next attempt, by how many have failed; a restarted server is back within the first.
+const RETRY_MS = [100, 500, 1000, 2000, 5000];
+
+export class Channel {
+  #address;
+  #topic;
+  #on;
+  #socket;
+  #heartbeats;
+  #ref = 0;
+  #joinRef = null;
+  #unanswered = null;
+  #failed = 0;
+
+  constructor(path, topic, params, on) {
+    this.#address = new URL(`${path}/websocket`, location.href);
+    this.#address.protocol = this.#address.protocol.replace("http", "ws");
+    this.#address.search = new URLSearchParams({ ...params, vsn: "2.0.0" });
+    this.#topic = topic;
+    this.#on = on;
+    this.#connect();
+  }
+
+  #connect() {
+    this.#on.connecting();
+    this.#socket = new WebSocket(this.#address);
+    this.#socket.addEventListener("open", () => this.#join());
+    this.#socket.addEventListener("message", ({ data }) => this.#receive(...JSON.parse(data)));
+    this.#socket.addEventListener("close", () => this.#lost());
+  }
+
+  #join() {
+    this.#unanswered = null;
+    this.#heartbeats = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#joinRef = String((this.#ref += 1));
+    this.#send(this.#joinRef, this.#joinRef, this.#topic, "phx_join");
+  }
+
+  #beat() {
+    // A connection that is dead without a word never closes by itself.
+    if (this.#unanswered) return this.#socket.close();
+    this.#unanswered = String((this.#ref += 1));
+    this.#send(null, this.#unanswered, "phoenix", "heartbeat");
+  }
+
+  #send(joinRef, ref, topic, event) {
+    this.#socket.send(JSON.stringify([joinRef, ref, topic, event, {}]));
+  }
+
+  #receive(joinRef, ref, topic, event, payload) {
+    if (event === "phx_reply" && ref === this.#unanswered) {
+      this.#unanswered = null;
+    } else if (event === "phx_reply" && ref === this.#joinRef) {
+      this.#failed = 0;
+      if (payload.status === "ok") this.#on.joined(payload.response);
+      else this.#on.refused();
+    } else if (topic === this.#topic && (event === "phx_error" || event === "phx_close")) {
+      this.#socket.close();
+    } else if (topic === this.#topic) {
+      this.#on.event(event, payload);
+    }
+  }
+
+  #lost() {
+    clearInterval(this.#heartbeats);
+    this.#on.lost();
+    setTimeout(() => this.#connect(), RETRY_MS[this.#failed] ?? RETRY_MS.at(-1));
+    this.#failed += 1;
+  }
+}

@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! The page is then at `/dashboard?token=…`. It is a channel client itself: the official Phoenix client joins a topic that
+//! The page is then at `/dashboard?token=…`. It is a channel client itself: it joins a topic that
 //! nobody can guess, and gets one snapshot a second, encoded once for all who look. While nobody looks, nothing is done but
 //! the counting: see [`Dashboard::recorder`].
 //!

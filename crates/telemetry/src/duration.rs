@@ -2,6 +2,7 @@
 //!
 //! Each bucket keeps how many values fell into it, and their sum: counts, the whole sum, and the mean of a bucket are exact.
 
+use crate::shard::{Padded, SHARDS, shard};
 use metrics::HistogramFn;
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,8 +26,9 @@ const fn bounds() -> [f64; BOUNDS] {
     bounds
 }
 
+/// Sharded: 9 KiB.
 #[derive(Debug)]
-pub(crate) struct Durations([Cell; BOUNDS + 1]);
+pub(crate) struct Durations([Padded<[Cell; BOUNDS + 1]>; SHARDS]);
 
 #[derive(Debug, Default)]
 struct Cell {
@@ -44,22 +46,22 @@ pub(crate) struct Bucket {
 
 impl Durations {
     pub(crate) fn new() -> Self {
-        Durations(array::from_fn(|_| Cell::default()))
+        Durations(array::from_fn(|_| Padded(array::from_fn(|_| Cell::default()))))
     }
 
     /// All buckets, as many as there are bounds and one more.
     pub(crate) fn read(&self) -> Vec<Bucket> {
-        let read = |cell: &Cell| Bucket {
-            count: cell.count.load(Ordering::Relaxed),
-            nanoseconds: cell.nanoseconds.load(Ordering::Relaxed),
+        let sum = |read: fn(&Cell) -> &AtomicU64, n: usize| {
+            self.0.iter().map(|shard| read(&shard.0[n]).load(Ordering::Relaxed)).sum()
         };
-        self.0.iter().map(read).collect()
+        let bucket = |n| Bucket { count: sum(|cell| &cell.count, n), nanoseconds: sum(|cell| &cell.nanoseconds, n) };
+        (0..=BOUNDS).map(bucket).collect()
     }
 }
 
 impl HistogramFn for Durations {
     fn record(&self, seconds: f64) {
-        let cell = &self.0[SECONDS.partition_point(|bound| *bound < seconds)];
+        let cell = &self.0[shard()].0[SECONDS.partition_point(|bound| *bound < seconds)];
         cell.count.fetch_add(1, Ordering::Relaxed);
         // What is negative or no number counts as 0.
         cell.nanoseconds.fetch_add((seconds * 1e9) as u64, Ordering::Relaxed);

@@ -38,6 +38,7 @@ mod instrument;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
 mod prometheus;
+mod shard;
 mod statsd;
 mod sum;
 mod tag_limit;

@@ -5,6 +5,7 @@
 //! the 3 % of a message that instruments may cost. Every histogram here is one of seconds.
 
 use crate::duration::{Bucket, Durations};
+use crate::shard::Count;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Level, Metadata, Recorder, SharedString, Unit};
 use metrics_util::registry::{Registry, Storage};
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ impl Sums {
     }
 
     pub(crate) fn counters(&self, mut visit: impl FnMut(&Key, u64)) {
-        self.0.visit_counters(|key, counter| visit(key, counter.load(Ordering::Relaxed)));
+        self.0.visit_counters(|key, counter| visit(key, counter.read()));
     }
 
     pub(crate) fn gauges(&self, mut visit: impl FnMut(&Key, f64)) {
@@ -102,12 +103,12 @@ impl Recorder for SumRecorder {
 struct Cells;
 
 impl Storage<Key> for Cells {
-    type Counter = Arc<AtomicU64>;
+    type Counter = Arc<Count>;
     type Gauge = Arc<AtomicU64>;
     type Histogram = Arc<Durations>;
 
     fn counter(&self, _: &Key) -> Self::Counter {
-        Arc::default()
+        Arc::new(Count::new())
     }
 
     fn gauge(&self, _: &Key) -> Self::Gauge {

@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn without_an_exporter_nothing_is_installed_and_the_error_says_what_to_call() {
-        let error = Telemetry::new().install().err().expect("there is none").to_string();
+        let error = Telemetry::new().install().unwrap_err().to_string();
         assert!(error.contains(".prometheus()"), "{error}");
     }
 

@@ -33,7 +33,8 @@ fn every_instrument_in_the_sources_is_in_the_table_with_its_kind_and_tags_and_no
             }
             let mut found: Vec<_> = tags.iter().map(|(tag, _)| &**tag).collect();
             let mut listed: Vec<_> = instrument.tags.iter().map(|tag| tag.name).collect();
-            (found.sort_unstable(), listed.sort_unstable());
+            found.sort_unstable();
+            listed.sort_unstable();
             if found != listed {
                 wrong.push(format!("{name} has the tags {found:?} in {place}, and {listed:?} in INSTRUMENTS"));
             }

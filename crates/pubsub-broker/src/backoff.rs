@@ -17,7 +17,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// The wait before the next attempt.
-    pub fn next_delay(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let longest = FIRST.saturating_mul(1 << self.attempts.min(16)).min(LONGEST);
         self.attempts += 1;
         // A new hasher's keys are random; no other dice are at hand in the standard library.
@@ -39,12 +39,12 @@ mod tests {
     fn waits_double_up_to_five_seconds_and_differ() {
         let mut backoff = Backoff::default();
         for longest in [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000] {
-            let wait = backoff.next_delay().as_millis();
+            let wait = backoff.wait().as_millis();
             assert!((longest / 2..=longest).contains(&wait), "{wait} ms of {longest}");
         }
-        let waits: std::collections::BTreeSet<_> = (0..20).map(|_| backoff.next_delay()).collect();
+        let waits: std::collections::BTreeSet<_> = (0..20).map(|_| backoff.wait()).collect();
         assert!(waits.len() > 10, "{waits:?}");
         backoff.reset();
-        assert!(backoff.next_delay() <= FIRST);
+        assert!(backoff.wait() <= FIRST);
     }
 }

@@ -113,7 +113,7 @@ async fn run<E: Engine>(shared: Arc<Shared<E>>) {
         }
         tokio::select! {
             () = shared.member.left() => return,
-            () = tokio::time::sleep(backoff.next_delay()) => {}
+            () = tokio::time::sleep(backoff.wait()) => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A name as one token, for engines that give some characters a meaning. Pure.
 //!
 //! A topic may hold anything. Invariants: no two names have the same token (but for what SHA-256 promises), and a token is
-//! never empty and at most [`LONGEST`] bytes, so that what holds it stays within what engines read.
+//! never empty and at most 1,024 bytes, so that what holds it stays within what engines read.
 
 use sha2::{Digest, Sha256};
 

@@ -63,7 +63,7 @@ async fn keep(link: Arc<Link>, runtime: Runtime, address: String) -> String {
     let mut backoff = Backoff::default();
     let mut outage = Outage::new(&link, &address);
     loop {
-        tokio::time::sleep(backoff.next_delay()).await;
+        tokio::time::sleep(backoff.wait()).await;
         let found = timeout(PATIENCE, find(&link, &runtime, &address)).await;
         match found.unwrap_or_else(|_| Err(format!("no node of this cluster within {PATIENCE:?}").into())) {
             Ok(Found::Myself) => {

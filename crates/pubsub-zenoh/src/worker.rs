@@ -60,7 +60,7 @@ async fn open(link: &Arc<Link>) -> Option<Session> {
         }
         tokio::select! {
             () = member.left() => return None,
-            () = tokio::time::sleep(backoff.next_delay()) => {}
+            () = tokio::time::sleep(backoff.wait()) => {}
         }
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 /// A join is answered within this, for 99 of 100.
 const JOIN: Duration = Duration::from_secs(1);
-/// Nobody is seen to be away for longer: a period of presence, and a second to come back.
-const AWAY: Duration = Duration::from_millis(2500);
+/// Nobody is seen to be away for longer: a period of presence, 1.5 s, and as long to come back and to be joined.
+const AWAY: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {

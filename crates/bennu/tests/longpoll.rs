@@ -686,6 +686,23 @@ mod nodes {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_node_that_leaves_answers_those_that_poll_through_it_and_nothing_is_lost() {
+        let (a, app_a, b, app_b) = two_nodes();
+        let mut client = Poller::open(&app_a, "/socket").await;
+        client.join("room:1").await;
+        client.app = app_b;
+        let polling = tokio::spawn(client.polling());
+        rest().await;
+        let started = Instant::now();
+        b.leave().await;
+        let polled = polling.await.unwrap();
+        assert_eq!((polled.status, started.elapsed()), (204, Duration::ZERO));
+        say(&a, 1);
+        (client.app, client.token) = (app_a, polled.token);
+        assert_eq!(client.messages().await, [said(1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn bad_input_is_named_through_another_node_too() {
         let (_a, app_a, _b, app_b) = two_nodes();
         let mut client = Poller::open(&app_a, "/socket").await;

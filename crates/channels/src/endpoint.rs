@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// See the module. Cloning is cheap and shares everything.
 #[derive(Clone)]
@@ -34,6 +34,7 @@ struct Inner {
     upgrading: AtomicUsize,
     admission: Arc<Admission>,
     draining: AtomicBool,
+    leaving: watch::Sender<bool>,
     /// A connection or a channel has ended.
     fewer: Notify,
     extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
@@ -91,6 +92,7 @@ impl EndpointBuilder {
             upgrading: AtomicUsize::new(0),
             admission: Admission::new(),
             draining: AtomicBool::new(false),
+            leaving: watch::Sender::new(false),
             fewer: Notify::new(),
             extensions: Mutex::default(),
             presences: Mutex::default(),
@@ -225,6 +227,7 @@ impl Endpoint {
     /// Leaves the cluster: presences say goodbye, and other nodes know at once that this one is gone. To be called once,
     /// when no client is left; [`bennu::serve`](https://docs.rs/bennu) does.
     pub async fn leave(&self) {
+        self.0.leaving.send_replace(true);
         let presences = std::mem::take(&mut *self.0.presences.lock());
         for presence in presences {
             presence.leave().await;
@@ -234,6 +237,12 @@ impl Endpoint {
 
     pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.0.admission
+    }
+
+    /// Returns when this node leaves the cluster: from then on no other node answers it.
+    pub async fn left(&self) {
+        let left = self.0.leaving.subscribe().wait_for(|leaving| *leaving).await.is_ok();
+        debug_assert!(left, "the sender lives as long as the endpoint");
     }
 
     pub(crate) fn start_draining(&self) {

@@ -77,7 +77,11 @@ impl Service {
                     None => Polled::Gone(None),
                 }
             } else {
-                self.relay.poll(&ticket, self.options.window).await
+                tokio::select! {
+                    polled = self.relay.poll(&ticket, self.options.window) => polled,
+                    // What that node answers is not heard any more: it says it again to the next poll, through another node.
+                    () = self.mount.socket.endpoint().left() => Polled::Nothing(ticket.received),
+                }
             };
             match polled {
                 Polled::Messages(received, batch) => {

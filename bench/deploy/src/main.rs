@@ -8,8 +8,9 @@ use std::time::Duration;
 
 /// A join is answered within this, for 99 of 100.
 const JOIN: Duration = Duration::from_secs(1);
-/// Nobody is seen to be away for longer: a period of presence, 1.5 s, and as long to come back and to be joined.
-const AWAY: Duration = Duration::from_secs(3);
+/// Nobody is seen to be away for longer: a period of presence, 1.5 s, as long to be connected again by a client's schedule, and
+/// a second for the join.
+const AWAY: Duration = Duration::from_secs(4);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {

@@ -1,81 +1,7 @@
-//! One line of StatsD in DogStatsD's form, `name:value|kind|#key:value,key:value`: how it is written and how it is read.
-//!
-//! Written by the recorder, read by the listener. What has a meaning in the format never comes from a name or a tag: it is
-//! replaced by `_`.
+//! One line of StatsD in DogStatsD's form, `name:value|kind|#key:value,key:value`, as the listener reads it.
 
 use crate::sum::is_summed;
-use metrics::Key;
 use std::fmt::{self, Display};
-
-/// What a line says of its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Count,
-    Gauge,
-    /// Milliseconds.
-    Timing,
-    Histogram,
-}
-
-impl Kind {
-    fn sign(self) -> &'static str {
-        match self {
-            Kind::Count => "c",
-            Kind::Gauge => "g",
-            Kind::Timing => "ms",
-            Kind::Histogram => "h",
-        }
-    }
-}
-
-/// What all lines of one instrument share.
-#[derive(Debug)]
-pub(super) struct Form {
-    name: String,
-    kind: Kind,
-    /// With the bar before them; empty when there are none.
-    tags: String,
-}
-
-impl Form {
-    pub(super) fn new(key: &Key, kind: Kind) -> Self {
-        let mut name = String::with_capacity(key.name().len());
-        push_clean(&mut name, key.name(), ":|@#,");
-        let mut tags = String::new();
-        for (n, tag) in key.labels().enumerate() {
-            tags.push_str(if n == 0 { "|#" } else { "," });
-            push_clean(&mut tags, tag.key(), ":|#,");
-            tags.push(':');
-            push_clean(&mut tags, tag.value(), "|#,");
-        }
-        Form { name, kind, tags }
-    }
-
-    pub(super) fn line(&self, value: impl Display) -> String {
-        format!("{}:{value}|{}{}", self.name, self.kind.sign(), self.tags)
-    }
-
-    /// A line that stands for `count` values.
-    pub(super) fn sample(&self, value: impl Display, count: u64) -> String {
-        match count {
-            1 => self.line(value),
-            _ => format!("{}:{value}|{}|@{}{}", self.name, self.kind.sign(), 1.0 / count as f64, self.tags),
-        }
-    }
-}
-
-/// Milliseconds of a timing, as StatsD has them: whole ones, but what took less than one keeps its microseconds.
-pub(super) struct Milliseconds(pub(super) f64);
-
-impl Display for Milliseconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < 1.0 { write!(f, "{}", (self.0 * 1000.0).round() / 1000.0) } else { write!(f, "{:.0}", self.0) }
-    }
-}
-
-fn push_clean(to: &mut String, text: &str, reserved: &str) {
-    to.extend(text.chars().map(|c| if c.is_control() || reserved.contains(c) { '_' } else { c }));
-}
 
 /// A line that has arrived.
 ///
@@ -143,38 +69,6 @@ impl Display for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use metrics::Label;
-
-    fn form(name: &'static str, kind: Kind, tags: &'static [(&'static str, &'static str)]) -> Form {
-        Form::new(&Key::from_parts(name, tags.iter().map(Label::from).collect::<Vec<_>>()), kind)
-    }
-
-    #[test]
-    fn each_kind_has_its_sign_and_tags_keep_their_order() {
-        let count = form("socket_connect", Kind::Count, &[("status", "success"), ("socket", "StatsSocket")]);
-        assert_eq!(count.line(1), "socket_connect:1|c|#status:success,socket:StatsSocket");
-        assert_eq!(
-            form("stats_channel.ping", Kind::Timing, &[]).line(Milliseconds(711.6)),
-            "stats_channel.ping:712|ms"
-        );
-        assert_eq!(form("queue", Kind::Gauge, &[]).line(-2.5), "queue:-2.5|g");
-        assert_eq!(form("took", Kind::Timing, &[("a", "b")]).sample(0.5, 4), "took:0.5|ms|@0.25|#a:b");
-        assert_eq!(form("took", Kind::Timing, &[]).sample(0.5, 1), "took:0.5|ms");
-        assert_eq!(form("pipeline.push_delivered", Kind::Histogram, &[]).line(25.0), "pipeline.push_delivered:25|h");
-    }
-
-    #[test]
-    fn a_timing_under_one_millisecond_keeps_its_microseconds() {
-        assert_eq!(Milliseconds(0.0421).to_string(), "0.042");
-        assert_eq!(Milliseconds(0.0).to_string(), "0");
-        assert_eq!(Milliseconds(8.4).to_string(), "8");
-    }
-
-    #[test]
-    fn what_the_format_reserves_cannot_come_from_a_name_or_a_tag() {
-        let form = form("a:b|c", Kind::Count, &[("k:,", "v|1,#\nevil:1|c")]);
-        assert_eq!(form.line(1), "a_b_c:1|c|#k__:v_1___evil:1_c");
-    }
 
     #[test]
     fn a_line_is_read_into_its_parts_and_shown_as_the_listener_prints_it() {

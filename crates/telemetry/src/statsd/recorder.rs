@@ -3,9 +3,9 @@
 //! Counters and gauges are kept by key, since a line of StatsD needs what was before: a gauge's line is its new value.
 //! What is a timing comes with its metadata: see [`TIMING`].
 
-use super::line::{Form, Kind, Milliseconds};
-use super::sender::Queue;
+use super::form::{Form, Milliseconds};
 use crate::verb::TIMING;
+use cadence::StatsdClient;
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
@@ -14,14 +14,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) struct LineRecorder {
-    queue: Queue,
+    client: Arc<StatsdClient>,
     counters: Mutex<HashMap<Key, Arc<CounterLines>>>,
     gauges: Mutex<HashMap<Key, Arc<GaugeLines>>>,
 }
 
 impl LineRecorder {
-    pub(super) fn new(queue: Queue) -> Self {
-        LineRecorder { queue, counters: Mutex::default(), gauges: Mutex::default() }
+    pub(super) fn new(client: Arc<StatsdClient>) -> Self {
+        LineRecorder { client, counters: Mutex::default(), gauges: Mutex::default() }
     }
 }
 
@@ -35,8 +35,8 @@ impl Recorder for LineRecorder {
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         let mut counters = self.counters.lock();
         let counter = counters.entry(key.clone()).or_insert_with(|| {
-            let form = Form::new(key, Kind::Count);
-            Arc::new(CounterLines { form, queue: self.queue.clone(), absolute: Mutex::new(0) })
+            let (form, client) = (Form::new(key), self.client.clone());
+            Arc::new(CounterLines { form, client, absolute: Mutex::new(0) })
         });
         Counter::from_arc(counter.clone())
     }
@@ -44,38 +44,38 @@ impl Recorder for LineRecorder {
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
         let mut gauges = self.gauges.lock();
         let gauge = gauges.entry(key.clone()).or_insert_with(|| {
-            let form = Form::new(key, Kind::Gauge);
-            Arc::new(GaugeLines { form, queue: self.queue.clone(), value: Mutex::new(0.0) })
+            let (form, client) = (Form::new(key), self.client.clone());
+            Arc::new(GaugeLines { form, client, value: Mutex::new(0.0) })
         });
         Gauge::from_arc(gauge.clone())
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        let queue = self.queue.clone();
+        let (form, client) = (Form::new(key), self.client.clone());
         if metadata.target() == TIMING {
-            Histogram::from_arc(Arc::new(TimingLines { form: Form::new(key, Kind::Timing), queue }))
+            Histogram::from_arc(Arc::new(TimingLines { form, client }))
         } else {
-            Histogram::from_arc(Arc::new(HistogramLines { form: Form::new(key, Kind::Histogram), queue }))
+            Histogram::from_arc(Arc::new(HistogramLines { form, client }))
         }
     }
 }
 
 struct CounterLines {
     form: Form,
-    queue: Queue,
+    client: Arc<StatsdClient>,
     /// What was set last, by those who set instead of counting up.
     absolute: Mutex<u64>,
 }
 
 impl CounterFn for CounterLines {
     fn increment(&self, by: u64) {
-        self.queue.push(self.form.line(by));
+        self.form.count(&self.client, by);
     }
 
     fn absolute(&self, value: u64) {
         let mut last = self.absolute.lock();
         if value > *last {
-            self.queue.push(self.form.line(value - *last));
+            self.form.count(&self.client, value - *last);
             *last = value;
         }
     }
@@ -83,7 +83,7 @@ impl CounterFn for CounterLines {
 
 struct GaugeLines {
     form: Form,
-    queue: Queue,
+    client: Arc<StatsdClient>,
     value: Mutex<f64>,
 }
 
@@ -92,7 +92,7 @@ impl GaugeLines {
     fn change(&self, change: impl FnOnce(f64) -> f64) {
         let mut value = self.value.lock();
         *value = change(*value);
-        self.queue.push(self.form.line(*value));
+        self.form.gauge(&self.client, *value);
     }
 }
 
@@ -112,23 +112,23 @@ impl GaugeFn for GaugeLines {
 
 struct HistogramLines {
     form: Form,
-    queue: Queue,
+    client: Arc<StatsdClient>,
 }
 
 impl HistogramFn for HistogramLines {
     fn record(&self, value: f64) {
-        self.queue.push(self.form.line(value));
+        self.form.histogram(&self.client, value);
     }
 }
 
 /// Takes seconds, as the facade has them, and writes milliseconds.
 struct TimingLines {
     form: Form,
-    queue: Queue,
+    client: Arc<StatsdClient>,
 }
 
 impl HistogramFn for TimingLines {
     fn record(&self, seconds: f64) {
-        self.queue.push(self.form.line(Milliseconds(seconds * 1000.0)));
+        self.form.timing(&self.client, Milliseconds::whole(seconds));
     }
 }

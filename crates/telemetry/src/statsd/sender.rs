@@ -4,7 +4,8 @@
 //! that whoever looks at the wire sees each measurement by itself and at once; the sums come many in one. Dropping the [`Sender`] sends what waits and
 //! ends the thread.
 
-use std::io;
+use cadence::MetricSink;
+use std::io::{self, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,26 @@ impl Queue {
         if self.items.try_send(Item::Line(line)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// A line is a datagram.
+impl MetricSink for Queue {
+    fn emit(&self, line: &str) -> io::Result<usize> {
+        self.push(line.to_owned());
+        Ok(line.len())
+    }
+}
+
+/// What is written at once is a datagram.
+impl Write for Queue {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.push(String::from_utf8_lossy(lines).into_owned());
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -52,7 +52,9 @@ impl<E: Engine> Adapter for Broker<E> {
 
     fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
         let Shared { engine, member, .. } = &*self.shared;
-        member.publish(target, topic, delivery, |out, channel, frame| engine.publish(out, channel, frame))
+        member.publish(&target, topic, delivery, |channel, frame| {
+            member.enqueue(frame.len(), |out| engine.publish(out, channel, frame));
+        })
     }
 
     fn interest(&self, topic: &str, wanted: bool) {

@@ -10,14 +10,16 @@ use crate::Channel;
 use crate::instrument::Instruments;
 use crate::interest::{Change, Interest};
 use crate::queue::{Queue, Rejected};
-use bennu_pubsub::{Delivery, Envelope, Inbox, Membership, NodeEvent, NodeName, PublishError, Target};
-use bytes::Bytes;
+use bennu_pubsub::{Delivery, Header, Inbox, Incoming, Membership, NodeEvent, NodeName, PublishError, Target};
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
+
+/// Room for a message's JSON, which grows when it is larger.
+const USUAL: usize = 256;
 
 /// One node.
 pub struct Member {
@@ -28,8 +30,9 @@ pub struct Member {
     interest: Mutex<Interest>,
     others: Mutex<Membership>,
     wake: Notify,
-    /// Set once, by [`Member::leave`].
-    leaving: watch::Sender<bool>,
+    /// Set once, by [`Member::leave`]. Looked at with every message that comes.
+    leaving: AtomicBool,
+    leaves: Notify,
     /// The largest payload that the engine takes.
     max_payload: AtomicUsize,
     clock: Instant,
@@ -54,7 +57,8 @@ impl Member {
             others: Mutex::new(Membership::new(node.clone())),
             node,
             wake: Notify::new(),
-            leaving: watch::Sender::new(false),
+            leaving: AtomicBool::new(false),
+            leaves: Notify::new(),
             max_payload: AtomicUsize::new(max_payload),
             clock: Instant::now(),
             started: OnceLock::new(),
@@ -94,41 +98,45 @@ impl Member {
 
     // What the application does.
 
-    /// Queues a message, which `write` puts as the engine's bytes behind what waits.
+    /// Hands a message's channel and frame to `send`.
     ///
     /// # Errors
-    /// [`PublishError`] when the node is unknown or the message too large. A full queue and an engine out of reach are
-    /// none: the message is dropped, and counted.
+    /// [`PublishError`] when the node is unknown or the message too large.
     pub fn publish(
         &self,
-        target: Target,
+        target: &Target,
         topic: &str,
         delivery: &Delivery,
-        write: impl FnOnce(&mut Vec<u8>, Channel<'_>, &[u8]),
+        send: impl FnOnce(Channel<'_>, &[u8]),
     ) -> Result<(), PublishError> {
         let refused = |reason: String| PublishError::Engine { adapter: self.adapter, topic: topic.to_owned(), reason };
-        let to = match &target {
+        let to = match target {
             Target::Others => None,
             Target::Node(node) => {
                 self.check_known(node)?;
                 Some(node.as_str())
             }
         };
-        let json = delivery.to_bytes().map_err(|error| refused(error.to_string()))?.into();
-        let envelope = Envelope { from: self.node.as_str(), to, topic, kind: delivery.kind(), json };
-        let frame = envelope.encode().map_err(|error| refused(error.to_string()))?;
+        let header = Header { from: self.node.as_str(), to, topic, kind: delivery.kind() };
+        let mut frame = header.encode(USUAL).map_err(|error| refused(error.to_string()))?;
+        delivery.write_json(&mut frame).map_err(|error| refused(error.to_string()))?;
         let limit = self.max_payload.load(Ordering::Relaxed).min(self.queue.limit());
         if frame.len() > limit {
             return Err(refused(format!("it takes {} bytes, the limit is {limit}", frame.len())));
         }
-        let channel = to.map_or(Channel::Topic(topic), Channel::Node);
-        match self.queue.push(frame.len(), |out| write(out, channel, &frame)) {
+        send(to.map_or(Channel::Topic(topic), Channel::Node), &frame);
+        Ok(())
+    }
+
+    /// Queues a message of about `len` bytes, which `write` puts as the engine's behind what waits. When the queue is full or
+    /// the engine out of reach it is dropped, and counted.
+    pub fn enqueue(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        match self.queue.push(len, write) {
             Ok(true) => self.wake.notify_one(),
             Ok(false) => {}
             Err(Rejected::Full) => self.instruments().dropped_full.increment(1),
             Err(Rejected::Closed) => self.instruments().dropped_disconnected.increment(1),
         }
-        Ok(())
     }
 
     fn check_known(&self, node: &NodeName) -> Result<(), PublishError> {
@@ -154,20 +162,24 @@ impl Member {
 
     /// No message is taken and none delivered from now on; what waits is still to be sent.
     pub fn leave(&self) {
-        self.leaving.send_replace(true);
+        self.leaving.store(true, Ordering::Release);
+        self.leaves.notify_waiters();
         self.queue.close();
         self.wake.notify_one();
     }
 
     /// Whether this node leaves, or has left.
     pub fn is_leaving(&self) -> bool {
-        *self.leaving.borrow()
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// Returns when this node leaves.
     pub async fn left(&self) {
-        // The sender is this very value, so there is no other way to end.
-        let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
+        // Told of what happens from here on, and not only once it is awaited.
+        let leaves = self.leaves.notified();
+        if !self.is_leaving() {
+            leaves.await;
+        }
     }
 
     // What whoever speaks to the engine does.
@@ -233,11 +245,9 @@ impl Member {
         }
     }
 
-    /// Delivers a frame that another node published.
-    pub fn receive(&self, frame: &Bytes) {
-        if !self.is_leaving() {
-            self.started().inbox.receive(frame);
-        }
+    /// Takes frames that have come together; `None` when this node leaves.
+    pub fn incoming(&self) -> Option<Incoming<'_>> {
+        (!self.is_leaving()).then(|| self.started().inbox.incoming())
     }
 
     /// Something came that is no message.

@@ -5,6 +5,7 @@
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes that may wait for the engine, by default: 8 MiB, half a second of what one connection carries at most.
 pub const QUEUE_BYTES: usize = 8 << 20;
@@ -30,6 +31,11 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// How many bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The bytes of each message.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
@@ -50,22 +56,26 @@ impl Chunk {
 /// A queue towards an engine.
 pub struct Queue {
     limit: usize,
+    /// Of what waits and of what was taken and is not written yet. Changed under the lock, read without it too.
+    bytes: AtomicUsize,
     state: Mutex<State>,
 }
 
 struct State {
     open: bool,
     waiting: VecDeque<Chunk>,
-    /// Of what waits and of what was taken and is not written yet.
-    bytes: usize,
-    /// The last chunk that was written, to be filled again.
-    spare: Option<Chunk>,
+    /// Chunks that were written, to be filled again.
+    spare: Vec<Chunk>,
 }
+
+/// Chunks that are kept to be filled again, half a MiB: large pieces are dear to ask for.
+const SPARE: usize = 8;
 
 impl Queue {
     /// A closed queue for that many bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Queue { limit, state: Mutex::new(State { open: false, waiting: VecDeque::new(), bytes: 0, spare: None }) }
+        let state = State { open: false, waiting: VecDeque::new(), spare: Vec::new() };
+        Queue { limit, bytes: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
     /// The bound.
@@ -86,7 +96,7 @@ impl Queue {
     /// Forgets what waits, and says how many messages that were.
     pub(crate) fn clear(&self) -> u64 {
         let mut state = self.state.lock();
-        state.bytes = 0;
+        self.bytes.store(0, Ordering::Relaxed);
         std::mem::take(&mut state.waiting).iter().map(Chunk::messages).sum()
     }
 
@@ -96,20 +106,25 @@ impl Queue {
         if !state.open {
             return Err(Rejected::Closed);
         }
-        if state.bytes + len > self.limit {
+        if self.bytes.load(Ordering::Relaxed) + len > self.limit {
             return Err(Rejected::Full);
         }
         let first = state.waiting.is_empty();
         if state.waiting.back().is_none_or(|last| last.bytes.len() + len > CHUNK) {
-            let chunk = state.spare.take().unwrap_or_default();
+            let chunk = state.spare.pop().unwrap_or_default();
             state.waiting.push_back(chunk);
         }
         let chunk = state.waiting.back_mut().expect("one was added where none was");
         let before = chunk.bytes.len();
         write(&mut chunk.bytes);
         chunk.ends.push(chunk.bytes.len());
-        state.bytes += state.waiting.back().map_or(0, |chunk| chunk.bytes.len()) - before;
+        self.bytes.fetch_add(chunk.bytes.len() - before, Ordering::Relaxed);
         Ok(first)
+    }
+
+    /// Whether all that was pushed is written. Who asks has not pushed itself what it does not see.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) == 0
     }
 
     /// Takes the messages that have waited longest.
@@ -120,11 +135,12 @@ impl Queue {
     /// What was taken is written, or lost.
     pub fn done(&self, mut chunk: Chunk) {
         let mut state = self.state.lock();
-        state.bytes = state.bytes.saturating_sub(chunk.bytes.len());
-        if chunk.bytes.capacity() <= 2 * CHUNK {
+        let bytes = self.bytes.load(Ordering::Relaxed).saturating_sub(chunk.bytes.len());
+        self.bytes.store(bytes, Ordering::Release);
+        if state.spare.len() < SPARE && chunk.bytes.capacity() <= 2 * CHUNK {
             chunk.bytes.clear();
             chunk.ends.clear();
-            state.spare = Some(chunk);
+            state.spare.push(chunk);
         }
     }
 }
@@ -147,7 +163,9 @@ mod tests {
         let taken = queue.take().unwrap();
         assert_eq!((taken.messages(), queue.take().is_none()), (2, true));
         assert_eq!(push(&queue, 1, 3), Err(Rejected::Full), "what was taken is not written yet");
+        assert!(!queue.is_empty());
         queue.done(taken);
+        assert!(queue.is_empty());
         assert_eq!(push(&queue, 100, 4), Ok(true));
     }
 

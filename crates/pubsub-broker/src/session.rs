@@ -200,9 +200,14 @@ async fn receive<E: Engine>(
 ) -> Ended {
     let mut refused = Refused::default();
     loop {
+        let mut incoming = shared.member.incoming();
         loop {
             match decoder.next(&mut bytes) {
-                Ok(Some(Event::Message { topic, frame })) => shared.receive(topic, &frame),
+                Ok(Some(Event::Message { topic, frame })) => {
+                    if let Some(incoming) = &mut incoming {
+                        shared.receive(incoming, topic, frame);
+                    }
+                }
                 Ok(Some(Event::TooLarge { len })) => shared.member.garbage(&format_args!("a message of {len} bytes")),
                 Ok(Some(Event::Ping)) => shared.answer_ping(),
                 Ok(Some(Event::Refused(text))) => {
@@ -214,6 +219,7 @@ async fn receive<E: Engine>(
                 Err(error) => return Ended::Lost(error.to_string()),
             }
         }
+        drop(incoming);
         bytes.reserve(READ);
         match half.read_buf(&mut bytes).await {
             Ok(0) | Err(_) if shared.member.is_leaving() => return Ended::Left,

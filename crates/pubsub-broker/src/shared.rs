@@ -4,7 +4,7 @@
 use crate::member::Member;
 use crate::word::Word;
 use crate::{Channel, Engine};
-use bennu_pubsub::{Envelope, NodeName};
+use bennu_pubsub::{Envelope, Header, Incoming, NodeName};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -73,35 +73,32 @@ impl<E: Engine> Shared<E> {
     }
 
     /// Takes a frame that came on a topic, or on one of the channels on which nodes speak of themselves.
-    pub(crate) fn receive(&self, topic: bool, frame: &Bytes) {
-        if self.member.is_leaving() {
-            return;
-        }
+    pub(crate) fn receive(&self, incoming: &mut Incoming<'_>, topic: bool, frame: Bytes) {
         if !topic
-            && let Ok(envelope) = Envelope::decode(frame)
+            && let Ok(envelope) = Envelope::decode(&frame)
             && let Some(word) = Word::read(&envelope)
         {
             match word {
-                Ok((word, incarnation)) => self.hear(&envelope, word, incarnation),
+                Ok((word, incarnation)) => self.hear(envelope.header, word, incarnation),
                 Err(error) => self.member.garbage(&error),
             }
             return;
         }
-        self.member.receive(frame);
+        incoming.receive(frame);
     }
 
-    fn hear(&self, envelope: &Envelope<'_>, word: Word, incarnation: u64) {
+    fn hear(&self, header: Header<'_>, word: Word, incarnation: u64) {
         let member = &self.member;
-        if envelope.from == member.node().as_str() {
+        if header.from == member.node().as_str() {
             if incarnation != member.incarnation() {
                 self.hear_namesake();
             }
             return;
         }
-        if !envelope.is_for(member.node()) {
+        if !header.is_for(member.node()) {
             return;
         }
-        let node = NodeName::new(envelope.from);
+        let node = NodeName::new(header.from);
         let now = member.now();
         member.tell(|others| match word {
             Word::Hello | Word::Here => others.heard(&node, incarnation, now),
@@ -111,7 +108,7 @@ impl<E: Engine> Shared<E> {
         if word == Word::Hello && self.greeted.load(Ordering::Acquire) {
             let mut answers = self.answers.lock();
             if answers.len() < MAX_ANSWERS {
-                self.say(&mut answers, Word::Here, Some(envelope.from));
+                self.say(&mut answers, Word::Here, Some(header.from));
             }
             drop(answers);
             member.wake();

@@ -3,7 +3,7 @@
 //! The words travel in the same [`Envelope`] as messages, so a later version may add to them, and what is garbage there
 //! is garbage here.
 
-use bennu_pubsub::{Envelope, NodeName, WireError};
+use bennu_pubsub::{Envelope, Header, NodeName, WireError};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -36,19 +36,19 @@ impl Word {
             Word::Here => HERE,
             Word::Bye => BYE,
         };
-        let json = format!("{{\"incarnation\":{incarnation}}}").into();
-        Envelope { from: from.as_str(), to, topic: "", kind, json }.encode()
+        let json = format!("{{\"incarnation\":{incarnation}}}");
+        Envelope { header: Header { from: from.as_str(), to, topic: "", kind }, json: json.as_bytes() }.encode()
     }
 
     /// The word, and the incarnation of the node that says it. `None` when the envelope holds something else.
     pub(crate) fn read(envelope: &Envelope<'_>) -> Option<Result<(Word, u64), serde_json::Error>> {
-        let word = match envelope.kind {
+        let word = match envelope.header.kind {
             HELLO => Word::Hello,
             HERE => Word::Here,
             BYE => Word::Bye,
             _ => return None,
         };
-        let body = serde_json::from_slice::<Body>(&envelope.json);
+        let body = serde_json::from_slice::<Body>(envelope.json);
         Some(body.map(|body| (word, body.incarnation)))
     }
 }
@@ -64,10 +64,11 @@ mod tests {
             let frame = word.encode(&node, u64::MAX, Some("b")).unwrap();
             let envelope = Envelope::decode(&frame).unwrap();
             assert_eq!(Word::read(&envelope).unwrap().unwrap(), (word, u64::MAX));
-            assert!(envelope.is_for(&NodeName::new("b")) && !envelope.is_for(&NodeName::new("c")));
+            assert!(envelope.header.is_for(&NodeName::new("b")) && !envelope.header.is_for(&NodeName::new("c")));
         }
         let read = |kind, json: &'static str| {
-            Word::read(&Envelope { from: "a", to: None, topic: "", kind, json: Bytes::from_static(json.as_bytes()) })
+            let header = Header { from: "a", to: None, topic: "", kind };
+            Word::read(&Envelope { header, json: json.as_bytes() })
         };
         assert_eq!(read(HERE, r#"{"incarnation":7,"zone":"b"}"#).unwrap().unwrap(), (Word::Here, 7));
         assert!(read(HERE, "{}").unwrap().is_err());

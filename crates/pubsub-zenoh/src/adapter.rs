@@ -1,7 +1,6 @@
 //! The adapter of a node: what the application calls. Nothing here waits.
 
 use crate::address;
-use crate::entry;
 use crate::link::Link;
 use crate::worker;
 use bennu_pubsub::{Adapter, ConnectError, Delivery, Inbox, Leaving, NodeName, PublishError, Target};
@@ -44,7 +43,7 @@ impl Adapter for Peer {
     }
 
     fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
-        self.link.member.publish(target, topic, delivery, entry::write)
+        self.link.member.publish(&target, topic, delivery, |channel, frame| self.link.publish(channel, frame))
     }
 
     fn interest(&self, topic: &str, wanted: bool) {

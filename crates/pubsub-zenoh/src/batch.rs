@@ -12,13 +12,19 @@ pub(crate) const BATCH: usize = 32 << 10;
 const PREFIX: usize = 4;
 
 /// Frames that are sent together.
-#[derive(Default)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     frames: u64,
+    /// Bytes to make room for.
+    room: usize,
 }
 
 impl Batch {
+    /// An empty one, for frames of about so many bytes in all.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Batch { bytes: Vec::new(), frames: 0, room: bytes.min(BATCH) }
+    }
+
     /// Whether a frame has room beside what is there.
     pub(crate) fn has_room(&self, frame: &[u8]) -> bool {
         self.bytes.is_empty() || self.bytes.len() + PREFIX + frame.len() <= BATCH
@@ -27,16 +33,15 @@ impl Batch {
     /// Appends a frame.
     pub(crate) fn push(&mut self, frame: &[u8]) {
         let length = u32::try_from(frame.len()).expect("a frame fits into the queue, which is smaller");
-        self.bytes.reserve(PREFIX + frame.len());
+        self.bytes.reserve((PREFIX + frame.len()).max(if self.bytes.is_empty() { self.room } else { 0 }));
         self.bytes.extend_from_slice(&length.to_be_bytes());
         self.bytes.extend_from_slice(frame);
         self.frames += 1;
     }
 
-    /// The bytes, and how many frames they are.
+    /// The bytes, and how many frames they are. It is empty afterwards.
     pub(crate) fn take(&mut self) -> (Vec<u8>, u64) {
-        let Batch { bytes, frames } = std::mem::take(self);
-        (bytes, frames)
+        (std::mem::take(&mut self.bytes), std::mem::take(&mut self.frames))
     }
 }
 
@@ -69,7 +74,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(written in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
-            let mut batch = Batch::default();
+            let mut batch = Batch::new(100);
             written.iter().for_each(|frame| batch.push(frame));
             let (bytes, count) = batch.take();
             let read: Vec<_> = frames(bytes.into()).map(Result::unwrap).collect();
@@ -86,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_but_for_one_large_frame() {
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(0);
         assert!(batch.has_room(&[0; 2 * BATCH]));
         batch.push(&[0; BATCH - 2 * PREFIX]);
         assert_eq!([batch.has_room(b""), batch.has_room(b"x")], [true, false]);

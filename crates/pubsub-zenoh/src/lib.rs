@@ -25,10 +25,10 @@
 //! # What is delivered
 //!
 //! At most once, in the order of each publisher on each topic, and only to nodes that have a subscriber of the topic.
-//! A publisher never waits: a thread of the adapter's takes what it publishes from a queue of [`QUEUE_BYTES`], and what finds
-//! that full is dropped and counted. Towards each node zenoh sends all that is taken (congestion control `Block`); one that
-//! takes nothing for 5 s is cut off, and found again. Until then what is behind waits, for the other nodes too. What was on
-//! its way to a node that is cut off or killed is lost.
+//! A publisher never waits: while the other nodes keep up it hands its message to Zenoh itself. Else a thread of the adapter's
+//! takes the message from a queue of [`QUEUE_BYTES`], and what finds that full is dropped and counted. Towards each node zenoh
+//! sends all that is taken (congestion control `Block`); one that takes nothing for 5 s is cut off, and found again. Until then
+//! what is behind waits, for the other nodes too. What was on its way to a node that is cut off or killed is lost.
 //!
 //! A node that is killed has left at once, as its connections end; one that falls silent after 7 s; one that
 //! [leaves](bennu_pubsub::PubSub::leave) when its last message has arrived. A restart under the same name is a leave and a
@@ -41,19 +41,21 @@
 //!
 //! A message of Zenoh's holds the frames that waited together, each behind its length of four bytes. Key expressions are
 //! `bennu/<cluster>/t/<topic>` for messages, `bennu/<cluster>/n/<node>` for what is for one node,
-//! `bennu/<cluster>/c` where nodes tell of addresses, and liveliness tokens below `bennu/<cluster>/l/`. Each name is one
+//! `bennu/<cluster>/c` where nodes tell of addresses and set marks, and liveliness tokens below `bennu/<cluster>/l/`. Each name is one
 //! chunk: letters, digits and `-_:.+,~` stand for themselves, any other byte is `=` with two hexadecimal digits, and a name of
 //! more than 1,024 bytes after that is `=S` with its SHA-256.
 
 mod adapter;
 mod address;
 mod batch;
+mod credit;
 mod dial;
 mod entry;
 mod key;
 mod linger;
 mod link;
 mod notice;
+mod outlet;
 mod roster;
 mod session;
 mod worker;

@@ -4,22 +4,29 @@
 //! thread and never waits.
 
 use crate::address::Places;
-use crate::batch;
+use crate::batch::{self, Batch};
+use crate::entry;
 use crate::key::{Keys, Presence};
-use crate::notice::Notice;
+use crate::notice::{Mark, Notice, NoticeError};
+use crate::outlet::Outlet;
 use crate::roster::Roster;
+use crate::session::Error;
 use bennu_pubsub::NodeName;
-use bennu_pubsub_broker::Member;
+use bennu_pubsub_broker::{Channel, Member};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, watch};
 
+/// Marks that may wait for an answer. One that finds no room gets none.
+const MARKS: usize = 1024;
+
 pub(crate) struct Link {
     pub(crate) member: Member,
     pub(crate) keys: Keys,
     pub(crate) places: Places,
+    pub(crate) outlet: Outlet,
     /// The nodes that are connected, this one's namesakes included, by their sessions.
     peers: watch::Sender<BTreeMap<String, Presence>>,
     roster: Mutex<Roster>,
@@ -27,6 +34,8 @@ pub(crate) struct Link {
     look: Notify,
     /// The others are to be told of addresses.
     to_tell: AtomicBool,
+    /// Marks of other sessions that were seen, with the nodes to be told so.
+    marks: Mutex<BTreeMap<String, (String, Mark)>>,
     /// This node as others see it; known when it listens.
     own: Mutex<Option<Presence>>,
     /// Somebody else has this node's name, and it was not said yet.
@@ -45,10 +54,12 @@ impl Link {
             member,
             keys,
             places,
+            outlet: Outlet::default(),
             peers: watch::Sender::default(),
             roster: Mutex::new(roster),
             look: Notify::new(),
             to_tell: AtomicBool::new(false),
+            marks: Mutex::default(),
             own: Mutex::default(),
             namesake: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -81,6 +92,33 @@ impl Link {
     pub(crate) fn closed(&self) {
         self.peers.send_replace(BTreeMap::new());
         self.member.disconnected();
+    }
+
+    // What goes out.
+
+    /// Sends a message, or queues it.
+    pub(crate) fn publish(&self, channel: Channel<'_>, frame: &[u8]) {
+        if !self.outlet.try_send(&self.member, &self.keys, channel, frame) {
+            self.member.enqueue(frame.len(), |out| entry::write(out, channel, frame));
+        }
+    }
+
+    /// Tells the other nodes, or one of them. Waits.
+    pub(crate) fn tell(&self, to: Option<&str>, notice: &Notice) -> Result<(), Error> {
+        let frame = notice.encode(self.member.node(), to)?;
+        match to {
+            None => self.outlet.put(self.keys.channel(Channel::Control), frame),
+            Some(node) => {
+                let mut batch = Batch::new(frame.len());
+                batch.push(&frame);
+                self.outlet.put(self.keys.channel(Channel::Node(node)), batch.take().0)
+            }
+        }
+    }
+
+    /// The marks that were seen and not answered, with the nodes whose they are.
+    pub(crate) fn take_marks(&self) -> Vec<(String, Mark)> {
+        std::mem::take(&mut *self.marks.lock()).into_values().collect()
     }
 
     // Where others are.
@@ -150,6 +188,7 @@ impl Link {
         if !new {
             return;
         }
+        self.outlet.credit().appeared(&presence.session);
         let Some(incarnation) = incarnation(&presence.session) else {
             return self.member.garbage(&format_args!("a node's session {:?}", presence.session));
         };
@@ -167,6 +206,7 @@ impl Link {
     /// A liveliness token was taken away.
     pub(crate) fn disappeared(&self, presence: &Presence) {
         self.peers.send_if_modified(|peers| peers.remove(&presence.session).is_some());
+        self.outlet.credit().gone(&presence.session);
         if let Some(incarnation) = incarnation(&presence.session) {
             let node = NodeName::new(presence.node.clone());
             self.member.tell(|others| others.left(&node, incarnation).into_iter().collect());
@@ -184,11 +224,31 @@ impl Link {
         new.then(|| self.peers.borrow().values().flat_map(|presence| presence.addresses.clone()).collect())
     }
 
-    /// Takes what came on a topic, or for this node.
+    /// Takes what came on a topic.
     pub(crate) fn receive(&self, payload: Bytes) {
+        let Some(mut incoming) = self.member.incoming() else { return };
         for frame in batch::frames(payload) {
             match frame {
-                Ok(frame) => self.member.receive(&frame),
+                Ok(frame) => incoming.receive(frame),
+                Err(error) => self.member.garbage(&error),
+            }
+        }
+    }
+
+    /// Takes what came for this node: messages and notices.
+    pub(crate) fn receive_own(&self, payload: Bytes) {
+        let Some(mut incoming) = self.member.incoming() else { return };
+        for frame in batch::frames(payload) {
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) => {
+                    self.member.garbage(&error);
+                    continue;
+                }
+            };
+            match Notice::decode(&frame) {
+                Ok((from, notice)) => self.hear_notice(from, notice),
+                Err(NoticeError::Kind(_)) => incoming.receive(frame),
                 Err(error) => self.member.garbage(&error),
             }
         }
@@ -197,12 +257,32 @@ impl Link {
     /// Takes a frame that came on the channel of notices.
     pub(crate) fn hear(&self, frame: Bytes) {
         match Notice::decode(&frame) {
-            Ok(Notice::Known(addresses)) => self.hear_known(addresses),
-            Ok(Notice::Bye(addresses)) => {
+            Ok((from, notice)) => self.hear_notice(from, notice),
+            Err(error) => self.member.garbage(&error),
+        }
+    }
+
+    fn hear_notice(&self, from: &str, notice: Notice) {
+        match notice {
+            Notice::Known(addresses) => self.hear_known(addresses),
+            Notice::Bye(addresses) => {
                 let mut roster = self.roster.lock();
                 addresses.iter().for_each(|address| roster.bye(address));
             }
-            Err(error) => self.member.garbage(&error),
+            Notice::Mark(mark) => {
+                let mut marks = self.marks.lock();
+                if marks.len() < MARKS || marks.contains_key(&mark.session) {
+                    marks.insert(mark.session.clone(), (from.to_owned(), mark));
+                }
+                drop(marks);
+                self.member.wake();
+            }
+            Notice::Seen { by, mark } => {
+                if self.own.lock().as_ref().is_some_and(|own| own.session == mark.session) {
+                    self.outlet.credit().seen(&by, mark.bytes);
+                    self.member.wake();
+                }
+            }
         }
     }
 

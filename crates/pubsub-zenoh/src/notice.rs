@@ -1,16 +1,19 @@
-//! What nodes tell each other of addresses, so that each finds all: nodes connect to each other, and nothing is passed on.
-//! Pure.
+//! What nodes tell each other: addresses, so that each finds all, since nodes connect to each other and nothing is passed on;
+//! and marks, so that each knows what the others have [taken](crate::credit). Pure.
 //!
 //! A notice travels in the same [`Envelope`] as messages, so a later version may add to it, and what is garbage there is
 //! garbage here.
 
-use bennu_pubsub::{Envelope, NodeName, WireError};
+use bennu_pubsub::{Envelope, Header, NodeName, WireError};
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The kinds of notices. No message type of an application may be called so.
 const KNOWN: &str = "bennu.node.known";
 const BYE: &str = "bennu.node.bye";
+const MARK: &str = "bennu.node.mark";
+const SEEN: &str = "bennu.node.seen";
 
 /// What a node tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +22,35 @@ pub(crate) enum Notice {
     Known(Vec<String>),
     /// The one that says it leaves.
     Bye(Vec<String>),
+    /// Whoever reads this has taken what was put before it.
+    Mark(Mark),
+    /// A session has read a mark; told to the node whose it is.
+    Seen {
+        /// The one that has read it.
+        by: String,
+        mark: Mark,
+    },
+}
+
+/// A place in what a session puts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// Whose it is.
+    pub(crate) session: String,
+    /// Bytes before it.
+    pub(crate) bytes: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body {
+struct Addresses {
     addresses: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    by: String,
+    #[serde(flatten)]
+    mark: Mark,
 }
 
 /// Why a frame is no notice.
@@ -38,26 +65,37 @@ pub(crate) enum NoticeError {
 }
 
 impl Notice {
-    /// The bytes that travel.
-    pub(crate) fn encode(&self, from: &NodeName) -> Result<Bytes, NoticeError> {
-        let (kind, addresses) = match self {
-            Notice::Known(addresses) => (KNOWN, addresses),
-            Notice::Bye(addresses) => (BYE, addresses),
+    /// The bytes that travel, to one node or to all.
+    pub(crate) fn encode(&self, from: &NodeName, to: Option<&str>) -> Result<Bytes, NoticeError> {
+        let addresses = |addresses: &[String]| serde_json::to_vec(&Addresses { addresses: addresses.to_vec() });
+        let (kind, json) = match self {
+            Notice::Known(known) => (KNOWN, addresses(known)?),
+            Notice::Bye(own) => (BYE, addresses(own)?),
+            Notice::Mark(mark) => (MARK, serde_json::to_vec(mark)?),
+            Notice::Seen { by, mark } => (SEEN, serde_json::to_vec(&Seen { by: by.clone(), mark: mark.clone() })?),
         };
-        let json = serde_json::to_vec(&Body { addresses: addresses.clone() })?.into();
-        Ok(Envelope { from: from.as_str(), to: None, topic: "", kind, json }.encode()?)
+        Ok(Envelope { header: Header { from: from.as_str(), to, topic: "", kind }, json: &json }.encode()?)
     }
 
-    /// Reads what [`Notice::encode`] wrote, here or in a later version.
-    pub(crate) fn decode(frame: &Bytes) -> Result<Notice, NoticeError> {
-        let envelope = Envelope::decode(frame)?;
-        let notice = match envelope.kind {
-            KNOWN => Notice::Known,
-            BYE => Notice::Bye,
+    /// Reads what [`Notice::encode`] wrote, here or in a later version, and the name of the node that says it.
+    pub(crate) fn decode(frame: &[u8]) -> Result<(&str, Notice), NoticeError> {
+        let Envelope { header, json } = Envelope::decode(frame)?;
+        let notice = match header.kind {
+            KNOWN => Notice::Known(read::<Addresses>(json)?.addresses),
+            BYE => Notice::Bye(read::<Addresses>(json)?.addresses),
+            MARK => Notice::Mark(read(json)?),
+            SEEN => {
+                let Seen { by, mark } = read(json)?;
+                Notice::Seen { by, mark }
+            }
             other => return Err(NoticeError::Kind(other.to_owned())),
         };
-        Ok(notice(serde_json::from_slice::<Body>(&envelope.json)?.addresses))
+        Ok((header.from, notice))
     }
+}
+
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(json)
 }
 
 #[cfg(test)]
@@ -67,16 +105,25 @@ mod tests {
     #[test]
     fn a_notice_is_read_as_it_was_written_and_with_whatever_a_later_version_adds() {
         let node = NodeName::new("a");
-        for notice in [Notice::Known(vec!["a:1".into(), "b:2".into()]), Notice::Bye(vec![])] {
-            assert_eq!(Notice::decode(&notice.encode(&node).unwrap()).unwrap(), notice);
+        let mark = Mark { session: "1f".into(), bytes: u64::MAX };
+        let notices = [
+            Notice::Known(vec!["a:1".into(), "b:2".into()]),
+            Notice::Bye(vec![]),
+            Notice::Mark(mark.clone()),
+            Notice::Seen { by: "2e".into(), mark },
+        ];
+        for notice in notices {
+            let frame = notice.encode(&node, Some("b")).unwrap();
+            assert_eq!(Notice::decode(&frame).unwrap(), ("a", notice));
         }
         let decode = |kind, json: &'static str| {
-            let json = Bytes::from_static(json.as_bytes());
-            Notice::decode(&Envelope { from: "a", to: None, topic: "", kind, json }.encode().unwrap())
+            let header = Header { from: "a", to: None, topic: "", kind };
+            let frame = Envelope { header, json: json.as_bytes() }.encode().unwrap();
+            Notice::decode(&frame).map(|(_, notice)| notice)
         };
         assert_eq!(decode(BYE, r#"{"addresses":[],"zone":"b"}"#).unwrap(), Notice::Bye(vec![]));
         assert!(matches!(decode(BYE, "{}"), Err(NoticeError::Body(_))));
         assert!(matches!(decode("shop.sold", "{}"), Err(NoticeError::Kind(_))));
-        assert!(matches!(Notice::decode(&Bytes::new()), Err(NoticeError::Envelope(_))));
+        assert!(matches!(Notice::decode(&[]), Err(NoticeError::Envelope(_))));
     }
 }

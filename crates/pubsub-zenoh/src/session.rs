@@ -1,17 +1,16 @@
 //! This node's zenoh session: it listens, subscribes, publishes, and shows that the node is there.
 //!
 //! Owned by the adapter's thread. Its calls wait for as long as a connected node takes nothing, at most [`STALL`]; so nobody
-//! else makes them. What comes is handed to [`Link`] on zenoh's own threads.
+//! else makes them, but for what the [`crate::outlet`] lets pass. What comes is handed to [`Link`] on zenoh's own threads.
 
 use crate::address::{NAME, Places};
-use crate::batch::Batch;
-use crate::entry;
+use crate::credit::BATCHES;
 use crate::key::Presence;
 use crate::linger;
 use crate::link::Link;
-use crate::notice::Notice;
+use crate::notice::{Mark, Notice};
 use bennu_pubsub::SILENCE;
-use bennu_pubsub_broker::{Change, Channel, Chunk};
+use bennu_pubsub_broker::{Change, Channel};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,10 +19,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use zenoh::config::Locator;
 use zenoh::internal::runtime::{Runtime, RuntimeBuilder};
-use zenoh::key_expr::KeyExpr;
 use zenoh::liveliness::LivelinessToken;
 use zenoh::pubsub::Subscriber;
-use zenoh::qos::CongestionControl;
 use zenoh::sample::{Locality, Sample, SampleKind};
 use zenoh::{Config, Wait};
 
@@ -35,9 +32,6 @@ const OPEN: Duration = Duration::from_secs(4);
 
 /// The largest message that is put together again from its parts.
 const LARGEST: usize = 64 << 20;
-
-/// Keys that are kept ready.
-const READY: usize = 4096;
 
 /// What zenoh says when it cannot.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -54,8 +48,6 @@ pub(crate) struct Session {
     token: Option<LivelinessToken>,
     /// Of topics, by the interest's ids.
     subscriptions: HashMap<u64, Subscriber<()>>,
-    /// By the bytes that name a channel in the queue.
-    ready: HashMap<Box<[u8]>, KeyExpr<'static>>,
     _own: [Subscriber<()>; 3],
 }
 
@@ -82,20 +74,14 @@ impl Session {
             let subscriber = session.declare_subscriber(keys.channel(channel)).allowed_origin(Locality::Remote);
             subscriber.callback(move |sample| take(&link, payload(&sample)))
         };
-        let node = subscribe(Channel::Node(link.member.node().as_str()), Link::receive).await?;
+        let node = subscribe(Channel::Node(link.member.node().as_str()), Link::receive_own).await?;
         let notices = subscribe(Channel::Control, Link::hear).await?;
         let heard = link.clone();
         let liveliness = session.liveliness().declare_subscriber(keys.presences()).history(true);
         let others = liveliness.callback(move |sample| hear_presence(&heard, &sample)).await?;
         runtime.start().await?;
-        Ok(Session {
-            runtime,
-            session,
-            token: None,
-            subscriptions: HashMap::new(),
-            ready: HashMap::new(),
-            _own: [node, notices, others],
-        })
+        link.outlet.open(session.clone());
+        Ok(Session { runtime, session, token: None, subscriptions: HashMap::new(), _own: [node, notices, others] })
     }
 
     /// What connects to others.
@@ -138,6 +124,7 @@ impl Session {
             Change::Subscribe(topic, id) => {
                 let receiver = link.clone();
                 let key = link.keys.channel(Channel::Topic(&topic));
+                link.outlet.credit().count(key.len());
                 let subscriber = self.session.declare_subscriber(key).allowed_origin(Locality::Remote);
                 let subscriber = subscriber.callback(move |sample| receiver.receive(payload(&sample))).wait()?;
                 self.subscriptions.insert(id, subscriber);
@@ -151,52 +138,6 @@ impl Session {
         Ok(())
     }
 
-    /// Sends what waited, and counts it. What follows each other on one channel is one message of zenoh's.
-    pub(crate) fn send(&mut self, link: &Link, chunk: &Chunk) {
-        let mut batch = Batch::default();
-        let mut channel: &[u8] = &[];
-        for waiting in chunk.iter() {
-            let (named, frame) = entry::split(waiting);
-            if named != channel || !batch.has_room(frame) {
-                self.put(link, channel, &mut batch);
-                channel = named;
-            }
-            batch.push(frame);
-        }
-        self.put(link, channel, &mut batch);
-    }
-
-    fn put(&mut self, link: &Link, channel: &[u8], batch: &mut Batch) {
-        let (payload, frames) = batch.take();
-        if frames == 0 {
-            return;
-        }
-        let instruments = link.member.instruments();
-        let bytes = payload.len() as u64;
-        match self.try_put(link, channel, payload) {
-            Ok(()) => {
-                instruments.published.increment(frames);
-                instruments.published_bytes.increment(bytes);
-            }
-            Err(error) => {
-                instruments.dropped_disconnected.increment(frames);
-                tracing::debug!(adapter = NAME, %error, "zenoh does not take messages");
-            }
-        }
-    }
-
-    fn try_put(&mut self, link: &Link, channel: &[u8], payload: Vec<u8>) -> Result<(), Error> {
-        if !self.ready.contains_key(channel) {
-            if self.ready.len() == READY {
-                self.ready.clear();
-            }
-            let key = KeyExpr::try_from(link.keys.channel(entry::channel(channel)))?;
-            self.ready.insert(channel.into(), key);
-        }
-        let put = self.session.put(&self.ready[channel], payload);
-        put.congestion_control(CongestionControl::Block).allowed_destination(Locality::Remote).wait()
-    }
-
     /// What is connected now must not hold up what closes it.
     pub(crate) async fn take_linger_off(&self) {
         let address = |locator: &Locator| locator.address().as_str().parse().ok();
@@ -208,16 +149,28 @@ impl Session {
         }
     }
 
-    /// Tells the other nodes.
-    pub(crate) fn tell(&self, link: &Link, notice: &Notice) -> Result<(), Error> {
-        let frame = notice.encode(link.member.node())?;
-        let put = self.session.put(link.keys.channel(Channel::Control), frame);
-        put.congestion_control(CongestionControl::Block).allowed_destination(Locality::Remote).wait()
+    /// Sends the others a mark, if those that are connected are all nodes.
+    pub(crate) async fn mark(&self, link: &Link) -> Result<bool, Error> {
+        let info = self.session.info();
+        let connected: Vec<_> =
+            info.peers_zid().await.chain(info.routers_zid().await).map(|id| id.to_string()).collect();
+        let Some(bytes) = link.outlet.credit().mark(&connected) else { return Ok(false) };
+        let session = self.session.zid().to_string();
+        link.tell(None, &Notice::Mark(Mark { session, bytes }))?;
+        Ok(true)
+    }
+
+    /// Tells whose marks they are that this node has seen them.
+    pub(crate) fn answer(&self, link: &Link) -> Result<(), Error> {
+        for (node, mark) in link.take_marks() {
+            link.tell(Some(&node), &Notice::Seen { by: self.session.zid().to_string(), mark })?;
+        }
+        Ok(())
     }
 
     /// Says goodbye, behind everything that was sent.
     pub(crate) fn part(&mut self, link: &Link) -> Result<(), Error> {
-        self.tell(link, &Notice::Bye(link.own_addresses()))?;
+        link.tell(None, &Notice::Bye(link.own_addresses()))?;
         match self.token.take() {
             Some(token) => token.undeclare().wait(),
             None => Ok(()),
@@ -225,7 +178,8 @@ impl Session {
     }
 
     /// Closes all connections; what was sent is written first.
-    pub(crate) async fn close(self) -> Result<(), Error> {
+    pub(crate) async fn close(self, link: &Link) -> Result<(), Error> {
+        link.outlet.close();
         self.session.close().await?;
         self.runtime.close().await
     }
@@ -256,6 +210,7 @@ fn config(places: &Places) -> Result<Config, Error> {
 pub(crate) fn base() -> Result<Config, Error> {
     let mut config = Config::default();
     let stall_us = STALL.as_micros().to_string();
+    let batches = BATCHES.to_string();
     let settings = [
         ("mode", "\"peer\""),
         ("listen/endpoints", "[]"),
@@ -268,6 +223,7 @@ pub(crate) fn base() -> Result<Config, Error> {
         ("transport/unicast/qos/enabled", "false"),
         ("transport/unicast/open_timeout", &OPEN.as_millis().to_string()),
         ("transport/link/tx/lease", &SILENCE.as_millis().to_string()),
+        ("transport/link/tx/queue/size/data", &batches),
         ("transport/link/tx/queue/congestion_control/block/wait_before_close", &stall_us),
         ("transport/link/rx/max_message_size", &LARGEST.to_string()),
     ];

@@ -1,4 +1,5 @@
-//! The adapter's one thread: opens the session, and is the only one that makes calls of zenoh that may wait.
+//! The adapter's one thread: opens the session, and is the only one that makes calls of zenoh that may wait. What surely does
+//! not wait passes it by, see [`crate::outlet`].
 //!
 //! A thread and not a task, so that an application's runtime is neither held up by a node that takes nothing nor asked to
 //! have more than one thread. It ends when the node leaves, or its adapter is dropped.
@@ -11,10 +12,15 @@ use crate::session::{Error, Session};
 use bennu_pubsub_broker::Backoff;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tracing::instrument::WithSubscriber;
 use zenoh::internal::runtime::ZRuntime;
+
+/// When it is looked again whether all that are connected are nodes.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Starts the thread. What is returned is done when it has ended.
 pub(crate) fn start(link: Arc<Link>) -> io::Result<oneshot::Receiver<()>> {
@@ -37,7 +43,7 @@ async fn run(link: Arc<Link>) {
     work(&link, &mut session).await;
     dialing.shutdown().await;
     link.closed();
-    if let Err(error) = session.close().await {
+    if let Err(error) = session.close(&link).await {
         tracing::debug!(adapter = NAME, %error, "closing the session");
     }
 }
@@ -69,6 +75,7 @@ async fn open(link: &Arc<Link>) -> Option<Session> {
 async fn work(link: &Arc<Link>, session: &mut Session) {
     let member = &link.member;
     let mut refused = Refused { link, reported: false };
+    let mut not_before = Instant::now();
     while !link.is_abandoned() {
         while let Some(change) = member.next_change() {
             refused.count(session.apply(link, change));
@@ -81,10 +88,18 @@ async fn work(link: &Arc<Link>, session: &mut Session) {
         }
         if let Some(addresses) = link.take_to_tell() {
             session.take_linger_off().await;
-            refused.count(session.tell(link, &Notice::Known(addresses)));
+            refused.count(link.tell(None, &Notice::Known(addresses)));
+        }
+        refused.count(session.answer(link));
+        if link.outlet.credit().is_due() && Instant::now() >= not_before {
+            match session.mark(link).await {
+                Ok(true) => {}
+                Ok(false) => not_before = Instant::now() + AGAIN,
+                Err(error) => refused.count(Err(error)),
+            }
         }
         if let Some(chunk) = member.queue().take() {
-            session.send(link, &chunk);
+            link.outlet.send(member, &link.keys, &chunk);
             member.queue().done(chunk);
             continue;
         }
@@ -94,7 +109,12 @@ async fn work(link: &Arc<Link>, session: &mut Session) {
         if member.is_leaving() {
             return refused.count(session.part(link));
         }
-        member.woken().await;
+        if link.outlet.credit().is_due() {
+            // What else there is to do is as good a reason to go on.
+            let _ = timeout_at(not_before, member.woken()).await;
+        } else {
+            member.woken().await;
+        }
     }
 }
 

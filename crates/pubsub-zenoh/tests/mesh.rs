@@ -2,12 +2,11 @@
 
 mod support;
 
-use bennu_pubsub::{ConnectError, Envelope, NodeEvent, NodeName, PubSub};
+use bennu_pubsub::{ConnectError, Envelope, Header, NodeEvent, NodeName, PubSub};
 use bennu_pubsub_broker::conformance::log::Log;
 use bennu_pubsub_broker::conformance::node::{Note, eventually, joined, left, next, next_event};
 use bennu_pubsub_broker::conformance::process::free_port;
 use bennu_pubsub_zenoh::Zenoh;
-use bytes::Bytes;
 use std::net::TcpListener;
 use support::{Mesh, node};
 
@@ -115,22 +114,49 @@ async fn something_else_that_listens_there_is_no_node() {
     assert!(!a.is_connected());
 }
 
+/// A program that is connected and no node.
+async fn stranger(port: u16) -> zenoh::Session {
+    let mut config = zenoh::Config::default();
+    config.insert_json5("connect/endpoints", &format!("[\"tcp/127.0.0.1:{port}\"]")).unwrap();
+    config.insert_json5("listen/endpoints", "[]").unwrap();
+    config.insert_json5("scouting/multicast/enabled", "false").unwrap();
+    zenoh::open(config).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_publishes_sends_at_once_while_all_that_are_connected_are_nodes_that_keep_up() {
+    let port = free_port();
+    let (a, b) = (node("a", port, &[]), node("b", free_port(), &[port]));
+    b.knows(2).await;
+    let mut notes = b.subscribe::<Note>("t");
+    a.reaches("t", &mut notes).await;
+    let is_sent_at_once = || {
+        let before = a.counter("bennu.pubsub.published", &[]);
+        a.broadcast("t", Note::new(1)).unwrap();
+        a.counter("bennu.pubsub.published", &[]) == before + 1
+    };
+    // The adapter's thread may be as quick once, and not so often.
+    let all_are = || (0..500).all(|_| is_sent_at_once());
+    eventually("five hundred in a row are sent when that returns", all_are).await;
+    // Nobody knows what it takes and when.
+    let stranger = stranger(port).await;
+    eventually("some wait for the adapter's thread", || !all_are()).await;
+    stranger.close().await.unwrap();
+    eventually("five hundred in a row are sent when that returns", all_are).await;
+}
+
 /// What a foreign program puts on the cluster's keys, and what a next version of this one would.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_is_counted_and_dropped_and_a_later_version_is_read() {
     let port = free_port();
     let a = node("a", port, &[]);
     let mut notes = a.subscribe::<Note>("t");
-    let mut config = zenoh::Config::default();
-    config.insert_json5("connect/endpoints", &format!("[\"tcp/127.0.0.1:{port}\"]")).unwrap();
-    config.insert_json5("listen/endpoints", "[]").unwrap();
-    config.insert_json5("scouting/multicast/enabled", "false").unwrap();
     let framed = |frame: &[u8]| [&u32::try_from(frame.len()).unwrap().to_be_bytes(), frame].concat();
-    let stranger = zenoh::open(config).await.unwrap();
+    let stranger = stranger(port).await;
     let garbage = || a.counter("bennu.pubsub.garbage", &[]);
 
     let envelope = |topic, kind, json: &'static str| {
-        Envelope { from: "x", to: None, topic, kind, json: Bytes::from_static(json.as_bytes()) }.encode().unwrap()
+        Envelope { header: Header { from: "x", to: None, topic, kind }, json: json.as_bytes() }.encode().unwrap()
     };
     let later = envelope("t", "bennu.conformance.note", r#"{"n":7,"colour":"red"}"#);
     eventually("the stranger is connected", || {

@@ -1,9 +1,11 @@
 //! The seam between this node's table and the others': what an engine (zenoh, Redis, NATS) must do.
 
-use crate::{Delivery, Envelope, NodeEvent, NodeName, SubscriberId, table::Table};
+use crate::table::{Table, Topic};
+use crate::{Delivery, Envelope, NodeEvent, NodeName, SubscriberId};
 use bytes::Bytes;
 use metrics::{Counter, counter};
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -137,27 +139,9 @@ impl Inbox {
         Inbox { table, node, counters }
     }
 
-    /// Takes one frame that came from the engine, as [`Envelope::encode`] wrote it. What is for other nodes, or from this
-    /// one, is nothing; what is no frame is counted, and dropped.
-    pub fn receive(&self, frame: &Bytes) {
-        let envelope = match Envelope::decode(frame) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.counters.garbage.increment(1);
-                tracing::debug!(%error, "an engine brought what is no message between nodes");
-                return;
-            }
-        };
-        if !envelope.is_for(&self.node) {
-            return;
-        }
-        let bytes = frame.len() as u64;
-        self.counters.received.increment(1);
-        self.counters.received_bytes.increment(bytes);
-        if self.deliver(envelope.topic, &Delivery::from_bytes(envelope.kind, envelope.json)) == 0 {
-            self.counters.unwanted.increment(1);
-            self.counters.unwanted_bytes.increment(bytes);
-        }
+    /// Takes frames that came together from the engine.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { inbox: self, last: None }
     }
 
     /// Tells this node's subscribers of [`NodeEvent`]s what changed.
@@ -169,5 +153,105 @@ impl Inbox {
     /// Gives a message to this node's subscribers of a topic and says how many they were.
     pub fn deliver(&self, topic: &str, delivery: &Delivery) -> usize {
         self.table.deliver(topic, SubscriberId::NONE, delivery)
+    }
+}
+
+/// Frames that have come together, one after another: what follows on one topic finds it at once.
+pub struct Incoming<'a> {
+    inbox: &'a Inbox,
+    /// The topic of the frame before.
+    last: Option<Arc<Topic>>,
+}
+
+impl Incoming<'_> {
+    /// Takes one frame, as [`Envelope::encode`] wrote it. What is for other nodes, or from this one, is nothing; what is no
+    /// frame is counted, and dropped.
+    pub fn receive(&mut self, frame: Bytes) {
+        let Inbox { node, counters, .. } = self.inbox;
+        let Envelope { header, json } = match Envelope::decode(&frame) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                counters.garbage.increment(1);
+                tracing::debug!(%error, "an engine brought what is no message between nodes");
+                return;
+            }
+        };
+        if !header.is_for(node) {
+            return;
+        }
+        let bytes = frame.len() as u64;
+        counters.received.increment(1);
+        counters.received_bytes.increment(bytes);
+        self.look(header.topic);
+        let (kind, json) = (part(&frame, header.kind.as_bytes()), part(&frame, json));
+        let delivery = Delivery::received(frame, kind, json);
+        if self.deliver(&delivery) == 0 {
+            counters.unwanted.increment(1);
+            counters.unwanted_bytes.increment(bytes);
+        }
+    }
+
+    /// Finds the topic, unless it is that of the frame before.
+    fn look(&mut self, topic: &str) {
+        if self.last.as_ref().is_none_or(|last| last.name() != topic) {
+            self.last = self.inbox.table.topic(topic);
+        }
+    }
+
+    fn deliver(&mut self, delivery: &Delivery) -> usize {
+        let Some(topic) = &self.last else { return 0 };
+        match topic.deliver_where(SubscriberId::NONE, delivery, |_| true) {
+            // Its last subscriber may have gone since the frame before, and another one come.
+            0 => {
+                self.last = self.inbox.table.topic(topic.name());
+                self.last.as_ref().map_or(0, |topic| topic.deliver_where(SubscriberId::NONE, delivery, |_| true))
+            }
+            delivered => delivered,
+        }
+    }
+}
+
+/// Where in a frame a part of it is.
+fn part(frame: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - frame.as_ptr().addr();
+    start..start + part.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Header, InProcess, Sink};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Sink for Count {
+        fn deliver(&self, _: &Delivery) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn frames_that_come_together_go_to_whoever_subscribes_to_their_topic_then() {
+        let adapter: Arc<dyn Adapter> = Arc::new(InProcess::cluster().join(NodeName::new("here")));
+        let table = Arc::new(Table::new());
+        let inbox = Inbox::new(table.clone(), NodeName::new("here"));
+        let frame = |from, topic| Envelope { header: Header { from, to: None, topic, kind: "k" }, json: b"1" }.encode();
+        let sinks = [Arc::new(Count::default()), Arc::new(Count::default()), Arc::new(Count::default())];
+        let attach = |topic, n: usize| table.attach(&adapter, topic, sinks[n].clone());
+        let (first, _other) = (attach("t", 0), attach("u", 2));
+
+        let mut incoming = inbox.incoming();
+        incoming.receive(frame("there", "t").unwrap());
+        incoming.receive(frame("there", "u").unwrap());
+        incoming.receive(frame("there", "t").unwrap());
+        incoming.receive(frame("here", "t").unwrap());
+        drop(first);
+        incoming.receive(frame("there", "t").unwrap());
+        let _second = attach("t", 1);
+        incoming.receive(frame("there", "t").unwrap());
+        incoming.receive(frame("there", "none").unwrap());
+        assert_eq!(sinks.map(|sink| sink.0.load(Ordering::Relaxed)), [2, 1, 1]);
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 /// A type that can be published.
@@ -27,14 +28,15 @@ enum Content {
     Local {
         message: Arc<dyn Any + Send + Sync>,
         kind: &'static str,
-        encode: fn(&(dyn Any + Send + Sync)) -> Result<Vec<u8>, serde_json::Error>,
+        encode: fn(&(dyn Any + Send + Sync), &mut Vec<u8>) -> Result<(), serde_json::Error>,
     },
     Remote(Arc<Remote>),
 }
 
 struct Remote {
-    kind: Box<str>,
-    json: Bytes,
+    frame: Bytes,
+    kind: Range<usize>,
+    json: Range<usize>,
     /// `None` when the bytes are no message of that kind.
     decoded: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
 }
@@ -45,9 +47,9 @@ impl Delivery {
         Delivery(Content::Local { message, kind: M::KIND, encode: encode::<M> })
     }
 
-    /// What another node's [`Delivery::to_bytes`] gave, with its kind.
-    pub fn from_bytes(kind: &str, json: Bytes) -> Self {
-        Delivery(Content::Remote(Arc::new(Remote { kind: kind.into(), json, decoded: OnceLock::new() })))
+    /// A message of another node: its frame, and where in that are its kind, a text, and its JSON.
+    pub(crate) fn received(frame: Bytes, kind: Range<usize>, json: Range<usize>) -> Self {
+        Delivery(Content::Remote(Arc::new(Remote { frame, kind, json, decoded: OnceLock::new() })))
     }
 
     /// The message, when it is of that type.
@@ -63,8 +65,8 @@ impl Delivery {
     fn message<M: Message>(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
         match &self.0 {
             Content::Local { message, .. } => Some(message),
-            Content::Remote(remote) if *remote.kind == *M::KIND => {
-                remote.decoded.get_or_init(|| decode::<M>(&remote.json)).as_ref()
+            Content::Remote(remote) if remote.frame[remote.kind.clone()] == *M::KIND.as_bytes() => {
+                remote.decoded.get_or_init(|| decode::<M>(&remote.frame[remote.json.clone()])).as_ref()
             }
             Content::Remote(_) => None,
         }
@@ -74,24 +76,27 @@ impl Delivery {
     pub fn kind(&self) -> &str {
         match &self.0 {
             Content::Local { kind, .. } => kind,
-            Content::Remote(remote) => &remote.kind,
+            Content::Remote(remote) => {
+                str::from_utf8(&remote.frame[remote.kind.clone()]).expect("it was one when the frame was read")
+            }
         }
     }
 
-    /// The bytes that travel to another node.
+    /// Appends the JSON that travels to another node.
     ///
     /// # Errors
     /// When serde cannot write the value as JSON.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+    pub fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         match &self.0 {
-            Content::Local { message, encode, .. } => encode(&**message),
-            Content::Remote(remote) => Ok(remote.json.to_vec()),
+            Content::Local { message, encode, .. } => encode(&**message, out)?,
+            Content::Remote(remote) => out.extend_from_slice(&remote.frame[remote.json.clone()]),
         }
+        Ok(())
     }
 }
 
-fn encode<M: Message>(message: &(dyn Any + Send + Sync)) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(message.downcast_ref::<M>().expect("a delivery is built with its own type's encoder"))
+fn encode<M: Message>(message: &(dyn Any + Send + Sync), out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    serde_json::to_writer(out, message.downcast_ref::<M>().expect("a delivery is built with its own type's encoder"))
 }
 
 /// Bytes of another node that are no such message harm nobody: another version of the application may run there.
@@ -128,19 +133,27 @@ mod tests {
         const KIND: &'static str = "bought";
     }
 
+    fn received(kind: &str, json: &[u8]) -> Delivery {
+        let frame = [kind.as_bytes(), json].concat();
+        Delivery::received(frame.into(), 0..kind.len(), kind.len()..kind.len() + json.len())
+    }
+
     #[test]
     fn a_message_of_another_node_is_decoded_once_and_only_as_its_own_kind() {
-        let json = Delivery::new(Arc::new(Sold(7))).to_bytes().unwrap();
-        let delivery = Delivery::from_bytes("sold", json.into());
+        let mut json = Vec::new();
+        Delivery::new(Arc::new(Sold(7))).write_json(&mut json).unwrap();
+        let delivery = received("sold", &json);
         let (one, two) = (delivery.downcast::<Sold>().unwrap(), delivery.clone().downcast::<Sold>().unwrap());
         assert!(Arc::ptr_eq(&one, &two));
         assert_eq!((delivery.downcast_ref::<Sold>(), delivery.downcast_ref::<Bought>()), (Some(&Sold(7)), None));
-        assert_eq!((delivery.kind(), delivery.to_bytes().unwrap()), ("sold", b"7".to_vec()));
+        json.clear();
+        delivery.write_json(&mut json).unwrap();
+        assert_eq!((delivery.kind(), &json[..]), ("sold", &b"7"[..]));
     }
 
     #[test]
     fn bytes_that_are_no_such_message_are_nothing() {
-        let delivery = Delivery::from_bytes("sold", Bytes::from_static(b"{]"));
+        let delivery = received("sold", b"{]");
         assert_eq!((delivery.downcast_ref::<Sold>(), delivery.downcast::<Sold>()), (None, None));
     }
 }

@@ -34,7 +34,7 @@ mod subscription;
 mod table;
 mod wire;
 
-pub use adapter::{Adapter, ConnectError, Inbox, Leaving, PublishError, Target};
+pub use adapter::{Adapter, ConnectError, Inbox, Incoming, Leaving, PublishError, Target};
 pub use delivery::{Delivery, Message};
 pub use in_process::InProcess;
 pub use membership::{HEARTBEAT, Membership, NodeEvent, SILENCE};
@@ -42,4 +42,4 @@ pub use node::NodeName;
 pub use pubsub::PubSub;
 pub use subscription::{Lagged, Subscription};
 pub use table::{Attachment, Sink, SubscriberId};
-pub use wire::{Envelope, WireError};
+pub use wire::{Envelope, Header, WireError};

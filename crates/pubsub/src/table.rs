@@ -1,7 +1,8 @@
 //! The topic table of one node: who listens to what, and the delivery to each of them.
 //!
-//! Called by [`crate::PubSub`]. Invariants: a topic without subscribers is not in the table; delivery holds only that
-//! topic's lock, so subscribing elsewhere never waits for a broadcast; a sink must not call back into the table.
+//! Called by [`crate::PubSub`] and [`crate::Inbox`]. Invariants: a topic without subscribers is not in the table; delivery
+//! holds only that topic's lock, so subscribing elsewhere never waits for a broadcast; a sink must not call back into the
+//! table.
 
 use crate::{Adapter, Delivery};
 use parking_lot::{Mutex, RwLock};
@@ -43,7 +44,7 @@ pub(crate) struct Table {
     next_id: AtomicU64,
 }
 
-struct Topic {
+pub(crate) struct Topic {
     name: Arc<str>,
     subscribers: RwLock<HashMap<u64, Arc<dyn Sink>>>,
     /// The way back for attachments: kept here, once a topic, and not in each of them.
@@ -119,8 +120,36 @@ impl Table {
         delivery: &Delivery,
         wanted: impl Fn(&dyn Sink) -> bool,
     ) -> usize {
-        let Some(entry) = self.shard(topic).lock().get(topic).cloned() else { return 0 };
-        let subscribers = entry.subscribers.read();
+        self.topic(topic).map_or(0, |entry| entry.deliver_where(except, delivery, wanted))
+    }
+
+    /// A topic that has subscribers. Later it may have none, and be another one when it has some again.
+    pub(crate) fn topic(&self, topic: &str) -> Option<Arc<Topic>> {
+        self.shard(topic).lock().get(topic).cloned()
+    }
+
+    pub(crate) fn subscriber_count(&self, topic: &str) -> usize {
+        self.topic(topic).map_or(0, |entry| entry.subscribers.read().len())
+    }
+
+    pub(crate) fn topic_count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+}
+
+impl Topic {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Delivers to those that are wanted but one, and says how many they were.
+    pub(crate) fn deliver_where(
+        &self,
+        except: SubscriberId,
+        delivery: &Delivery,
+        wanted: impl Fn(&dyn Sink) -> bool,
+    ) -> usize {
+        let subscribers = self.subscribers.read();
         let mut delivered = 0;
         for (id, sink) in subscribers.iter() {
             if *id != except.0 && wanted(&**sink) {
@@ -129,15 +158,6 @@ impl Table {
             }
         }
         delivered
-    }
-
-    pub(crate) fn subscriber_count(&self, topic: &str) -> usize {
-        let entry = self.shard(topic).lock().get(topic).cloned();
-        entry.map_or(0, |entry| entry.subscribers.read().len())
-    }
-
-    pub(crate) fn topic_count(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 }
 

@@ -26,9 +26,9 @@ const TO: u8 = 4;
 /// The version, and the length of the header.
 const PREFIX: usize = 3;
 
-/// One message between nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope<'a> {
+/// Whose a message between nodes is, and where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header<'a> {
     /// The node that published it.
     pub from: &'a str,
     /// The node that it is for; `None` for all.
@@ -37,8 +37,15 @@ pub struct Envelope<'a> {
     pub topic: &'a str,
     /// The message's [`crate::Message::KIND`].
     pub kind: &'a str,
+}
+
+/// One message between nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// Whose it is, and where it goes.
+    pub header: Header<'a>,
     /// The message.
-    pub json: Bytes,
+    pub json: &'a [u8],
 }
 
 /// Bytes that are no message between nodes, or a message that cannot become such bytes.
@@ -70,37 +77,58 @@ pub enum WireError {
     },
 }
 
+impl Header<'_> {
+    /// The bytes that travel before the message, with room for `len` bytes of it.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`].
+    pub fn encode(&self, len: usize) -> Result<Vec<u8>, WireError> {
+        let Header { from, to, topic, kind } = *self;
+        let texts = from.len() + topic.len() + kind.len() + to.map_or(0, str::len);
+        let header = texts + PREFIX * if to.is_some() { 4 } else { 3 };
+        let length = u16::try_from(header).map_err(|_| WireError::TooLong { bytes: header })?;
+        let mut frame = Vec::with_capacity(PREFIX + header + len);
+        frame.push(VERSION);
+        frame.extend_from_slice(&length.to_be_bytes());
+        let mut field = |tag, text: &str| {
+            // Shorter than the header, whose length fits.
+            let [high, low] = (text.len() as u16).to_be_bytes();
+            frame.extend_from_slice(&[tag, high, low]);
+            frame.extend_from_slice(text.as_bytes());
+        };
+        field(FROM, from);
+        field(TOPIC, topic);
+        field(KIND, kind);
+        if let Some(to) = to {
+            field(TO, to);
+        }
+        Ok(frame)
+    }
+
+    /// Whether a node is meant: it is not the one that sent it, and the only one or one of all.
+    pub fn is_for(&self, node: &NodeName) -> bool {
+        self.from != node.as_str() && self.to.is_none_or(|to| to == node.as_str())
+    }
+}
+
 impl Envelope<'_> {
     /// The bytes that travel.
     ///
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self) -> Result<Bytes, WireError> {
-        let fields = [(FROM, Some(self.from)), (TOPIC, Some(self.topic)), (KIND, Some(self.kind)), (TO, self.to)];
-        let fields = fields.into_iter().filter_map(|(tag, text)| Some((tag, text?)));
-        let header: usize = fields.clone().map(|(_, text)| PREFIX + text.len()).sum();
-        let length = u16::try_from(header).map_err(|_| WireError::TooLong { bytes: header })?;
-        let mut frame = Vec::with_capacity(PREFIX + header + self.json.len());
-        frame.push(VERSION);
-        frame.extend_from_slice(&length.to_be_bytes());
-        for (tag, text) in fields {
-            // Shorter than the header, whose length fits.
-            let length = u16::try_from(text.len()).map_err(|_| WireError::TooLong { bytes: text.len() })?;
-            frame.push(tag);
-            frame.extend_from_slice(&length.to_be_bytes());
-            frame.extend_from_slice(text.as_bytes());
-        }
-        frame.extend_from_slice(&self.json);
+        let mut frame = self.header.encode(self.json.len())?;
+        frame.extend_from_slice(self.json);
         Ok(frame.into())
     }
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads what [`Envelope::encode`] wrote, here or in a later version. The message's bytes are shared with `frame`.
+    /// Reads what [`Envelope::encode`] wrote, here or in a later version.
     ///
     /// # Errors
     /// [`WireError`]
-    pub fn decode(frame: &'a Bytes) -> Result<Self, WireError> {
+    pub fn decode(frame: &'a [u8]) -> Result<Self, WireError> {
         let truncated = |part| WireError::Truncated { part, len: frame.len() };
         match frame.first() {
             None => return Err(truncated("version")),
@@ -130,18 +158,13 @@ impl<'a> Envelope<'a> {
         if !header.is_empty() {
             return Err(truncated("header's field"));
         }
-        Ok(Envelope {
+        let header = Header {
             from: from.ok_or(WireError::Missing("node"))?,
             to,
             topic: topic.ok_or(WireError::Missing("topic"))?,
             kind: kind.ok_or(WireError::Missing("kind"))?,
-            json: frame.slice(end..),
-        })
-    }
-
-    /// Whether a node is meant: it is not the one that sent it, and the only one or one of all.
-    pub fn is_for(&self, node: &NodeName) -> bool {
-        self.from != node.as_str() && self.to.is_none_or(|to| to == node.as_str())
+        };
+        Ok(Envelope { header, json: &frame[end..] })
     }
 }
 
@@ -151,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn envelope<'a>(to: Option<&'a str>, topic: &'a str) -> Envelope<'a> {
-        Envelope { from: "a@host", to, topic, kind: "note", json: Bytes::from_static(b"{\"n\":1}") }
+        Envelope { header: Header { from: "a@host", to, topic, kind: "note" }, json: b"{\"n\":1}" }
     }
 
     proptest! {
@@ -160,16 +183,17 @@ mod tests {
             from in ".{0,20}", to in prop::option::of(".{0,20}"), topic in ".{0,40}", kind in ".{0,20}",
             json in prop::collection::vec(any::<u8>(), 0..100),
         ) {
-            let sent = Envelope { from: &from, to: to.as_deref(), topic: &topic, kind: &kind, json: json.into() };
+            let header = Header { from: &from, to: to.as_deref(), topic: &topic, kind: &kind };
+            let sent = Envelope { header, json: &json };
             let frame = sent.encode().unwrap();
             prop_assert_eq!(Envelope::decode(&frame).unwrap(), sent);
         }
 
         #[test]
         fn bytes_of_an_engine_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0..60usize) {
-            let _ = Envelope::decode(&Bytes::from(bytes));
+            let _ = Envelope::decode(&bytes);
             let frame = envelope(Some("b@host"), "t").encode().unwrap();
-            let _ = Envelope::decode(&frame.slice(..cut.min(frame.len())));
+            let _ = Envelope::decode(&frame[..cut.min(frame.len())]);
         }
     }
 
@@ -184,14 +208,14 @@ mod tests {
     #[test]
     fn fields_of_a_later_version_are_skipped_wherever_they_stand() {
         let header = b"\xF0\0\x03new\x01\0\x01a\x02\0\x01t\xF1\0\0\x03\0\x01k";
-        let frame = Bytes::from([&[1, 0, header.len() as u8][..], header, b"7"].concat());
+        let frame = [&[1, 0, header.len() as u8][..], header, b"7"].concat();
         let read = Envelope::decode(&frame).unwrap();
-        assert_eq!(read, Envelope { from: "a", to: None, topic: "t", kind: "k", json: Bytes::from_static(b"7") });
+        assert_eq!(read, Envelope { header: Header { from: "a", to: None, topic: "t", kind: "k" }, json: b"7" });
     }
 
     #[test]
     fn what_is_no_message_says_why() {
-        let error = |bytes: &[u8]| Envelope::decode(&Bytes::copy_from_slice(bytes)).unwrap_err().to_string();
+        let error = |bytes: &[u8]| Envelope::decode(bytes).unwrap_err().to_string();
         assert_eq!(error(b""), "0 bytes end inside the version");
         assert_eq!(error(b"\x02"), "version 2 of the messages between nodes, this program knows 1");
         assert_eq!(error(b"\x01\0"), "2 bytes end inside the header's length");
@@ -209,8 +233,8 @@ mod tests {
     fn a_message_is_for_all_others_or_for_one() {
         let (a, b, c) = (NodeName::new("a@host"), NodeName::new("b@host"), NodeName::new("c@host"));
         let for_all = envelope(None, "t");
-        assert_eq!([&a, &b, &c].map(|node| for_all.is_for(node)), [false, true, true]);
+        assert_eq!([&a, &b, &c].map(|node| for_all.header.is_for(node)), [false, true, true]);
         let for_b = envelope(Some("b@host"), "t");
-        assert_eq!([&a, &b, &c].map(|node| for_b.is_for(node)), [false, true, false]);
+        assert_eq!([&a, &b, &c].map(|node| for_b.header.is_for(node)), [false, true, false]);
     }
 }

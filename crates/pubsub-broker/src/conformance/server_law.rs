@@ -8,8 +8,7 @@ use super::node::{
 };
 use super::process::Process;
 use crate::{Channel, QUEUE_BYTES};
-use bennu_pubsub::{ConnectError, Envelope, SILENCE};
-use bytes::Bytes;
+use bennu_pubsub::{ConnectError, Envelope, Header, SILENCE};
 use std::time::{Duration, Instant};
 
 async fn several_attempts_fail(log: &Log, node: &str) {
@@ -151,7 +150,8 @@ pub async fn garbage_is_counted_and_dropped_and_a_later_version_is_read<S: Serve
     assert_eq!(next(&mut notes).await, 7);
     eventually("all six are counted", || garbage() == 6).await;
     a.knows(3).await;
-    let unreadable = Envelope { from: "x", to: None, topic: "t", kind: "bennu.conformance.note", json: Bytes::new() };
+    let header = Header { from: "x", to: None, topic: "t", kind: "bennu.conformance.note" };
+    let unreadable = Envelope { header, json: b"" };
     let unreadable = unreadable.encode().expect("it is small");
     let _stranger = server.stranger(&S::stranger(Channel::Topic("t"), &unreadable));
     b.reaches("t", &mut notes).await;

@@ -248,7 +248,6 @@ mod tests {
         incoming.receive(frame("there", "t").unwrap());
         incoming.receive(frame("here", "t").unwrap());
         drop(first);
-        incoming.receive(frame("there", "t").unwrap());
         let _second = attach("t", 1);
         incoming.receive(frame("there", "t").unwrap());
         incoming.receive(frame("there", "none").unwrap());

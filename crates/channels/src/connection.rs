@@ -15,6 +15,7 @@ use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, 
 use bennu_pubsub::{Attachment, Delivery, Sink};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// A channel as its session knows it.
@@ -87,6 +88,7 @@ impl Connected {
         let connection = Arc::new(Connection {
             session: Mutex::new(Session::new(common.limits.max_channels)),
             outbox: Outbox::new(common.limits.outbox_bytes, drainer),
+            received: AtomicU32::new(0),
             encoding,
             opener,
             common,
@@ -114,6 +116,8 @@ impl Connected {
 pub struct Connection {
     session: Mutex<Session<Arc<dyn ChannelHandle>>>,
     outbox: Outbox,
+    /// Messages that were received and are not counted yet.
+    received: AtomicU32,
     encoding: Encoding,
     opener: Arc<dyn Opener>,
     common: Arc<Common>,
@@ -127,7 +131,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A frame from the client. After the last one that has arrived, the transport calls [`Outbox::flush`].
+    /// A frame from the client. After the last one that has arrived, the transport calls [`Connection::flush`].
     ///
     /// # Errors
     /// [`DecodeError`] when it is no message of the negotiated version. A WebSocket then closes with
@@ -137,9 +141,20 @@ impl Connection {
             metrics::counter!("bennu.socket.bad_messages").increment(1);
             tracing::warn!(%error, "a client sent what is no message");
         })?;
-        self.common.instruments.messages_in.increment(1);
+        // One transport calls, so nothing is lost between the two.
+        self.received.store(self.received.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.step(|session| session.receive(message, |topic| self.opener.open(topic, self)));
         Ok(())
+    }
+
+    /// The frames that have arrived are handed on: they are counted, and what was held meanwhile is told of.
+    pub fn flush(&self) {
+        let received = self.received.load(Ordering::Relaxed);
+        if received > 0 {
+            self.received.store(0, Ordering::Relaxed);
+            self.common.instruments.messages_in.increment(received.into());
+        }
+        self.outbox.flush();
     }
 
     /// What waits for this client.

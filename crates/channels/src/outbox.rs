@@ -87,7 +87,7 @@ impl Outbox {
     }
 
     /// Has what is held written. To be called by whoever held it, before it waits for anything.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         let mut state = self.state.lock();
         if std::mem::take(&mut state.held) && !std::mem::replace(&mut state.signalled, true) {
             drop(state);

@@ -194,7 +194,7 @@ impl<S: Socket> TestSocket<S> {
             FrameKind::Binary => Frame::Binary(&bytes),
         };
         self.connection.receive(frame).expect("what the protocol's client encodes, its server decodes");
-        self.connection.outbox().flush();
+        self.connection.flush();
     }
 }
 

@@ -217,7 +217,7 @@ impl Posting<'_> {
             let taken = message.and_then(|message| {
                 connection.receive(message.frame()).map_err(|error| format!("message {}: {error}", n + 1))
             });
-            connection.outbox().flush();
+            connection.flush();
             if let Err(reason) = taken {
                 result = Published::Bad(reason);
                 break;

@@ -177,7 +177,7 @@ impl Driver {
                 self.heard = Instant::now();
                 self.feed(&mut scratch[..count]);
                 // All that one read brought is answered with one write.
-                self.connection.outbox().flush();
+                self.connection.flush();
                 Poll::Ready(true)
             }
         })

@@ -98,7 +98,7 @@ impl Client {
         for message in messages {
             self.connection.receive(Frame::Text(&message.to_string())).expect("a message");
         }
-        self.connection.outbox().flush();
+        self.connection.flush();
     }
 
     pub fn send_text(&self, text: &str) {
@@ -111,7 +111,7 @@ impl Client {
 
     pub fn try_send(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
         let received = self.connection.receive(frame);
-        self.connection.outbox().flush();
+        self.connection.flush();
         received
     }
 

@@ -58,7 +58,7 @@ pub(crate) async fn run<T: Send, C: Consumer<T>>(
             let (count, started) = (batch.len(), Instant::now());
             consumer.handle_events(batch).await?;
             inlets.meters.time_in_stage.record(started.elapsed());
-            inlet.finish(count);
+            inlet.finish_and_make(count);
             consume_budget().await;
         }
         Ok(())

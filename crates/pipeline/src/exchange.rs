@@ -21,6 +21,15 @@ pub(crate) type SubscriberId = usize;
 /// Subscribers that have something to take, or nothing more to expect.
 pub(crate) type News = SmallVec<[SubscriberId; 4]>;
 
+/// How much one of several takes that share an inbox.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// Never more.
+    pub(crate) most: usize,
+    /// What is not worth sharing; of more it takes half, so that others find something too.
+    pub(crate) few: usize,
+}
+
 pub(crate) struct Exchange<T> {
     partitions: Vec<Partition<T>>,
     /// By their ids, which are not used again.
@@ -161,10 +170,11 @@ impl<T> Exchange<T> {
         subscriber.inbox.drain(..count).collect()
     }
 
-    /// Takes up to `limit` items, and no more than half of what is there, so that others find something too.
-    pub(crate) fn take_share(&mut self, id: SubscriberId, limit: usize, share: &mut VecDeque<T>) {
+    /// Takes a share of what is there.
+    pub(crate) fn take_share(&mut self, id: SubscriberId, size: Share, share: &mut VecDeque<T>) {
         let Some(subscriber) = &mut self.subscribers[id] else { return };
-        let count = limit.min(subscriber.inbox.len().div_ceil(2));
+        let there = subscriber.inbox.len();
+        let count = size.most.min(there.div_ceil(2).max(size.few)).min(there);
         subscriber.in_hand += count;
         share.extend(subscriber.inbox.drain(..count));
     }
@@ -239,6 +249,14 @@ impl<T> Exchange<T> {
             let nothing_here = subscriber.inbox.is_empty() && subscriber.in_hand == 0;
             self.closed && nothing_here && self.partitions[subscriber.partition].held.is_empty()
         })
+    }
+
+    /// Makes it news that a subscriber has something to take or nothing to expect, if it is so.
+    pub(crate) fn remind(&mut self, id: SubscriberId) {
+        let has_items = self.subscribers[id].as_ref().is_some_and(|subscriber| !subscriber.inbox.is_empty());
+        if has_items || self.ended(id) {
+            self.news.push(id);
+        }
     }
 
     pub(crate) fn has_news(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The kinds of stages, and how each is started.
 
 use crate::consumer::{self, Consumer};
+use crate::crank::Crank;
 use crate::delivery::{Delivery, Receipts};
 use crate::output::Output;
 use crate::producer::{self, Producer};
@@ -111,7 +112,9 @@ impl<T: Send + 'static> Stage<'_, ProducerKind, Nothing, T> {
         make: impl Fn() -> P + Send + Sync + 'static,
     ) -> Result<Output<T>, StartError> {
         let (life, outlet, stop) = (self.life(), self.outlet()?, self.pipeline.stop());
-        self.pipeline.spawn(self.name, producer::run(life, outlet.clone(), make, stop));
+        let crank = Crank::new(producer::run(life, outlet.clone(), make, stop));
+        outlet.may_turn(crank.clone());
+        self.pipeline.spawn(self.name, crank.own());
         Ok(Output::new(outlet))
     }
 }

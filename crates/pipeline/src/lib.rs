@@ -97,6 +97,7 @@
 
 mod buffer;
 mod consumer;
+mod crank;
 mod crash;
 mod delivery;
 mod demand;

@@ -5,17 +5,19 @@
 //! partition's hash and a broadcast's `Clone`.
 
 use crate::buffer::Buffer;
+use crate::crank::Crank;
 use crate::demand::Demand;
 use crate::dispatcher::Dispatcher;
-use crate::exchange::{Exchange, SubscriberId};
+use crate::exchange::{Exchange, Share, SubscriberId};
 use crate::telemetry::{InputMeters, OutputMeters};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 
 pub(crate) struct Outlet<T> {
     stage: &'static str,
@@ -24,6 +26,8 @@ pub(crate) struct Outlet<T> {
     state: Mutex<State<T>>,
     /// Where pushes wait for room.
     room: Notify,
+    /// Who makes items on demand, if that may be done in a subscriber's task.
+    crank: OnceLock<Arc<Crank>>,
     meters: OutputMeters,
 }
 
@@ -78,8 +82,14 @@ impl<T> Outlet<T> {
                 drops: Drops::None,
             }),
             room: Notify::new(),
+            crank: OnceLock::new(),
             meters: OutputMeters::new(stage),
         }
+    }
+
+    /// Lets subscribers turn the producer. Called once, before anybody subscribes.
+    pub(crate) fn may_turn(&self, crank: Arc<Crank>) {
+        self.crank.get_or_init(|| crank);
     }
 
     pub(crate) fn stage(&self) -> &'static str {
@@ -166,17 +176,24 @@ impl<T> Outlet<T> {
 
     /// How many items to make next: waits until somebody asks. Only whoever closes the outlet calls this.
     pub(crate) async fn demand(&self) -> usize {
-        poll_fn(|cx| {
+        let mut waited = false;
+        let demand = poll_fn(|cx| {
             let mut state = self.state.lock();
             match state.exchange.demand() {
                 0 => {
                     state.producer = Some(cx.waker().clone());
+                    waited = true;
                     Poll::Pending
                 }
                 demand => Poll::Ready(demand),
             }
         })
-        .await
+        .await;
+        if !waited {
+            // Others that ask all the time must not keep it from letting its thread go.
+            consume_budget().await;
+        }
+        demand
     }
 
     /// Nothing is taken any more; what was taken is still delivered.
@@ -198,22 +215,26 @@ impl<T> Outlet<T> {
 
     /// Changes the exchange under its lock, and then tells everybody whom it concerns.
     fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
-        let mut state = self.state.lock();
-        let held = state.exchange.held();
-        let result = change(&mut state);
-        self.tell(state, held);
+        let (result, producer) = self.change_and_ask(change);
+        producer.into_iter().for_each(Waker::wake);
         result
     }
 
-    fn tell(&self, mut state: MutexGuard<'_, State<T>>, held_before: usize) {
+    /// Changes the exchange, tells everybody but the producer, and gives back its waker if it should make something now.
+    fn change_and_ask<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> (R, Option<Waker>) {
+        let mut state = self.state.lock();
+        let held = state.exchange.held();
+        let result = change(&mut state);
+        (result, self.tell(state, held))
+    }
+
+    fn tell(&self, mut state: MutexGuard<'_, State<T>>, held_before: usize) -> Option<Waker> {
         let State { exchange, subscribers, producer, pushes, drops } = &mut *state;
         let mut wakers: SmallVec<[Waker; 4]> = SmallVec::new();
         if exchange.has_news() {
             wakers.extend(exchange.news().into_iter().filter_map(|id| subscribers[id].waker.take()));
         }
-        if producer.is_some() && exchange.demand() > 0 {
-            wakers.extend(producer.take());
-        }
+        let producer = producer.take_if(|_| exchange.demand() > 0);
         let (held, asked) = (exchange.held(), exchange.asked());
         let log_drops = *drops == Drops::New;
         match *drops {
@@ -244,6 +265,7 @@ impl<T> Outlet<T> {
             _ if room > 0 => self.room.notify_waiters(),
             _ => {}
         }
+        producer
     }
 
     fn dropped(&self, state: &mut State<T>, items: usize) {
@@ -274,12 +296,15 @@ impl<T> Drop for PushWaits<'_, T> {
 pub(crate) struct Inlet<T> {
     outlet: Arc<Outlet<T>>,
     id: SubscriberId,
+    /// Whether the producer may be turned from here.
+    turns: bool,
 }
 
 impl<T> Inlet<T> {
     pub(crate) fn new(outlet: Arc<Outlet<T>>, partition: usize, demand: Demand, meters: Arc<InputMeters>) -> Self {
         let id = outlet.subscribe(partition, demand, meters);
-        Inlet { outlet, id }
+        let turns = outlet.crank.get().is_some_and(|crank| crank.is_near());
+        Inlet { outlet, id, turns }
     }
 
     /// The next batch, of `limit` items at most. Waits for one; `None` when there will be no more.
@@ -313,11 +338,41 @@ impl<T> Inlet<T> {
         self.outlet.change(|state| state.exchange.finish(self.id, count));
     }
 
-    /// So many items are done; takes a share of what is there, of `limit` items at most.
-    pub(crate) fn finish_and_take(&self, count: usize, limit: usize, share: &mut VecDeque<T>) {
-        self.outlet.change(|state| {
+    /// So many items that were taken are done; the producer may make more of them at once, in this task.
+    pub(crate) fn finish_and_make(&self, count: usize) {
+        let ((), producer) = self.outlet.change_and_ask(|state| state.exchange.finish(self.id, count));
+        producer.into_iter().for_each(|waker| self.make(waker));
+    }
+
+    /// Has the producer make what was asked for.
+    fn make(&self, waker: Waker) {
+        match self.outlet.crank.get() {
+            Some(crank) if self.turns => crank.turn(waker),
+            _ => waker.wake(),
+        }
+    }
+
+    /// So many items are done; takes a share of what is there. The producer makes what it is asked for first, in this task
+    /// if it may, so that there is something; others are woken for what this share leaves.
+    pub(crate) fn finish_and_take(&self, count: usize, size: Share, share: &mut VecDeque<T>) {
+        let (others, producer) = self.outlet.change_and_ask(|state| {
             state.exchange.finish(self.id, count);
-            state.exchange.take_share(self.id, limit, share);
+            if self.turns && state.producer.is_some() && state.exchange.demand() > 0 {
+                return state.subscribers[self.id].waker.take();
+            }
+            state.exchange.take_share(self.id, size, share);
+            None
+        });
+        let Some(producer) = producer else { return };
+        self.make(producer);
+        self.outlet.change(|state| {
+            if share.is_empty() {
+                state.exchange.take_share(self.id, size, share);
+            }
+            if others.is_some() {
+                state.subscribers[self.id].waker = state.subscribers[self.id].waker.take().or(others);
+                state.exchange.remind(self.id);
+            }
         });
     }
 

@@ -5,8 +5,8 @@ use crate::life::{Life, StageFailed};
 use crate::outlet::Outlet;
 use crate::producer_consumer::Made;
 use crate::stop::Stop;
+use std::pin::pin;
 use std::sync::Arc;
-use tokio::task::coop::consume_budget;
 
 /// What makes items on demand.
 ///
@@ -95,10 +95,11 @@ pub(crate) async fn run<T: Send, P: Producer<T>>(
 ) -> Result<(), StageFailed> {
     let live = || async {
         let mut producer = make();
+        let mut told = pin!(stop.told());
         loop {
             let items = tokio::select! {
                 biased;
-                () = stop.told() => break,
+                () = &mut told => break,
                 items = make_some(&mut producer, &outlet) => items?,
             };
             if items.is_empty() {
@@ -108,7 +109,6 @@ pub(crate) async fn run<T: Send, P: Producer<T>>(
             if !dropped.is_empty() {
                 producer.dropped(dropped);
             }
-            consume_budget().await;
         }
         Ok(())
     };

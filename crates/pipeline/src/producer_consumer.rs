@@ -85,7 +85,7 @@ pub(crate) async fn run<T: Send, U: Send, P: ProducerConsumer<T, U>>(
             let made = stage.handle_events(batch).await?;
             inlets.meters.time_in_stage.record(started.elapsed());
             outlet.emit_all(made);
-            inlet.finish(count);
+            inlet.finish_and_make(count);
             consume_budget().await;
         }
         Ok(())

@@ -7,7 +7,9 @@
 //!
 //! At most `max_demand` items are delivered and not finished, so there are never more workers than that.
 
+use crate::crank::WAKE_UP;
 use crate::crash::{Crash, Handled, Outcome, catch};
+use crate::exchange::Share;
 use crate::inlets::Inlets;
 use crate::life::StageFailed;
 use crate::outlet::Inlet;
@@ -142,6 +144,13 @@ const QUICK: Duration = Duration::from_micros(20);
 /// The most items that a worker takes at a time. With more, what taking costs is no longer seen in what an item costs.
 const MOST: usize = 32;
 
+const ONE: Share = Share { most: 1, few: 1 };
+
+/// How many items are done before another worker would have begun.
+fn in_a_wake_up(each: Duration) -> usize {
+    (WAKE_UP.as_nanos() as usize) / (each.as_nanos() as usize).max(1)
+}
+
 /// What a worker has taken: its share. It takes several items at a time while they are quick, so that they pay together for
 /// a lock and a look at the clock. As soon as one waits, it puts back what it has not begun: other workers get those. Only one
 /// that blocks its thread after others were quick keeps what was taken with it waiting.
@@ -162,7 +171,7 @@ struct Hand<'a, T> {
     /// When the first item that is not measured was begun.
     since: Instant,
     /// How many to take next.
-    limit: usize,
+    next: Share,
 }
 
 impl<'a, T> Hand<'a, T> {
@@ -177,7 +186,7 @@ impl<'a, T> Hand<'a, T> {
             begun: false,
             waited: false,
             since: Instant::now(),
-            limit: 1,
+            next: ONE,
         }
     }
 
@@ -185,7 +194,7 @@ impl<'a, T> Hand<'a, T> {
     fn begin(&mut self) -> Option<T> {
         if self.share.is_empty() {
             let (done, _) = (std::mem::take(&mut self.done), std::mem::take(&mut self.measured));
-            self.inlet.finish_and_take(done, self.limit, &mut self.share);
+            self.inlet.finish_and_take(done, self.next, &mut self.share);
         }
         let item = self.share.pop_front();
         self.begun = item.is_some();
@@ -210,7 +219,8 @@ impl<'a, T> Hand<'a, T> {
         if self.share.is_empty() {
             let each = self.measure(0);
             let quick = !std::mem::take(&mut self.waited) && each < QUICK;
-            self.limit = if quick { (self.limit * 2).min(MOST) } else { 1 };
+            let most = (self.next.most * 2).min(MOST);
+            self.next = if quick { Share { most, few: in_a_wake_up(each) } } else { ONE };
         }
     }
 

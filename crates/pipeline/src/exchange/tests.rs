@@ -13,7 +13,7 @@ enum Op {
     Produce(usize),
     InsertAll(usize),
     Take(usize, usize),
-    TakeShare(usize, usize),
+    TakeShare(usize, Share),
     /// Of what was taken last.
     PutBack(usize, usize),
     Finish(usize, usize),
@@ -39,7 +39,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => (1_usize..20).prop_map(Op::Produce),
         1 => (1_usize..8).prop_map(Op::InsertAll),
         8 => (0_usize..8, 1_usize..10).prop_map(|(who, limit)| Op::Take(who, limit)),
-        3 => (0_usize..8, 1_usize..10).prop_map(|(who, limit)| Op::TakeShare(who, limit)),
+        3 => (0_usize..8, 1_usize..10, 0_usize..10).prop_map(|(who, most, few)| Op::TakeShare(who, Share { most, few })),
         3 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::PutBack(who, count)),
         8 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::Finish(who, count)),
         1 => (0_usize..8, demand()).prop_map(|(partition, demand)| Op::Subscribe(partition, demand)),
@@ -125,11 +125,11 @@ impl Play {
                 self.exchange.insert_all(items);
             }
             Op::Take(which, limit) => self.take(which, limit),
-            Op::TakeShare(which, limit) => {
+            Op::TakeShare(which, size) => {
                 let Some(id) = self.member(which).map(|member| member.id) else { return };
                 let mut share = VecDeque::new();
-                self.exchange.take_share(id, limit, &mut share);
-                assert!(share.len() <= limit);
+                self.exchange.take_share(id, size, &mut share);
+                assert!(share.len() <= size.most);
                 self.member(which).expect("it was there").taken.extend(share);
             }
             Op::PutBack(which, count) => {
@@ -357,7 +357,7 @@ fn what_is_put_back_is_news_and_until_it_is_finished_nothing_has_ended() {
     let id = exchange.subscribe(0, Demand::max(10));
     exchange.insert_all((0..4).collect());
     let mut share = VecDeque::new();
-    exchange.take_share(id, usize::MAX, &mut share);
+    exchange.take_share(id, Share { most: usize::MAX, few: 1 }, &mut share);
     assert_eq!(share, [0, 1], "half of it");
     assert_eq!(exchange.take(id, usize::MAX), [2, 3]);
     exchange.finish(id, 2);
@@ -372,5 +372,41 @@ fn what_is_put_back_is_news_and_until_it_is_finished_nothing_has_ended() {
     assert!(!exchange.ended(id) && !exchange.has_news());
     exchange.finish(id, 1);
     assert!(exchange.ended(id));
+    assert_eq!(exchange.news().as_slice(), [id]);
+}
+
+#[test]
+fn a_share_is_half_of_what_is_there_or_what_is_not_worth_sharing_and_never_too_much() {
+    let there = [(1, 1, 1), (4, 1, 2), (5, 1, 3), (5, 4, 4), (5, 9, 5), (40, 30, 20), (5, 0, 3)];
+    for (items, few, expected) in there {
+        let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
+        let id = exchange.subscribe(0, Demand::max(100));
+        exchange.insert_all((0..items).collect());
+        let mut share = VecDeque::new();
+        exchange.take_share(id, Share { most: 20, few }, &mut share);
+        assert_eq!(share, (0..expected).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_reminder_is_news_for_who_has_something_to_take_or_nothing_to_expect() {
+    let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
+    let id = exchange.subscribe(0, Demand::max(10));
+    exchange.remind(id);
+    assert!(!exchange.has_news(), "it waits");
+
+    exchange.insert_all(vec![1]);
+    exchange.news();
+    exchange.remind(id);
+    assert_eq!(exchange.news().as_slice(), [id]);
+
+    exchange.close();
+    exchange.take(id, 1);
+    exchange.news();
+    exchange.remind(id);
+    assert!(!exchange.has_news(), "it may put back what it has");
+    exchange.finish(id, 1);
+    exchange.news();
+    exchange.remind(id);
     assert_eq!(exchange.news().as_slice(), [id]);
 }

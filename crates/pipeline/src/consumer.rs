@@ -57,8 +57,9 @@ pub(crate) async fn run<T: Send, C: Consumer<T>>(
         while let Some((inlet, batch)) = inlets.batch(usize::MAX).await {
             let (count, started) = (batch.len(), Instant::now());
             consumer.handle_events(batch).await?;
-            inlets.meters.time_in_stage.record(started.elapsed());
-            inlet.finish_and_make(count);
+            let now = Instant::now();
+            inlets.meters.time_in_stage.record(now.duration_since(started));
+            inlet.finish_and_make(count, now);
             consume_budget().await;
         }
         Ok(())

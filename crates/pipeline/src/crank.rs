@@ -65,23 +65,28 @@ impl Crank {
         self.runtime == current_runtime()
     }
 
-    /// Goes on with the life for its task, whose waker this is; wakes that when it should go on itself.
-    pub(crate) fn turn(&self, waker: Waker) {
+    /// Goes on with the life for its task, whose waker this is; wakes that when it should go on itself. Takes the time, and
+    /// says what it is afterwards.
+    pub(crate) fn turn(&self, waker: Waker, mut now: Instant) -> Instant {
         let quick = self.quick.load(Ordering::Relaxed);
-        let Some(mut life) = self.life.try_lock().filter(|_| quick) else { return waker.wake() };
-        let ended = self.poll(&mut life, &mut Context::from_waker(&waker)).is_ready();
+        let Some(mut life) = self.life.try_lock().filter(|_| quick) else {
+            waker.wake();
+            return now;
+        };
+        let ended = self.poll(&mut life, &mut Context::from_waker(&waker), &mut now).is_ready();
         drop(life);
         // After the lock: a task that comes later finds it free.
         if self.missed.swap(false, Ordering::AcqRel) || ended {
             waker.wake();
         }
+        now
     }
 
-    fn poll(&self, life: &mut State, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&self, life: &mut State, cx: &mut Context<'_>, now: &mut Instant) -> Poll<()> {
         let State::Lives(lives) = life else { return Poll::Ready(()) };
-        let started = Instant::now();
         let polled = lives.poll_unpin(cx);
-        self.quick.store(started.elapsed() < WAKE_UP, Ordering::Relaxed);
+        let started = std::mem::replace(now, Instant::now());
+        self.quick.store(now.duration_since(started) < WAKE_UP, Ordering::Relaxed);
         *life = State::Ended(ready!(polled));
         Poll::Ready(())
     }
@@ -103,7 +108,7 @@ impl Future for Own {
         crank.missed.swap(true, Ordering::AcqRel);
         let Some(mut life) = crank.life.try_lock() else { return Poll::Pending };
         crank.missed.store(false, Ordering::Relaxed);
-        ready!(crank.poll(&mut life, cx));
+        ready!(crank.poll(&mut life, cx, &mut Instant::now()));
         match std::mem::replace(&mut *life, State::Gone) {
             State::Ended(Ok(ended)) => Poll::Ready(ended),
             State::Ended(Err(panic)) => resume_unwind(panic),
@@ -159,9 +164,9 @@ mod tests {
         let crank = life(vec![|| Poll::Pending, || Poll::Pending, || Poll::Ready(Ok(()))]);
         let (mut own, wakes) = (crank.clone().own(), Arc::new(Wakes::default()));
         assert!(poll(&mut own).is_pending());
-        crank.turn(waker(wakes.clone()));
+        crank.turn(waker(wakes.clone()), Instant::now());
         assert_eq!(wakes.count(), 0);
-        crank.turn(waker(wakes.clone()));
+        crank.turn(waker(wakes.clone()), Instant::now());
         assert_eq!(wakes.count(), 1);
         assert_eq!(poll(&mut own), Poll::Ready(Ok(())));
     }
@@ -171,7 +176,7 @@ mod tests {
         let crank = life(vec![|| Poll::Pending]);
         let (mut own, wakes) = (crank.clone().own(), Arc::new(Wakes::default()));
         crank.quick.store(false, Ordering::Relaxed);
-        crank.turn(waker(wakes.clone()));
+        crank.turn(waker(wakes.clone()), Instant::now());
         assert_eq!(wakes.count(), 1);
         assert!(poll(&mut own).is_pending());
     }
@@ -188,7 +193,7 @@ mod tests {
             Poll::Pending
         }));
         *own.lock() = Some(crank.clone().own());
-        crank.turn(waker(wakes.clone()));
+        crank.turn(waker(wakes.clone()), Instant::now());
         assert_eq!(wakes.count(), 1);
         crank.quick.store(false, Ordering::Relaxed);
         let own = own.lock().take();
@@ -200,7 +205,7 @@ mod tests {
         let crank = life(vec![]);
         let wakes = Arc::new(Wakes::default());
         let held = crank.life.lock();
-        crank.turn(waker(wakes.clone()));
+        crank.turn(waker(wakes.clone()), Instant::now());
         assert_eq!(wakes.count(), 1);
         drop(held);
     }
@@ -209,7 +214,7 @@ mod tests {
     fn a_panic_that_nobody_caught_is_the_tasks() {
         let crank = life(vec![|| panic!("as it was told to")]);
         let wakes = Arc::new(Wakes::default());
-        crank.turn(waker(wakes.clone()));
+        crank.turn(waker(wakes.clone()), Instant::now());
         assert_eq!(wakes.count(), 1);
         let mut own = crank.own();
         let panic = std::panic::catch_unwind(AssertUnwindSafe(|| poll(&mut own))).expect_err("it goes on there");
@@ -228,6 +233,6 @@ mod tests {
         assert!(poll(&mut own).is_pending());
         drop(own);
         assert_eq!(Arc::strong_count(&alive), 1);
-        crank.turn(noop_waker());
+        crank.turn(noop_waker(), Instant::now());
     }
 }

@@ -111,6 +111,18 @@ impl<T> Exchange<T> {
         Ok(())
     }
 
+    /// Delivers items or holds them, in their order, as many as there is room for. Leaves the others, and says how many went.
+    pub(crate) fn insert_some(&mut self, items: &mut VecDeque<T>) -> usize {
+        let before = items.len();
+        while let Some(item) = items.pop_front() {
+            if let Err(item) = self.insert(item) {
+                items.push_front(item);
+                break;
+            }
+        }
+        before - items.len()
+    }
+
     /// Delivers an item or holds it; gives back what was dropped for it.
     pub(crate) fn force(&mut self, item: T) -> Option<T> {
         let partition = self.dispatcher.partition(&item);
@@ -284,16 +296,20 @@ impl<T> Exchange<T> {
         }
     }
 
-    /// Delivers all of it in one piece, where one subscriber has asked for all of it and has nothing yet; else gives it back.
+    /// Delivers all of it in one piece, where one subscriber has asked for all of it; else gives it back.
     fn hand_over(&mut self, items: Vec<T>) -> Result<(), Vec<T>> {
         let (Dispatcher::Demand, [id]) = (&self.dispatcher, self.partitions[0].members.as_slice()) else {
             return Err(items);
         };
         match &mut self.subscribers[*id] {
-            Some(subscriber) if items.len() <= subscriber.asked && subscriber.inbox.is_empty() => {
+            Some(subscriber) if items.len() <= subscriber.asked => {
                 subscriber.asked -= items.len();
-                subscriber.inbox = items.into();
-                self.news.push(*id);
+                if subscriber.inbox.is_empty() {
+                    subscriber.inbox = items.into();
+                    self.news.push(*id);
+                } else {
+                    subscriber.inbox.extend(items);
+                }
                 Ok(())
             }
             _ => Err(items),

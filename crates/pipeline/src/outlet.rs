@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
+use tokio::time::Instant;
 
 pub(crate) struct Outlet<T> {
     stage: &'static str,
@@ -119,22 +120,53 @@ impl<T> Outlet<T> {
 
     /// Takes an item when there is room; gives it back when the outlet is closed.
     pub(crate) async fn push(&self, item: T) -> Result<(), T> {
-        let mut item = match self.try_push(item) {
-            Ok(()) => return Ok(()),
-            Err(Refused::Closed(item)) => return Err(item),
-            Err(Refused::Full(item)) => item,
-        };
+        let mut item = Some(item);
+        self.when_there_is_room(|| match self.try_push(item.take()?) {
+            Ok(()) => Some(Ok(())),
+            Err(Refused::Closed(item)) => Some(Err(item)),
+            Err(Refused::Full(full)) => {
+                item = Some(full);
+                None
+            }
+        })
+        .await
+    }
+
+    /// Takes items when there is room for them, as many at a time as there is room for; gives back those that are left when
+    /// the outlet is closed.
+    pub(crate) async fn push_all(&self, items: Vec<T>) -> Result<(), Vec<T>> {
+        let mut items = VecDeque::from(items);
+        self.when_there_is_room(|| self.push_some(&mut items)).await
+    }
+
+    /// Takes as many items as there is room for. Ends when all are taken, or when no more will be.
+    fn push_some(&self, items: &mut VecDeque<T>) -> Option<Result<(), Vec<T>>> {
+        self.change(|state| {
+            if !state.exchange.closed() {
+                let taken = state.exchange.insert_some(items);
+                self.meters.emitted.increment(taken as u64);
+            }
+            match items.is_empty() {
+                true => Some(Ok(())),
+                false => state.exchange.closed().then(|| Err(std::mem::take(items).into())),
+            }
+        })
+    }
+
+    /// Tries until it works, now and whenever there is room.
+    async fn when_there_is_room<R>(&self, mut push: impl FnMut() -> Option<R>) -> R {
+        if let Some(pushed) = push() {
+            return pushed;
+        }
         let _waiting = PushWaits::new(self);
         loop {
             let notified = self.room.notified();
             tokio::pin!(notified);
             // From here on room that is made wakes this push, so that none is missed between the look and the wait.
             notified.as_mut().enable();
-            item = match self.try_push(item) {
-                Ok(()) => return Ok(()),
-                Err(Refused::Closed(item)) => return Err(item),
-                Err(Refused::Full(item)) => item,
-            };
+            if let Some(pushed) = push() {
+                return pushed;
+            }
             notified.await;
         }
     }
@@ -338,23 +370,29 @@ impl<T> Inlet<T> {
         self.outlet.change(|state| state.exchange.finish(self.id, count));
     }
 
-    /// So many items that were taken are done; the producer may make more of them at once, in this task.
-    pub(crate) fn finish_and_make(&self, count: usize) {
+    /// So many items that were taken are done, now; the producer may make more of them at once, in this task.
+    pub(crate) fn finish_and_make(&self, count: usize, now: Instant) {
         let ((), producer) = self.outlet.change_and_ask(|state| state.exchange.finish(self.id, count));
-        producer.into_iter().for_each(|waker| self.make(waker));
+        if let Some(producer) = producer {
+            self.make(producer, now);
+        }
     }
 
-    /// Has the producer make what was asked for.
-    fn make(&self, waker: Waker) {
+    /// Has the producer make what was asked for. Takes the time, and says what it is afterwards.
+    fn make(&self, producer: Waker, now: Instant) -> Instant {
         match self.outlet.crank.get() {
-            Some(crank) if self.turns => crank.turn(waker),
-            _ => waker.wake(),
+            Some(crank) if self.turns => crank.turn(producer, now),
+            _ => {
+                producer.wake();
+                now
+            }
         }
     }
 
     /// So many items are done; takes a share of what is there. The producer makes what it is asked for first, in this task
-    /// if it may, so that there is something; others are woken for what this share leaves.
-    pub(crate) fn finish_and_take(&self, count: usize, size: Share, share: &mut VecDeque<T>) {
+    /// if it may, so that there is something; others are woken for what this share leaves. Takes the time, and says what it
+    /// is when the share can be begun.
+    pub(crate) fn finish_and_take(&self, count: usize, now: Instant, size: Share, share: &mut VecDeque<T>) -> Instant {
         let (others, producer) = self.outlet.change_and_ask(|state| {
             state.exchange.finish(self.id, count);
             if self.turns && state.producer.is_some() && state.exchange.demand() > 0 {
@@ -363,8 +401,8 @@ impl<T> Inlet<T> {
             state.exchange.take_share(self.id, size, share);
             None
         });
-        let Some(producer) = producer else { return };
-        self.make(producer);
+        let Some(producer) = producer else { return now };
+        let now = self.make(producer, now);
         self.outlet.change(|state| {
             if share.is_empty() {
                 state.exchange.take_share(self.id, size, share);
@@ -374,6 +412,7 @@ impl<T> Inlet<T> {
                 state.exchange.remind(self.id);
             }
         });
+        now
     }
 
     /// Puts back what was taken and not begun, for others to take.

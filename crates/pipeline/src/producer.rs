@@ -5,7 +5,6 @@ use crate::life::{Life, StageFailed};
 use crate::outlet::Outlet;
 use crate::producer_consumer::Made;
 use crate::stop::Stop;
-use std::pin::pin;
 use std::sync::Arc;
 
 /// What makes items on demand.
@@ -95,7 +94,7 @@ pub(crate) async fn run<T: Send, P: Producer<T>>(
 ) -> Result<(), StageFailed> {
     let live = || async {
         let mut producer = make();
-        let mut told = pin!(stop.told());
+        let mut told = stop.telling();
         loop {
             let items = tokio::select! {
                 biased;

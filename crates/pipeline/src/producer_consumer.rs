@@ -83,9 +83,10 @@ pub(crate) async fn run<T: Send, U: Send, P: ProducerConsumer<T, U>>(
         while let Some((inlet, batch)) = inlets.batch(outlet.demand().await).await {
             let (count, started) = (batch.len(), Instant::now());
             let made = stage.handle_events(batch).await?;
-            inlets.meters.time_in_stage.record(started.elapsed());
+            let now = Instant::now();
+            inlets.meters.time_in_stage.record(now.duration_since(started));
             outlet.emit_all(made);
-            inlet.finish_and_make(count);
+            inlet.finish_and_make(count, now);
             consume_budget().await;
         }
         Ok(())

@@ -85,7 +85,7 @@ where
     let mut workers = JoinSet::new();
     while let Some((inlet, item)) = inlets.item().await {
         while workers.try_join_next().is_some() {}
-        workers.spawn(crew.clone().work(inlet, item));
+        workers.spawn(crew.clone().work(inlet.clone(), item));
         tokio::task::yield_now().await;
     }
     while workers.join_next().await.is_some() {}
@@ -194,7 +194,8 @@ impl<'a, T> Hand<'a, T> {
     fn begin(&mut self) -> Option<T> {
         if self.share.is_empty() {
             let (done, _) = (std::mem::take(&mut self.done), std::mem::take(&mut self.measured));
-            self.inlet.finish_and_take(done, self.next, &mut self.share);
+            // What a producer takes for it is not this stage's time.
+            self.since = self.inlet.finish_and_take(done, self.since, self.next, &mut self.share);
         }
         let item = self.share.pop_front();
         self.begun = item.is_some();

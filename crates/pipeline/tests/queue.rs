@@ -150,3 +150,64 @@ async fn when_its_last_handle_goes_what_was_pushed_is_delivered_and_the_pipeline
     assert_eq!(taken.recv().await.unwrap().0, 2);
     assert!(taken.recv().await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_push_of_many_goes_on_whenever_there_is_room_and_keeps_their_order() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(2));
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    let start = Instant::now();
+    queue.push_all((0..3).collect()).await.unwrap();
+    assert_eq!((start.elapsed(), queue.queued()), (SECOND * 0, 2));
+    queue.push_all((3..6).collect()).await.unwrap();
+    assert_eq!((start.elapsed(), queue.queued()), (SECOND * 3, 2));
+    queue.push_all(Vec::new()).await.unwrap();
+    pipeline.drain(SECOND * 10).await.unwrap();
+    for item in 0..6 {
+        assert_eq!(taken.recv().await.unwrap(), (item, SECOND * (item + 1)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pushes_of_many_by_many_tasks_all_get_through() {
+    for buffer in [0, 1, 5] {
+        let mut pipeline = Pipeline::new();
+        let queue = lonely(&mut pipeline, Buffer::keep_last(buffer));
+        let mut taken = take_one_a_second(&mut pipeline, &queue);
+        let pushes = (0..10).map(|task| {
+            let queue = queue.clone();
+            tokio::spawn(async move {
+                match task % 2 {
+                    0 => queue.push_all((task * 4..task * 4 + 4).collect()).await.unwrap(),
+                    _ => queue.push(task * 4).await.unwrap(),
+                }
+            })
+        });
+        for push in futures::future::join_all(pushes).await {
+            push.unwrap();
+        }
+        pipeline.drain(SECOND * 60).await.unwrap();
+        let mut items = Vec::new();
+        while let Some((item, _)) = taken.recv().await {
+            items.push(item);
+        }
+        items.sort_unstable();
+        let pushed: Vec<u32> = (0..10).flat_map(|n| n * 4..n * 4 + if n % 2 == 0 { 4 } else { 1 }).collect();
+        assert_eq!(items, pushed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_of_many_gives_back_what_a_pipeline_that_drains_does_not_take() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(2));
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.push_all((0..5).collect()).await }
+    });
+    tokio::task::yield_now().await;
+    pipeline.drain(SECOND).await.unwrap();
+    assert_eq!(waiting.await.unwrap(), Err(PushError(vec![2, 3, 4])));
+    assert_eq!(queue.push_all(vec![5]).await, Err(PushError(vec![5])));
+    assert_eq!(queue.queued(), 2);
+}

@@ -12,6 +12,7 @@ enum Op {
     /// What a producer makes when it is asked, up to so many.
     Produce(usize),
     InsertAll(usize),
+    InsertSome(usize),
     Take(usize, usize),
     TakeShare(usize, Share),
     /// Of what was taken last.
@@ -38,6 +39,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => Just(Op::Force),
         4 => (1_usize..20).prop_map(Op::Produce),
         1 => (1_usize..8).prop_map(Op::InsertAll),
+        2 => (1_usize..8).prop_map(Op::InsertSome),
         8 => (0_usize..8, 1_usize..10).prop_map(|(who, limit)| Op::Take(who, limit)),
         3 => (0_usize..8, 1_usize..10, 0_usize..10).prop_map(|(who, most, few)| Op::TakeShare(who, Share { most, few })),
         3 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::PutBack(who, count)),
@@ -123,6 +125,15 @@ impl Play {
             Op::InsertAll(count) => {
                 let items = (0..count).map(|_| self.item()).collect();
                 self.exchange.insert_all(items);
+            }
+            Op::InsertSome(count) => {
+                let mut items: VecDeque<u64> = (0..count).map(|_| self.item()).collect();
+                let before = items.clone();
+                let taken = self.exchange.insert_some(&mut items);
+                assert!(items.iter().eq(before.iter().skip(taken)), "the others are left in their order");
+                let next = items.front().copied();
+                self.dropped.extend(next.map(|item| self.exchange.insert(item).expect_err("it had no place")));
+                self.dropped.extend(items.into_iter().skip(1));
             }
             Op::Take(which, limit) => self.take(which, limit),
             Op::TakeShare(which, size) => {

@@ -22,7 +22,7 @@ pub(crate) type SubscriberId = usize;
 pub(crate) type News = SmallVec<[SubscriberId; 4]>;
 
 /// How much one of several takes that share an inbox.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Share {
     /// Never more.
     pub(crate) most: usize,
@@ -202,14 +202,6 @@ impl<T> Exchange<T> {
         self.check(id);
     }
 
-    /// Takes one item.
-    pub(crate) fn take_one(&mut self, id: SubscriberId) -> Option<T> {
-        let subscriber = self.subscribers[id].as_mut()?;
-        let item = subscriber.inbox.pop_front()?;
-        subscriber.in_hand += 1;
-        Some(item)
-    }
-
     /// Says that a subscriber is done with so many items, and asks for more when it is time.
     pub(crate) fn finish(&mut self, id: SubscriberId, count: usize) {
         let Some(subscriber) = &mut self.subscribers[id] else { return };
@@ -265,10 +257,14 @@ impl<T> Exchange<T> {
 
     /// Makes it news that a subscriber has something to take or nothing to expect, if it is so.
     pub(crate) fn remind(&mut self, id: SubscriberId) {
-        let has_items = self.subscribers[id].as_ref().is_some_and(|subscriber| !subscriber.inbox.is_empty());
-        if has_items || self.ended(id) {
+        if self.has_more(id) || self.ended(id) {
             self.news.push(id);
         }
+    }
+
+    /// Whether a subscriber has something to take.
+    pub(crate) fn has_more(&self, id: SubscriberId) -> bool {
+        self.subscribers[id].as_ref().is_some_and(|subscriber| !subscriber.inbox.is_empty())
     }
 
     pub(crate) fn has_news(&self) -> bool {

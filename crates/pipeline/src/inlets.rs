@@ -1,7 +1,9 @@
 //! All subscriptions of one stage: waits for whichever has items.
 
+use crate::exchange::Share;
 use crate::outlet::Inlet;
 use crate::telemetry::InputMeters;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,9 +27,14 @@ impl<T> Inlets<T> {
         Some((inlet, batch))
     }
 
-    /// The next item, and where it came from; `None` when all have ended.
-    pub(crate) async fn item(&self) -> Option<(&Arc<Inlet<T>>, T)> {
-        poll_fn(|cx| self.poll(cx, |inlet, cx| inlet.poll_item(cx))).await
+    /// The next share, and where it came from; `None` when all have ended.
+    pub(crate) async fn share(&self, size: impl Fn() -> Share) -> Option<(&Arc<Inlet<T>>, VecDeque<T>)> {
+        poll_fn(|cx| self.poll(cx, |inlet, cx| inlet.poll_share(cx, size()))).await
+    }
+
+    /// Whether some of them have something to take.
+    pub(crate) fn have_more(&self) -> bool {
+        self.inlets.iter().any(|inlet| inlet.has_more())
     }
 
     fn poll<R>(

@@ -12,7 +12,7 @@ use crate::source::{self, POLL_INTERVAL, Source, Station};
 use crate::stage::sealed::Kind;
 use crate::stage::{Gives, Lives, Stage, StartError, Takes};
 use crate::telemetry::{LifeMeters, SourceMeters};
-use crate::worker::{self, Crew, Worker};
+use crate::worker::{self, Crew, Pace, Worker};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -260,7 +260,7 @@ impl<T: Send + 'static> Stage<'_, WorkersKind<T>, T, Nothing> {
     pub fn start(mut self, worker: impl Worker<T>) -> Result<(), StartError> {
         let inlets = self.inlets()?;
         let (life, meters) = (LifeMeters::new(self.name), inlets.meters.clone());
-        let crew = Crew { stage: self.name, worker, restart: self.kind.restart, life, meters };
+        let crew = Crew { stage: self.name, worker, restart: self.kind.restart, life, meters, pace: Pace::new() };
         self.pipeline.spawn(self.name, worker::supervise(crew, inlets));
         Ok(())
     }

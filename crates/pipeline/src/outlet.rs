@@ -344,9 +344,18 @@ impl<T> Inlet<T> {
         self.poll_with(cx, |exchange, id| Some(exchange.take(id, limit)).filter(|batch| !batch.is_empty()))
     }
 
-    /// The next item. Waits for one; `None` when there will be no more.
-    pub(crate) fn poll_item(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.poll_with(cx, Exchange::take_one)
+    /// The next share. Waits for something; `None` when there will be no more.
+    pub(crate) fn poll_share(&self, cx: &mut Context<'_>, size: Share) -> Poll<Option<VecDeque<T>>> {
+        self.poll_with(cx, |exchange, id| {
+            let mut share = VecDeque::new();
+            exchange.take_share(id, size, &mut share);
+            Some(share).filter(|share| !share.is_empty())
+        })
+    }
+
+    /// Whether there is something to take.
+    pub(crate) fn has_more(&self) -> bool {
+        self.outlet.state.lock().exchange.has_more(self.id)
     }
 
     fn poll_with<R>(

@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -73,6 +74,7 @@ pub(crate) struct Crew<T, W> {
     pub(crate) restart: Restart<T>,
     pub(crate) life: LifeMeters,
     pub(crate) meters: Arc<InputMeters>,
+    pub(crate) pace: Pace,
 }
 
 /// The supervisor's task.
@@ -83,19 +85,22 @@ where
 {
     let crew = Arc::new(crew);
     let mut workers = JoinSet::new();
-    while let Some((inlet, item)) = inlets.item().await {
+    while let Some((inlet, share)) = inlets.share(|| crew.pace.share()).await {
         while workers.try_join_next().is_some() {}
-        workers.spawn(crew.clone().work(inlet.clone(), item));
-        tokio::task::yield_now().await;
+        workers.spawn(crew.clone().work(inlet.clone(), share));
+        if inlets.have_more() {
+            tokio::task::yield_now().await;
+        }
     }
     while workers.join_next().await.is_some() {}
     Ok(())
 }
 
 impl<T: Send + 'static, W: Worker<T>> Crew<T, W> {
-    /// A worker's task: an item, and whatever else has been delivered when it is done.
-    async fn work(self: Arc<Self>, inlet: Arc<Inlet<T>>, item: T) {
-        let mut hand = Hand::new(&inlet, &self.meters, item);
+    /// A worker's task: a share, and whatever else has been delivered when it is done.
+    async fn work(self: Arc<Self>, inlet: Arc<Inlet<T>>, share: VecDeque<T>) {
+        let mut hand = Hand::new(&inlet, &self.meters, &self.pace, share);
+        let mut since_budget = 0;
         while let Some(item) = hand.begin() {
             let attempt = self.attempt(item);
             tokio::pin!(attempt);
@@ -104,7 +109,11 @@ impl<T: Send + 'static, W: Worker<T>> Crew<T, W> {
                 attempt.await;
             }
             hand.end();
-            consume_budget().await;
+            since_budget += 1;
+            if since_budget >= self.pace.few() {
+                since_budget = 0;
+                consume_budget().await;
+            }
         }
     }
 
@@ -146,9 +155,35 @@ const MOST: usize = 32;
 
 const ONE: Share = Share { most: 1, few: 1 };
 
-/// How many items are done before another worker would have begun.
-fn in_a_wake_up(each: Duration) -> usize {
-    (WAKE_UP.as_nanos() as usize) / (each.as_nanos() as usize).max(1)
+/// How quick the last items of a crew were: how many are done before another worker would have begun, at least one.
+pub(crate) struct Pace(AtomicUsize);
+
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Pace(AtomicUsize::new(1))
+    }
+
+    fn few(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// What a new worker gets: not more than is not worth sharing.
+    fn share(&self) -> Share {
+        let few = self.few().min(MOST);
+        Share { most: few, few }
+    }
+
+    /// Notes how long an item took.
+    fn note(&self, each: Duration) -> usize {
+        let few = WAKE_UP.as_nanos() as usize / (each.as_nanos() as usize).max(1);
+        self.0.store(few.max(1), Ordering::Relaxed);
+        few
+    }
+
+    /// Notes that an item waits.
+    fn note_wait(&self) {
+        self.0.store(1, Ordering::Relaxed);
+    }
 }
 
 /// What a worker has taken: its share. It takes several items at a time while they are quick, so that they pay together for
@@ -159,6 +194,7 @@ fn in_a_wake_up(each: Duration) -> usize {
 struct Hand<'a, T> {
     inlet: &'a Inlet<T>,
     meters: &'a InputMeters,
+    pace: &'a Pace,
     /// Not begun.
     share: VecDeque<T>,
     /// Of the share, not told to the inlet.
@@ -175,18 +211,18 @@ struct Hand<'a, T> {
 }
 
 impl<'a, T> Hand<'a, T> {
-    fn new(inlet: &'a Inlet<T>, meters: &'a InputMeters, item: T) -> Self {
-        let share = VecDeque::from([item]);
+    fn new(inlet: &'a Inlet<T>, meters: &'a InputMeters, pace: &'a Pace, share: VecDeque<T>) -> Self {
         Hand {
             inlet,
             meters,
+            pace,
             share,
             done: 0,
             measured: 0,
             begun: false,
             waited: false,
             since: Instant::now(),
-            next: ONE,
+            next: pace.share(),
         }
     }
 
@@ -210,6 +246,7 @@ impl<'a, T> Hand<'a, T> {
             self.since -= each;
         }
         self.waited = true;
+        self.pace.note_wait();
         self.put_back();
     }
 
@@ -221,7 +258,7 @@ impl<'a, T> Hand<'a, T> {
             let each = self.measure(0);
             let quick = !std::mem::take(&mut self.waited) && each < QUICK;
             let most = (self.next.most * 2).min(MOST);
-            self.next = if quick { Share { most, few: in_a_wake_up(each) } } else { ONE };
+            self.next = if quick { Share { most, few: self.pace.note(each) } } else { ONE };
         }
     }
 

@@ -334,7 +334,7 @@ fn items_go_to_whoever_has_asked_for_most_and_equals_take_turns() {
     let large = exchange.subscribe(0, Demand::max(4).min(0));
     exchange.insert_all((0..6).collect());
     assert_eq!(exchange.take(large, usize::MAX), [0, 1, 3, 5]);
-    assert_eq!((exchange.take_one(small), exchange.take_one(small)), (Some(2), Some(4)));
+    assert_eq!([exchange.take(small, 1), exchange.take(small, 1)], [[2], [4]]);
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn what_a_leaving_subscriber_did_not_take_comes_before_what_came_later() {
     let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
     let leaving = exchange.subscribe(0, Demand::max(3));
     exchange.insert_all((0..5).collect());
-    assert_eq!(exchange.take_one(leaving), Some(0));
+    assert_eq!(exchange.take(leaving, 1), [0]);
     exchange.unsubscribe(leaving);
     let next = exchange.subscribe(0, Demand::max(8).min(0));
     assert_eq!(exchange.take(next, usize::MAX), [1, 2, 3, 4]);

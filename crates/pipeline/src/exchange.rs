@@ -171,6 +171,12 @@ impl<T> Exchange<T> {
         }
     }
 
+    /// How many items would be taken now, where there is one partition.
+    pub(crate) fn room(&self) -> usize {
+        // An item that was asked for needs no place.
+        self.buffer.size.saturating_sub(self.held) + if self.held == 0 { self.asked() } else { 0 }
+    }
+
     /// Takes up to `limit` items, and no more than a batch has.
     pub(crate) fn take(&mut self, id: SubscriberId, limit: usize) -> Vec<T> {
         let Some(subscriber) = &mut self.subscribers[id] else { return Vec::new() };

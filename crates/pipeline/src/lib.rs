@@ -106,6 +106,7 @@ mod exchange;
 mod inlets;
 pub mod kind;
 mod life;
+mod line;
 mod outlet;
 mod output;
 mod pipeline;

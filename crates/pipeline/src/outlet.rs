@@ -9,6 +9,7 @@ use crate::crank::Crank;
 use crate::demand::Demand;
 use crate::dispatcher::Dispatcher;
 use crate::exchange::{Exchange, Share, SubscriberId};
+use crate::line::{Line, Ticket};
 use crate::telemetry::{InputMeters, OutputMeters};
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
@@ -16,7 +17,6 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
-use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
@@ -25,8 +25,6 @@ pub(crate) struct Outlet<T> {
     buffer: Buffer,
     partitions: usize,
     state: Mutex<State<T>>,
-    /// Where pushes wait for room.
-    room: Notify,
     /// Who makes items on demand, if that may be done in a subscriber's task.
     crank: OnceLock<Arc<Crank>>,
     meters: OutputMeters,
@@ -38,8 +36,8 @@ struct State<T> {
     subscribers: Vec<Waiting>,
     /// Of who makes items on demand.
     producer: Option<Waker>,
-    /// Pushes that wait for room.
-    pushes: usize,
+    /// Of pushes that wait for room.
+    line: Line,
     drops: Drops,
 }
 
@@ -79,10 +77,9 @@ impl<T> Outlet<T> {
                 exchange,
                 subscribers: Vec::new(),
                 producer: None,
-                pushes: 0,
+                line: Line::default(),
                 drops: Drops::None,
             }),
-            room: Notify::new(),
             crank: OnceLock::new(),
             meters: OutputMeters::new(stage),
         }
@@ -120,55 +117,29 @@ impl<T> Outlet<T> {
 
     /// Takes an item when there is room; gives it back when the outlet is closed.
     pub(crate) async fn push(&self, item: T) -> Result<(), T> {
-        let mut item = Some(item);
-        self.when_there_is_room(|| match self.try_push(item.take()?) {
-            Ok(()) => Some(Ok(())),
-            Err(Refused::Closed(item)) => Some(Err(item)),
-            Err(Refused::Full(full)) => {
-                item = Some(full);
-                None
-            }
-        })
-        .await
+        let (mut place, mut waits) = (Place::new(self), Some(item));
+        let push = |exchange: &mut Exchange<T>| {
+            let Some(item) = waits.take() else { return 0 };
+            waits = exchange.insert(item).err();
+            self.meters.emitted.increment(u64::from(waits.is_none()));
+            usize::from(waits.is_some())
+        };
+        place.push(1, push).await;
+        waits.map_or(Ok(()), Err)
     }
 
-    /// Takes items when there is room for them, as many at a time as there is room for; gives back those that are left when
-    /// the outlet is closed.
+    /// Takes items when there is room, as many at a time as there is room for; gives back those that are left when the outlet
+    /// is closed. Between them it waits until half of the buffer has room, so that it is woken seldom.
     pub(crate) async fn push_all(&self, items: Vec<T>) -> Result<(), Vec<T>> {
-        let mut items = VecDeque::from(items);
-        self.when_there_is_room(|| self.push_some(&mut items)).await
-    }
-
-    /// Takes as many items as there is room for. Ends when all are taken, or when no more will be.
-    fn push_some(&self, items: &mut VecDeque<T>) -> Option<Result<(), Vec<T>>> {
-        self.change(|state| {
-            if !state.exchange.closed() {
-                let taken = state.exchange.insert_some(items);
-                self.meters.emitted.increment(taken as u64);
-            }
-            match items.is_empty() {
-                true => Some(Ok(())),
-                false => state.exchange.closed().then(|| Err(std::mem::take(items).into())),
-            }
-        })
-    }
-
-    /// Tries until it works, now and whenever there is room.
-    async fn when_there_is_room<R>(&self, mut push: impl FnMut() -> Option<R>) -> R {
-        if let Some(pushed) = push() {
-            return pushed;
-        }
-        let _waiting = PushWaits::new(self);
-        loop {
-            let notified = self.room.notified();
-            tokio::pin!(notified);
-            // From here on room that is made wakes this push, so that none is missed between the look and the wait.
-            notified.as_mut().enable();
-            if let Some(pushed) = push() {
-                return pushed;
-            }
-            notified.await;
-        }
+        let (mut place, mut waits) = (Place::new(self), VecDeque::from(items));
+        let wants = |left: usize| left.min((self.buffer.size / 2).max(1));
+        let first = wants(waits.len());
+        let push = |exchange: &mut Exchange<T>| {
+            self.meters.emitted.increment(exchange.insert_some(&mut waits) as u64);
+            wants(waits.len())
+        };
+        place.push(first, push).await;
+        if waits.is_empty() { Ok(()) } else { Err(waits.into()) }
     }
 
     /// Takes an item whether there is room or not, and gives back what was dropped for it.
@@ -231,7 +202,6 @@ impl<T> Outlet<T> {
     /// Nothing is taken any more; what was taken is still delivered.
     pub(crate) fn close(&self) {
         self.change(|state| state.exchange.close());
-        self.room.notify_waiters();
     }
 
     pub(crate) fn closed(&self) -> bool {
@@ -261,7 +231,7 @@ impl<T> Outlet<T> {
     }
 
     fn tell(&self, mut state: MutexGuard<'_, State<T>>, held_before: usize) -> Option<Waker> {
-        let State { exchange, subscribers, producer, pushes, drops } = &mut *state;
+        let State { exchange, subscribers, producer, line, drops } = &mut *state;
         let mut wakers: SmallVec<[Waker; 4]> = SmallVec::new();
         if exchange.has_news() {
             wakers.extend(exchange.news().into_iter().filter_map(|id| subscribers[id].waker.take()));
@@ -274,8 +244,15 @@ impl<T> Outlet<T> {
             Drops::Logged if held == 0 => *drops = Drops::None,
             Drops::None | Drops::Logged => {}
         }
-        // Demand is room too: an item that was asked for needs no place.
-        let room = if *pushes == 0 { 0 } else { held_before.saturating_sub(held).max(asked).min(*pushes) };
+        if !line.is_empty() {
+            let freed = held < held_before || asked > 0;
+            if exchange.closed() || (self.partitions > 1 && freed) {
+                // Which of them have room now depends on their items.
+                wakers.extend(line.call_all());
+            } else if self.partitions == 1 {
+                wakers.extend(std::iter::from_fn(|| line.call(exchange.room())));
+            }
+        }
         self.meters.queued.set(held as f64);
         self.meters.demand.set(asked as f64);
         for (id, waiting) in subscribers.iter_mut().enumerate() {
@@ -291,12 +268,6 @@ impl<T> Outlet<T> {
             tracing::warn!(stage = self.stage, size, ?keep, "a full buffer drops items");
         }
         wakers.into_iter().for_each(Waker::wake);
-        match self.partitions {
-            1 => (0..room).for_each(|_| self.room.notify_one()),
-            // Which of them have room now depends on their items.
-            _ if room > 0 => self.room.notify_waiters(),
-            _ => {}
-        }
         producer
     }
 
@@ -308,19 +279,56 @@ impl<T> Outlet<T> {
     }
 }
 
-/// Counts a push that waits for room.
-struct PushWaits<'a, T>(&'a Outlet<T>);
+/// A push's place among those that wait for room. Leaves it when it is dropped.
+struct Place<'a, T> {
+    outlet: &'a Outlet<T>,
+    ticket: Option<Ticket>,
+}
 
-impl<'a, T> PushWaits<'a, T> {
+impl<'a, T> Place<'a, T> {
     fn new(outlet: &'a Outlet<T>) -> Self {
-        outlet.state.lock().pushes += 1;
-        PushWaits(outlet)
+        Place { outlet, ticket: None }
+    }
+
+    /// Tries whenever there is as much room as it wants, until it wants none or the outlet is closed. A try says how much room
+    /// it wants for what is left.
+    async fn push(&mut self, mut wants: usize, mut attempt: impl FnMut(&mut Exchange<T>) -> usize) {
+        poll_fn(|cx| {
+            self.outlet.change(|state| {
+                let State { exchange, line, .. } = state;
+                if exchange.closed() {
+                    return Poll::Ready(());
+                }
+                let first = match self.ticket {
+                    Some(ticket) if line.stay(ticket, cx.waker()) => return Poll::Pending,
+                    Some(called) => {
+                        line.leave(called);
+                        self.ticket = None;
+                        true
+                    }
+                    // Nobody overtakes; but in another partition there may be room.
+                    None => line.is_empty() || self.outlet.partitions > 1,
+                };
+                if first {
+                    wants = attempt(exchange);
+                }
+                if wants == 0 {
+                    return Poll::Ready(());
+                }
+                self.ticket = Some(line.join(wants, cx.waker().clone()));
+                Poll::Pending
+            })
+        })
+        .await
     }
 }
 
-impl<T> Drop for PushWaits<'_, T> {
+impl<T> Drop for Place<'_, T> {
     fn drop(&mut self) {
-        self.0.state.lock().pushes -= 1;
+        if let Some(ticket) = self.ticket.take() {
+            // What it was promised is the others'.
+            self.outlet.change(|state| state.line.leave(ticket));
+        }
     }
 }
 

@@ -62,8 +62,9 @@ impl<T> Queue<T> {
         self.end.output.outlet.push(item).await.map_err(PushError)
     }
 
-    /// Pushes items in their order: as many at a time as there is room for, and waits for more room when the buffer is full.
-    /// For many items this costs less than a [`push`](Self::push) of each, since those that find room go through one lock.
+    /// Pushes items in their order: as many at a time as there is room for. When the buffer is full it waits until half of it
+    /// has room, or as much as the items need that are left. For many items this costs less than a [`push`](Self::push) of
+    /// each: those that find room go through one lock, and it is woken seldom.
     ///
     /// Items that others push meanwhile may come between them. When the future is dropped before it is ready, the items that
     /// found no room yet are dropped with it.

@@ -211,3 +211,25 @@ async fn a_push_of_many_gives_back_what_a_pipeline_that_drains_does_not_take() {
     assert_eq!(queue.push_all(vec![5]).await, Err(PushError(vec![5])));
     assert_eq!(queue.queued(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_push_of_many_waits_for_half_of_the_buffer_and_others_take_their_turn() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(10));
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    let start = Instant::now();
+    let many = async {
+        queue.push_all((0..20).collect()).await.unwrap();
+        start.elapsed()
+    };
+    let one = async {
+        queue.push(20).await.unwrap();
+        start.elapsed()
+    };
+    // One is asked for, ten are held. Five more go together, then who has waited since, then the last four.
+    assert_eq!(tokio::join!(many, one), (SECOND * 10, SECOND * 6));
+    pipeline.drain(SECOND * 30).await.unwrap();
+    for item in (0..16).chain([20]).chain(16..20) {
+        assert_eq!(taken.recv().await.unwrap().0, item);
+    }
+}

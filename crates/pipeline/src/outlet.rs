@@ -41,6 +41,18 @@ struct State<T> {
     drops: Drops,
 }
 
+/// How full the exchange is.
+struct Level {
+    held: usize,
+    asked: usize,
+}
+
+impl Level {
+    fn of<T>(exchange: &Exchange<T>) -> Self {
+        Level { held: exchange.held(), asked: exchange.asked() }
+    }
+}
+
 /// What the log knows of items that were dropped.
 #[derive(Clone, Copy, PartialEq)]
 enum Drops {
@@ -225,19 +237,19 @@ impl<T> Outlet<T> {
     /// Changes the exchange, tells everybody but the producer, and gives back its waker if it should make something now.
     fn change_and_ask<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> (R, Option<Waker>) {
         let mut state = self.state.lock();
-        let held = state.exchange.held();
+        let before = Level::of(&state.exchange);
         let result = change(&mut state);
-        (result, self.tell(state, held))
+        (result, self.tell(state, before))
     }
 
-    fn tell(&self, mut state: MutexGuard<'_, State<T>>, held_before: usize) -> Option<Waker> {
+    fn tell(&self, mut state: MutexGuard<'_, State<T>>, before: Level) -> Option<Waker> {
         let State { exchange, subscribers, producer, line, drops } = &mut *state;
         let mut wakers: SmallVec<[Waker; 4]> = SmallVec::new();
         if exchange.has_news() {
             wakers.extend(exchange.news().into_iter().filter_map(|id| subscribers[id].waker.take()));
         }
         let producer = producer.take_if(|_| exchange.demand() > 0);
-        let (held, asked) = (exchange.held(), exchange.asked());
+        let Level { held, asked } = Level::of(exchange);
         let log_drops = *drops == Drops::New;
         match *drops {
             Drops::New => *drops = Drops::Logged,
@@ -245,7 +257,7 @@ impl<T> Outlet<T> {
             Drops::None | Drops::Logged => {}
         }
         if !line.is_empty() {
-            let freed = held < held_before || asked > 0;
+            let freed = held < before.held || asked > before.asked;
             if exchange.closed() || (self.partitions > 1 && freed) {
                 // Which of them have room now depends on their items.
                 wakers.extend(line.call_all());

@@ -1,6 +1,9 @@
 //! What a queue promises to those that push.
 
 use bennu_pipeline::{Buffer, Demand, Pipeline, PushError, Queue, TryPushError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -158,7 +161,7 @@ async fn a_push_of_many_goes_on_whenever_there_is_room_and_keeps_their_order() {
     let mut taken = take_one_a_second(&mut pipeline, &queue);
     let start = Instant::now();
     queue.push_all((0..3).collect()).await.unwrap();
-    assert_eq!((start.elapsed(), queue.queued()), (SECOND * 0, 2));
+    assert_eq!((start.elapsed(), queue.queued()), (Duration::ZERO, 2));
     queue.push_all((3..6).collect()).await.unwrap();
     assert_eq!((start.elapsed(), queue.queued()), (SECOND * 3, 2));
     queue.push_all(Vec::new()).await.unwrap();
@@ -232,4 +235,35 @@ async fn a_push_of_many_waits_for_half_of_the_buffer_and_others_take_their_turn(
     for item in (0..16).chain([20]).chain(16..20) {
         assert_eq!(taken.recv().await.unwrap().0, item);
     }
+}
+
+#[tokio::test]
+async fn a_push_into_a_full_partition_sleeps_while_another_has_room() {
+    let mut pipeline = Pipeline::new();
+    let queue = pipeline.queue("parted").buffer(Buffer::keep_last(1)).partition(2, |item: &u32| u64::from(*item));
+    let queue = queue.start().unwrap();
+    let idle = |_item: u32| async {};
+    pipeline.workers("odd").subscribe(&queue.partition(1), Demand::max(10)).start(idle).unwrap();
+    queue.push(0).await.unwrap();
+    let (waker, wakes) = counted_waker();
+    let mut push = std::pin::pin!(queue.push(2));
+    assert!(push.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+    pipeline.workers("even").subscribe(&queue.partition(0), Demand::max(10)).start(idle).unwrap();
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    push.await.unwrap();
+}
+
+/// Counts how often a task is woken.
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn counted_waker() -> (Waker, Arc<Wakes>) {
+    let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+    (wakes.clone().into(), wakes)
 }

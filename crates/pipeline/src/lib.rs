@@ -114,6 +114,7 @@ mod producer;
 mod producer_consumer;
 mod queue;
 mod restart;
+mod slice;
 mod source;
 mod stage;
 mod stop;

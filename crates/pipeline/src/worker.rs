@@ -150,6 +150,9 @@ async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
 /// few of them costs nobody anything.
 const QUICK: Duration = Duration::from_micros(20);
 
+/// No item takes less, whatever the clock says.
+const LEAST: Duration = Duration::from_nanos(40);
+
 /// The most items that a worker takes at a time. With more, what taking costs is no longer seen in what an item costs.
 const MOST: usize = 32;
 
@@ -175,9 +178,9 @@ impl Pace {
 
     /// Notes how long an item took.
     fn note(&self, each: Duration) -> usize {
-        let few = WAKE_UP.as_nanos() as usize / (each.as_nanos() as usize).max(1);
-        self.0.store(few.max(1), Ordering::Relaxed);
-        few
+        let few = WAKE_UP.as_nanos() / each.as_nanos().max(LEAST.as_nanos());
+        self.0.store((few as usize).max(1), Ordering::Relaxed);
+        few as usize
     }
 
     /// Notes that an item waits.

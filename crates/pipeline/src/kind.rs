@@ -4,6 +4,7 @@ use crate::consumer::{self, Consumer};
 use crate::crank::Crank;
 use crate::delivery::{Delivery, Receipts};
 use crate::output::Output;
+use crate::pace::Pace;
 use crate::producer::{self, Producer};
 use crate::producer_consumer::{self, ProducerConsumer};
 use crate::queue::Queue;
@@ -12,7 +13,7 @@ use crate::source::{self, POLL_INTERVAL, Source, Station};
 use crate::stage::sealed::Kind;
 use crate::stage::{Gives, Lives, Stage, StartError, Takes};
 use crate::telemetry::{LifeMeters, SourceMeters};
-use crate::worker::{self, Crew, Pace, Worker};
+use crate::worker::{self, Crew, Worker};
 use std::sync::Arc;
 use std::time::Duration;
 

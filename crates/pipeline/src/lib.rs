@@ -93,7 +93,8 @@
 //! ```
 //!
 //! `exchange.rs` has all the counting and no task. `outlet.rs` puts a lock around it and knows who waits. Each stage but a
-//! queue is one task; `life.rs` starts its code again after a crash.
+//! queue is one task; `life.rs` starts its code again after a crash. A quick producer is polled by who asks it, through
+//! `crank.rs`, so that the two need no turns; in its own task it is polled when it waits for something.
 
 mod buffer;
 mod consumer;
@@ -109,6 +110,7 @@ mod life;
 mod line;
 mod outlet;
 mod output;
+mod pace;
 mod pipeline;
 mod producer;
 mod producer_consumer;

@@ -35,6 +35,9 @@ pub trait Producer<T>: Send + 'static {
     ///
     /// It should be cancellation safe: a drain drops the future while it waits. An error or a panic ends this producer,
     /// and a new one starts from what the stage was started with.
+    ///
+    /// While it is quick, the stage that asks polls it in its own task. One that has taken 5 µs without waiting is polled in a
+    /// task of its own, beside those that ask.
     fn handle_demand(&mut self, demand: usize) -> impl Future<Output = Result<Vec<T>, Crash>> + Send;
 
     /// Told what the buffer had no place for. Does nothing by default; it is counted and logged in any case.

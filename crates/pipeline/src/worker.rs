@@ -3,23 +3,23 @@
 //! The supervisor's task takes an item and spawns a task for it. That task works at one item at a time, and when it is
 //! done takes the next that has been delivered, if there is one; else it ends. So each item has a task to itself while it is
 //! worked at, but a busy supervisor does not pay for a new one each time. The supervisor lets others run between two
-//! spawns: workers that do not wait for anything get the next items themselves, and several at a time ([`Hand`]).
+//! spawns: workers that do not wait for anything get the next items themselves, and several at a time ([`Hand`]). While items
+//! are quick a new worker begins with several ([`Pace`]), and a worker that asks a quick producer polls it itself.
 //!
 //! At most `max_demand` items are delivered and not finished, so there are never more workers than that.
 
-use crate::crank::WAKE_UP;
 use crate::crash::{Crash, Handled, Outcome, catch};
 use crate::exchange::Share;
 use crate::inlets::Inlets;
 use crate::life::StageFailed;
 use crate::outlet::Inlet;
+use crate::pace::Pace;
 use crate::restart::Restart;
 use crate::telemetry::{InputMeters, LifeMeters};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -85,7 +85,7 @@ where
 {
     let crew = Arc::new(crew);
     let mut workers = JoinSet::new();
-    while let Some((inlet, share)) = inlets.share(|| crew.pace.share()).await {
+    while let Some((inlet, share)) = inlets.share(|| crew.pace.first()).await {
         while workers.try_join_next().is_some() {}
         workers.spawn(crew.clone().work(inlet.clone(), share));
         if inlets.have_more() {
@@ -109,6 +109,7 @@ impl<T: Send + 'static, W: Worker<T>> Crew<T, W> {
                 attempt.await;
             }
             hand.end();
+            // tokio counts steps, whatever they take; to let the thread go for less than that costs helps nobody.
             since_budget += 1;
             if since_budget >= self.pace.few() {
                 since_budget = 0;
@@ -144,49 +145,6 @@ impl<T: Send + 'static, W: Worker<T>> Crew<T, W> {
 /// Polls a future once, whatever comes of it.
 async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
-}
-
-/// Items that are done in this time each, without waiting, are quick: a lock costs a thousandth of it, and to wait for a
-/// few of them costs nobody anything.
-const QUICK: Duration = Duration::from_micros(20);
-
-/// No item takes less, whatever the clock says.
-const LEAST: Duration = Duration::from_nanos(40);
-
-/// The most items that a worker takes at a time. With more, what taking costs is no longer seen in what an item costs.
-const MOST: usize = 32;
-
-const ONE: Share = Share { most: 1, few: 1 };
-
-/// How quick the last items of a crew were: how many are done before another worker would have begun, at least one.
-pub(crate) struct Pace(AtomicUsize);
-
-impl Pace {
-    pub(crate) fn new() -> Self {
-        Pace(AtomicUsize::new(1))
-    }
-
-    fn few(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// What a new worker gets: not more than is not worth sharing.
-    fn share(&self) -> Share {
-        let few = self.few().min(MOST);
-        Share { most: few, few }
-    }
-
-    /// Notes how long an item took.
-    fn note(&self, each: Duration) -> usize {
-        let few = WAKE_UP.as_nanos() / each.as_nanos().max(LEAST.as_nanos());
-        self.0.store((few as usize).max(1), Ordering::Relaxed);
-        few as usize
-    }
-
-    /// Notes that an item waits.
-    fn note_wait(&self) {
-        self.0.store(1, Ordering::Relaxed);
-    }
 }
 
 /// What a worker has taken: its share. It takes several items at a time while they are quick, so that they pay together for
@@ -225,7 +183,7 @@ impl<'a, T> Hand<'a, T> {
             begun: false,
             waited: false,
             since: Instant::now(),
-            next: pace.share(),
+            next: pace.first(),
         }
     }
 
@@ -249,7 +207,8 @@ impl<'a, T> Hand<'a, T> {
             self.since -= each;
         }
         self.waited = true;
-        self.pace.note_wait();
+        // New workers should know at once.
+        self.pace.slow();
         self.put_back();
     }
 
@@ -259,9 +218,8 @@ impl<'a, T> Hand<'a, T> {
         self.done += 1;
         if self.share.is_empty() {
             let each = self.measure(0);
-            let quick = !std::mem::take(&mut self.waited) && each < QUICK;
-            let most = (self.next.most * 2).min(MOST);
-            self.next = if quick { Share { most, few: self.pace.note(each) } } else { ONE };
+            let waited = std::mem::take(&mut self.waited);
+            self.next = if waited { self.pace.slow() } else { self.pace.next(self.next, each) };
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) enum Rival {
     Workers,
     /// A queue that is pushed into, and a supervisor with workers.
     Pushed,
+    /// The same, pushed in batches of half the bound.
+    PushedBatches,
     /// The yardstick of consumers: a stream in chunks, `for_each`.
     ForEachChunk,
     /// A producer and a consumer.
@@ -44,6 +46,7 @@ impl Rival {
             Rival::Tasks => "a task an item",
             Rival::Workers => "producer, workers",
             Rival::Pushed => "queue, workers",
+            Rival::PushedBatches => "queue, batches",
             Rival::ForEachChunk => "chunks, for_each",
             Rival::Consumer => "producer, consumer",
         }
@@ -77,12 +80,19 @@ impl Rival {
                 workers.start(Job { work, sum }).expect("it can start");
                 pipeline.finished().await.expect("nothing crashes");
             }
-            Rival::Pushed => {
+            Rival::Pushed | Rival::PushedBatches => {
                 let numbers = pipeline.queue("numbers").start().expect("it can start");
                 let workers = pipeline.workers("work").subscribe(&numbers, demand);
                 workers.start(Job { work, sum }).expect("it can start");
-                for item in 0..items {
-                    numbers.push(item).await.expect("it is open");
+                if self == Rival::Pushed {
+                    for item in 0..items {
+                        numbers.push(item).await.expect("it is open");
+                    }
+                } else {
+                    for first in (0..items).step_by(demand.batch()) {
+                        let batch = (first..items).take(demand.batch()).collect();
+                        numbers.push_all(batch).await.expect("it is open");
+                    }
                 }
                 drop(numbers);
                 pipeline.finished().await.expect("nothing crashes");

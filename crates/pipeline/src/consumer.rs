@@ -3,7 +3,7 @@
 use crate::crash::{Handled, Outcome};
 use crate::inlets::Inlets;
 use crate::life::{Life, StageFailed};
-use tokio::task::coop::consume_budget;
+use crate::slice::Slice;
 use tokio::time::Instant;
 
 /// What is done with items that have come together, one batch at a time.
@@ -53,13 +53,15 @@ pub(crate) async fn run<T: Send, C: Consumer<T>>(
     make: impl Fn() -> C + Send + Sync,
 ) -> Result<(), StageFailed> {
     let live = || async {
-        let mut consumer = make();
+        let (mut consumer, mut slice) = (make(), Slice::default());
         while let Some((inlet, batch)) = inlets.batch(usize::MAX).await {
             let (count, started) = (batch.len(), Instant::now());
             consumer.handle_events(batch).await?;
-            inlets.meters.time_in_stage.record(started.elapsed());
-            inlet.finish(count);
-            consume_budget().await;
+            let now = Instant::now();
+            let took = now.duration_since(started);
+            inlets.meters.time_in_stage.record(took);
+            inlet.finish_and_make(count, now);
+            slice.spend(took).await;
         }
         Ok(())
     };

@@ -21,6 +21,15 @@ pub(crate) type SubscriberId = usize;
 /// Subscribers that have something to take, or nothing more to expect.
 pub(crate) type News = SmallVec<[SubscriberId; 4]>;
 
+/// How much one of several takes that share an inbox.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Share {
+    /// Never more.
+    pub(crate) most: usize,
+    /// What is not worth sharing; of more it takes half, so that others find something too.
+    pub(crate) few: usize,
+}
+
 pub(crate) struct Exchange<T> {
     partitions: Vec<Partition<T>>,
     /// By their ids, which are not used again.
@@ -102,6 +111,18 @@ impl<T> Exchange<T> {
         Ok(())
     }
 
+    /// Delivers items or holds them, in their order, as many as there is room for. Leaves the others, and says how many went.
+    pub(crate) fn insert_some(&mut self, items: &mut VecDeque<T>) -> usize {
+        let before = items.len();
+        while let Some(item) = items.pop_front() {
+            if let Err(item) = self.insert(item) {
+                items.push_front(item);
+                break;
+            }
+        }
+        before - items.len()
+    }
+
     /// Delivers an item or holds it; gives back what was dropped for it.
     pub(crate) fn force(&mut self, item: T) -> Option<T> {
         let partition = self.dispatcher.partition(&item);
@@ -150,6 +171,12 @@ impl<T> Exchange<T> {
         }
     }
 
+    /// How many items would be taken now, where there is one partition.
+    pub(crate) fn room(&self) -> usize {
+        // An item that was asked for needs no place.
+        self.buffer.size.saturating_sub(self.held) + if self.held == 0 { self.asked() } else { 0 }
+    }
+
     /// Takes up to `limit` items, and no more than a batch has.
     pub(crate) fn take(&mut self, id: SubscriberId, limit: usize) -> Vec<T> {
         let Some(subscriber) = &mut self.subscribers[id] else { return Vec::new() };
@@ -161,10 +188,11 @@ impl<T> Exchange<T> {
         subscriber.inbox.drain(..count).collect()
     }
 
-    /// Takes up to `limit` items, and no more than half of what is there, so that others find something too.
-    pub(crate) fn take_share(&mut self, id: SubscriberId, limit: usize, share: &mut VecDeque<T>) {
+    /// Takes a share of what is there.
+    pub(crate) fn take_share(&mut self, id: SubscriberId, size: Share, share: &mut VecDeque<T>) {
         let Some(subscriber) = &mut self.subscribers[id] else { return };
-        let count = limit.min(subscriber.inbox.len().div_ceil(2));
+        let there = subscriber.inbox.len();
+        let count = size.most.min(there.div_ceil(2).max(size.few)).min(there);
         subscriber.in_hand += count;
         share.extend(subscriber.inbox.drain(..count));
     }
@@ -178,14 +206,6 @@ impl<T> Exchange<T> {
         }
         self.news.push(id);
         self.check(id);
-    }
-
-    /// Takes one item.
-    pub(crate) fn take_one(&mut self, id: SubscriberId) -> Option<T> {
-        let subscriber = self.subscribers[id].as_mut()?;
-        let item = subscriber.inbox.pop_front()?;
-        subscriber.in_hand += 1;
-        Some(item)
     }
 
     /// Says that a subscriber is done with so many items, and asks for more when it is time.
@@ -241,6 +261,18 @@ impl<T> Exchange<T> {
         })
     }
 
+    /// Makes it news that a subscriber has something to take or nothing to expect, if it is so.
+    pub(crate) fn remind(&mut self, id: SubscriberId) {
+        if self.has_more(id) || self.ended(id) {
+            self.news.push(id);
+        }
+    }
+
+    /// Whether a subscriber has something to take.
+    pub(crate) fn has_more(&self, id: SubscriberId) -> bool {
+        self.subscribers[id].as_ref().is_some_and(|subscriber| !subscriber.inbox.is_empty())
+    }
+
     pub(crate) fn has_news(&self) -> bool {
         !self.news.is_empty()
     }
@@ -266,16 +298,20 @@ impl<T> Exchange<T> {
         }
     }
 
-    /// Delivers all of it in one piece, where one subscriber has asked for all of it and has nothing yet; else gives it back.
+    /// Delivers all of it in one piece, where one subscriber has asked for all of it; else gives it back.
     fn hand_over(&mut self, items: Vec<T>) -> Result<(), Vec<T>> {
         let (Dispatcher::Demand, [id]) = (&self.dispatcher, self.partitions[0].members.as_slice()) else {
             return Err(items);
         };
         match &mut self.subscribers[*id] {
-            Some(subscriber) if items.len() <= subscriber.asked && subscriber.inbox.is_empty() => {
+            Some(subscriber) if items.len() <= subscriber.asked => {
                 subscriber.asked -= items.len();
-                subscriber.inbox = items.into();
-                self.news.push(*id);
+                if subscriber.inbox.is_empty() {
+                    subscriber.inbox = items.into();
+                    self.news.push(*id);
+                } else {
+                    subscriber.inbox.extend(items);
+                }
                 Ok(())
             }
             _ => Err(items),

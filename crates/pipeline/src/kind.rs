@@ -1,8 +1,10 @@
 //! The kinds of stages, and how each is started.
 
 use crate::consumer::{self, Consumer};
+use crate::crank::Crank;
 use crate::delivery::{Delivery, Receipts};
 use crate::output::Output;
+use crate::pace::Pace;
 use crate::producer::{self, Producer};
 use crate::producer_consumer::{self, ProducerConsumer};
 use crate::queue::Queue;
@@ -111,7 +113,9 @@ impl<T: Send + 'static> Stage<'_, ProducerKind, Nothing, T> {
         make: impl Fn() -> P + Send + Sync + 'static,
     ) -> Result<Output<T>, StartError> {
         let (life, outlet, stop) = (self.life(), self.outlet()?, self.pipeline.stop());
-        self.pipeline.spawn(self.name, producer::run(life, outlet.clone(), make, stop));
+        let crank = Crank::new(producer::run(life, outlet.clone(), make, stop));
+        outlet.may_turn(crank.clone());
+        self.pipeline.spawn(self.name, crank.own());
         Ok(Output::new(outlet))
     }
 }
@@ -257,7 +261,7 @@ impl<T: Send + 'static> Stage<'_, WorkersKind<T>, T, Nothing> {
     pub fn start(mut self, worker: impl Worker<T>) -> Result<(), StartError> {
         let inlets = self.inlets()?;
         let (life, meters) = (LifeMeters::new(self.name), inlets.meters.clone());
-        let crew = Crew { stage: self.name, worker, restart: self.kind.restart, life, meters };
+        let crew = Crew { stage: self.name, worker, restart: self.kind.restart, life, meters, pace: Pace::new() };
         self.pipeline.spawn(self.name, worker::supervise(crew, inlets));
         Ok(())
     }

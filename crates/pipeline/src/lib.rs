@@ -93,10 +93,12 @@
 //! ```
 //!
 //! `exchange.rs` has all the counting and no task. `outlet.rs` puts a lock around it and knows who waits. Each stage but a
-//! queue is one task; `life.rs` starts its code again after a crash.
+//! queue is one task; `life.rs` starts its code again after a crash. A quick producer is polled by who asks it, through
+//! `crank.rs`, so that the two need no turns; in its own task it is polled when it waits for something.
 
 mod buffer;
 mod consumer;
+mod crank;
 mod crash;
 mod delivery;
 mod demand;
@@ -105,13 +107,16 @@ mod exchange;
 mod inlets;
 pub mod kind;
 mod life;
+mod line;
 mod outlet;
 mod output;
+mod pace;
 mod pipeline;
 mod producer;
 mod producer_consumer;
 mod queue;
 mod restart;
+mod slice;
 mod source;
 mod stage;
 mod stop;

@@ -4,8 +4,8 @@ use crate::crash::Crash;
 use crate::inlets::Inlets;
 use crate::life::{Life, StageFailed};
 use crate::outlet::Outlet;
+use crate::slice::Slice;
 use std::sync::Arc;
-use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 /// What is made of items on their way: fewer, more, or others.
@@ -79,14 +79,16 @@ pub(crate) async fn run<T: Send, U: Send, P: ProducerConsumer<T, U>>(
     make: impl Fn() -> P + Send + Sync,
 ) -> Result<(), StageFailed> {
     let live = || async {
-        let mut stage = make();
+        let (mut stage, mut slice) = (make(), Slice::default());
         while let Some((inlet, batch)) = inlets.batch(outlet.demand().await).await {
             let (count, started) = (batch.len(), Instant::now());
             let made = stage.handle_events(batch).await?;
-            inlets.meters.time_in_stage.record(started.elapsed());
+            let now = Instant::now();
+            let took = now.duration_since(started);
+            inlets.meters.time_in_stage.record(took);
             outlet.emit_all(made);
-            inlet.finish(count);
-            consume_budget().await;
+            inlet.finish_and_make(count, now);
+            slice.spend(took).await;
         }
         Ok(())
     };

@@ -62,6 +62,34 @@ impl<T> Queue<T> {
         self.end.output.outlet.push(item).await.map_err(PushError)
     }
 
+    /// Pushes items in their order: as many at a time as there is room for. When the buffer is full it waits until half of it
+    /// has room, or as much as the items need that are left. For many items this costs less than a [`push`](Self::push) of
+    /// each: those that find room go through one lock, and it is woken seldom.
+    ///
+    /// Items that others push meanwhile may come between them. When the future is dropped before it is ready, the items that
+    /// found no room yet are dropped with it.
+    ///
+    /// # Errors
+    ///
+    /// When the pipeline drains or has ended: the items that were not pushed come back.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use bennu_pipeline::{Buffer, Demand, Pipeline};
+    ///
+    /// let mut pipeline = Pipeline::new();
+    /// let queue = pipeline.queue("numbers").buffer(Buffer::keep_last(100)).start()?;
+    /// let print = |number: u32| async move { println!("{number}") };
+    /// pipeline.workers("print").subscribe(&queue, Demand::max(10)).start(print)?;
+    /// queue.push_all((0..1_000).collect()).await?; // waits while the buffer is full
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn push_all(&self, items: Vec<T>) -> Result<(), PushError<Vec<T>>> {
+        self.end.output.outlet.push_all(items).await.map_err(PushError)
+    }
+
     /// Pushes an item if there is room for it.
     ///
     /// # Errors

@@ -3,14 +3,17 @@
 //! The supervisor's task takes an item and spawns a task for it. That task works at one item at a time, and when it is
 //! done takes the next that has been delivered, if there is one; else it ends. So each item has a task to itself while it is
 //! worked at, but a busy supervisor does not pay for a new one each time. The supervisor lets others run between two
-//! spawns: workers that do not wait for anything get the next items themselves, and several at a time ([`Hand`]).
+//! spawns: workers that do not wait for anything get the next items themselves, and several at a time ([`Hand`]). While items
+//! are quick a new worker begins with several ([`Pace`]), and a worker that asks a quick producer polls it itself.
 //!
 //! At most `max_demand` items are delivered and not finished, so there are never more workers than that.
 
 use crate::crash::{Crash, Handled, Outcome, catch};
+use crate::exchange::Share;
 use crate::inlets::Inlets;
 use crate::life::StageFailed;
 use crate::outlet::Inlet;
+use crate::pace::Pace;
 use crate::restart::Restart;
 use crate::telemetry::{InputMeters, LifeMeters};
 use std::collections::VecDeque;
@@ -71,6 +74,7 @@ pub(crate) struct Crew<T, W> {
     pub(crate) restart: Restart<T>,
     pub(crate) life: LifeMeters,
     pub(crate) meters: Arc<InputMeters>,
+    pub(crate) pace: Pace,
 }
 
 /// The supervisor's task.
@@ -81,19 +85,22 @@ where
 {
     let crew = Arc::new(crew);
     let mut workers = JoinSet::new();
-    while let Some((inlet, item)) = inlets.item().await {
+    while let Some((inlet, share)) = inlets.share(|| crew.pace.first()).await {
         while workers.try_join_next().is_some() {}
-        workers.spawn(crew.clone().work(inlet, item));
-        tokio::task::yield_now().await;
+        workers.spawn(crew.clone().work(inlet.clone(), share));
+        if inlets.have_more() {
+            tokio::task::yield_now().await;
+        }
     }
     while workers.join_next().await.is_some() {}
     Ok(())
 }
 
 impl<T: Send + 'static, W: Worker<T>> Crew<T, W> {
-    /// A worker's task: an item, and whatever else has been delivered when it is done.
-    async fn work(self: Arc<Self>, inlet: Arc<Inlet<T>>, item: T) {
-        let mut hand = Hand::new(&inlet, &self.meters, item);
+    /// A worker's task: a share, and whatever else has been delivered when it is done.
+    async fn work(self: Arc<Self>, inlet: Arc<Inlet<T>>, share: VecDeque<T>) {
+        let mut hand = Hand::new(&inlet, &self.meters, &self.pace, share);
+        let mut since_budget = 0;
         while let Some(item) = hand.begin() {
             let attempt = self.attempt(item);
             tokio::pin!(attempt);
@@ -102,7 +109,12 @@ impl<T: Send + 'static, W: Worker<T>> Crew<T, W> {
                 attempt.await;
             }
             hand.end();
-            consume_budget().await;
+            // tokio counts steps, whatever they take; to let the thread go for less than that costs helps nobody.
+            since_budget += 1;
+            if since_budget >= self.pace.few() {
+                since_budget = 0;
+                consume_budget().await;
+            }
         }
     }
 
@@ -135,13 +147,6 @@ async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
 }
 
-/// Items that are done in this time each, without waiting, are quick: a lock costs a thousandth of it, and to wait for a
-/// few of them costs nobody anything.
-const QUICK: Duration = Duration::from_micros(20);
-
-/// The most items that a worker takes at a time. With more, what taking costs is no longer seen in what an item costs.
-const MOST: usize = 32;
-
 /// What a worker has taken: its share. It takes several items at a time while they are quick, so that they pay together for
 /// a lock and a look at the clock. As soon as one waits, it puts back what it has not begun: other workers get those. Only one
 /// that blocks its thread after others were quick keeps what was taken with it waiting.
@@ -150,6 +155,7 @@ const MOST: usize = 32;
 struct Hand<'a, T> {
     inlet: &'a Inlet<T>,
     meters: &'a InputMeters,
+    pace: &'a Pace,
     /// Not begun.
     share: VecDeque<T>,
     /// Of the share, not told to the inlet.
@@ -162,22 +168,22 @@ struct Hand<'a, T> {
     /// When the first item that is not measured was begun.
     since: Instant,
     /// How many to take next.
-    limit: usize,
+    next: Share,
 }
 
 impl<'a, T> Hand<'a, T> {
-    fn new(inlet: &'a Inlet<T>, meters: &'a InputMeters, item: T) -> Self {
-        let share = VecDeque::from([item]);
+    fn new(inlet: &'a Inlet<T>, meters: &'a InputMeters, pace: &'a Pace, share: VecDeque<T>) -> Self {
         Hand {
             inlet,
             meters,
+            pace,
             share,
             done: 0,
             measured: 0,
             begun: false,
             waited: false,
             since: Instant::now(),
-            limit: 1,
+            next: pace.first(),
         }
     }
 
@@ -185,7 +191,8 @@ impl<'a, T> Hand<'a, T> {
     fn begin(&mut self) -> Option<T> {
         if self.share.is_empty() {
             let (done, _) = (std::mem::take(&mut self.done), std::mem::take(&mut self.measured));
-            self.inlet.finish_and_take(done, self.limit, &mut self.share);
+            // What a producer takes for it is not this stage's time.
+            self.since = self.inlet.finish_and_take(done, self.since, self.next, &mut self.share);
         }
         let item = self.share.pop_front();
         self.begun = item.is_some();
@@ -200,6 +207,8 @@ impl<'a, T> Hand<'a, T> {
             self.since -= each;
         }
         self.waited = true;
+        // New workers should know at once.
+        self.pace.slow();
         self.put_back();
     }
 
@@ -209,8 +218,8 @@ impl<'a, T> Hand<'a, T> {
         self.done += 1;
         if self.share.is_empty() {
             let each = self.measure(0);
-            let quick = !std::mem::take(&mut self.waited) && each < QUICK;
-            self.limit = if quick { (self.limit * 2).min(MOST) } else { 1 };
+            let waited = std::mem::take(&mut self.waited);
+            self.next = if waited { self.pace.slow() } else { self.pace.next(self.next, each) };
         }
     }
 

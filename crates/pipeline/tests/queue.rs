@@ -1,6 +1,9 @@
 //! What a queue promises to those that push.
 
 use bennu_pipeline::{Buffer, Demand, Pipeline, PushError, Queue, TryPushError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -149,4 +152,118 @@ async fn when_its_last_handle_goes_what_was_pushed_is_delivered_and_the_pipeline
     assert_eq!(taken.recv().await.unwrap().0, 1);
     assert_eq!(taken.recv().await.unwrap().0, 2);
     assert!(taken.recv().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_of_many_goes_on_whenever_there_is_room_and_keeps_their_order() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(2));
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    let start = Instant::now();
+    queue.push_all((0..3).collect()).await.unwrap();
+    assert_eq!((start.elapsed(), queue.queued()), (Duration::ZERO, 2));
+    queue.push_all((3..6).collect()).await.unwrap();
+    assert_eq!((start.elapsed(), queue.queued()), (SECOND * 3, 2));
+    queue.push_all(Vec::new()).await.unwrap();
+    pipeline.drain(SECOND * 10).await.unwrap();
+    for item in 0..6 {
+        assert_eq!(taken.recv().await.unwrap(), (item, SECOND * (item + 1)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pushes_of_many_by_many_tasks_all_get_through() {
+    for buffer in [0, 1, 5] {
+        let mut pipeline = Pipeline::new();
+        let queue = lonely(&mut pipeline, Buffer::keep_last(buffer));
+        let mut taken = take_one_a_second(&mut pipeline, &queue);
+        let pushes = (0..10).map(|task| {
+            let queue = queue.clone();
+            tokio::spawn(async move {
+                match task % 2 {
+                    0 => queue.push_all((task * 4..task * 4 + 4).collect()).await.unwrap(),
+                    _ => queue.push(task * 4).await.unwrap(),
+                }
+            })
+        });
+        for push in futures::future::join_all(pushes).await {
+            push.unwrap();
+        }
+        pipeline.drain(SECOND * 60).await.unwrap();
+        let mut items = Vec::new();
+        while let Some((item, _)) = taken.recv().await {
+            items.push(item);
+        }
+        items.sort_unstable();
+        let pushed: Vec<u32> = (0..10).flat_map(|n| n * 4..n * 4 + if n % 2 == 0 { 4 } else { 1 }).collect();
+        assert_eq!(items, pushed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_of_many_gives_back_what_a_pipeline_that_drains_does_not_take() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(2));
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.push_all((0..5).collect()).await }
+    });
+    tokio::task::yield_now().await;
+    pipeline.drain(SECOND).await.unwrap();
+    assert_eq!(waiting.await.unwrap(), Err(PushError(vec![2, 3, 4])));
+    assert_eq!(queue.push_all(vec![5]).await, Err(PushError(vec![5])));
+    assert_eq!(queue.queued(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_of_many_waits_for_half_of_the_buffer_and_others_take_their_turn() {
+    let mut pipeline = Pipeline::new();
+    let queue = lonely(&mut pipeline, Buffer::keep_last(10));
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    let start = Instant::now();
+    let many = async {
+        queue.push_all((0..20).collect()).await.unwrap();
+        start.elapsed()
+    };
+    let one = async {
+        queue.push(20).await.unwrap();
+        start.elapsed()
+    };
+    // One is asked for, ten are held. Five more go together, then who has waited since, then the last four.
+    assert_eq!(tokio::join!(many, one), (SECOND * 10, SECOND * 6));
+    pipeline.drain(SECOND * 30).await.unwrap();
+    for item in (0..16).chain([20]).chain(16..20) {
+        assert_eq!(taken.recv().await.unwrap().0, item);
+    }
+}
+
+#[tokio::test]
+async fn a_push_into_a_full_partition_sleeps_while_another_has_room() {
+    let mut pipeline = Pipeline::new();
+    let queue = pipeline.queue("parted").buffer(Buffer::keep_last(1)).partition(2, |item: &u32| u64::from(*item));
+    let queue = queue.start().unwrap();
+    let idle = |_item: u32| async {};
+    pipeline.workers("odd").subscribe(&queue.partition(1), Demand::max(10)).start(idle).unwrap();
+    queue.push(0).await.unwrap();
+    let (waker, wakes) = counted_waker();
+    let mut push = std::pin::pin!(queue.push(2));
+    assert!(push.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+    pipeline.workers("even").subscribe(&queue.partition(0), Demand::max(10)).start(idle).unwrap();
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    push.await.unwrap();
+}
+
+/// Counts how often a task is woken.
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn counted_waker() -> (Waker, Arc<Wakes>) {
+    let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+    (wakes.clone().into(), wakes)
 }

@@ -1,6 +1,6 @@
 //! Whole pipelines on several threads: no wake-up is lost, and each item is worked at once. Ends by events only.
 
-use bennu_pipeline::{Buffer, Demand, Pipeline, hash};
+use bennu_pipeline::{Buffer, Demand, Pipeline, from_iter, hash};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,46 @@ async fn each_item_of_many_tasks_is_worked_at_once() {
     {
         for workers in [true, false] {
             run(buffer, demand, workers).await;
+        }
+    }
+}
+
+/// Items of a producer that those who ask may poll, some of which make it wait.
+async fn made(demand: Demand, workers: bool) {
+    let mut pipeline = Pipeline::new();
+    let numbers = pipeline.producer("numbers").start(from_iter(0..ITEMS * TASKS)).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for name in ["left", "right"] {
+        let seen = seen.clone();
+        let work = move |items: Vec<u64>| {
+            let seen = seen.clone();
+            async move {
+                if items.iter().any(|item| item % 7 == 0) {
+                    tokio::task::yield_now().await;
+                }
+                seen.lock().extend(items);
+            }
+        };
+        if workers {
+            let work = move |item: u64| work(vec![item]);
+            pipeline.workers(name).subscribe(&numbers, demand).start(work).unwrap();
+        } else {
+            pipeline.consumer(name).subscribe(&numbers, demand).start(work).unwrap();
+        }
+    }
+    tokio::time::timeout(HANGS, pipeline.finished()).await.expect("no wake-up is lost").unwrap();
+    let mut seen = std::mem::take(&mut *seen.lock());
+    seen.sort_unstable();
+    assert_eq!(seen, (0..TASKS * ITEMS).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_item_of_a_producer_is_worked_at_once() {
+    for demand in [Demand::max(1), Demand::max(4), Demand::max(100).min(99), Demand::max(1000)] {
+        for workers in [true, false] {
+            for _ in 0..5 {
+                made(demand, workers).await;
+            }
         }
     }
 }

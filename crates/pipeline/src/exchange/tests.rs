@@ -12,8 +12,9 @@ enum Op {
     /// What a producer makes when it is asked, up to so many.
     Produce(usize),
     InsertAll(usize),
+    InsertSome(usize),
     Take(usize, usize),
-    TakeShare(usize, usize),
+    TakeShare(usize, Share),
     /// Of what was taken last.
     PutBack(usize, usize),
     Finish(usize, usize),
@@ -38,8 +39,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => Just(Op::Force),
         4 => (1_usize..20).prop_map(Op::Produce),
         1 => (1_usize..8).prop_map(Op::InsertAll),
+        2 => (1_usize..8).prop_map(Op::InsertSome),
         8 => (0_usize..8, 1_usize..10).prop_map(|(who, limit)| Op::Take(who, limit)),
-        3 => (0_usize..8, 1_usize..10).prop_map(|(who, limit)| Op::TakeShare(who, limit)),
+        3 => (0_usize..8, 1_usize..10, 0_usize..10).prop_map(|(who, most, few)| Op::TakeShare(who, Share { most, few })),
         3 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::PutBack(who, count)),
         8 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::Finish(who, count)),
         1 => (0_usize..8, demand()).prop_map(|(partition, demand)| Op::Subscribe(partition, demand)),
@@ -124,12 +126,21 @@ impl Play {
                 let items = (0..count).map(|_| self.item()).collect();
                 self.exchange.insert_all(items);
             }
+            Op::InsertSome(count) => {
+                let mut items: VecDeque<u64> = (0..count).map(|_| self.item()).collect();
+                let before = items.clone();
+                let taken = self.exchange.insert_some(&mut items);
+                assert!(items.iter().eq(before.iter().skip(taken)), "the others are left in their order");
+                let next = items.front().copied();
+                self.dropped.extend(next.map(|item| self.exchange.insert(item).expect_err("it had no place")));
+                self.dropped.extend(items.into_iter().skip(1));
+            }
             Op::Take(which, limit) => self.take(which, limit),
-            Op::TakeShare(which, limit) => {
+            Op::TakeShare(which, size) => {
                 let Some(id) = self.member(which).map(|member| member.id) else { return };
                 let mut share = VecDeque::new();
-                self.exchange.take_share(id, limit, &mut share);
-                assert!(share.len() <= limit);
+                self.exchange.take_share(id, size, &mut share);
+                assert!(share.len() <= size.most);
                 self.member(which).expect("it was there").taken.extend(share);
             }
             Op::PutBack(which, count) => {
@@ -323,7 +334,7 @@ fn items_go_to_whoever_has_asked_for_most_and_equals_take_turns() {
     let large = exchange.subscribe(0, Demand::max(4).min(0));
     exchange.insert_all((0..6).collect());
     assert_eq!(exchange.take(large, usize::MAX), [0, 1, 3, 5]);
-    assert_eq!((exchange.take_one(small), exchange.take_one(small)), (Some(2), Some(4)));
+    assert_eq!([exchange.take(small, 1), exchange.take(small, 1)], [[2], [4]]);
 }
 
 #[test]
@@ -331,7 +342,7 @@ fn what_a_leaving_subscriber_did_not_take_comes_before_what_came_later() {
     let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
     let leaving = exchange.subscribe(0, Demand::max(3));
     exchange.insert_all((0..5).collect());
-    assert_eq!(exchange.take_one(leaving), Some(0));
+    assert_eq!(exchange.take(leaving, 1), [0]);
     exchange.unsubscribe(leaving);
     let next = exchange.subscribe(0, Demand::max(8).min(0));
     assert_eq!(exchange.take(next, usize::MAX), [1, 2, 3, 4]);
@@ -357,7 +368,7 @@ fn what_is_put_back_is_news_and_until_it_is_finished_nothing_has_ended() {
     let id = exchange.subscribe(0, Demand::max(10));
     exchange.insert_all((0..4).collect());
     let mut share = VecDeque::new();
-    exchange.take_share(id, usize::MAX, &mut share);
+    exchange.take_share(id, Share { most: usize::MAX, few: 1 }, &mut share);
     assert_eq!(share, [0, 1], "half of it");
     assert_eq!(exchange.take(id, usize::MAX), [2, 3]);
     exchange.finish(id, 2);
@@ -372,5 +383,41 @@ fn what_is_put_back_is_news_and_until_it_is_finished_nothing_has_ended() {
     assert!(!exchange.ended(id) && !exchange.has_news());
     exchange.finish(id, 1);
     assert!(exchange.ended(id));
+    assert_eq!(exchange.news().as_slice(), [id]);
+}
+
+#[test]
+fn a_share_is_half_of_what_is_there_or_what_is_not_worth_sharing_and_never_too_much() {
+    let there = [(1, 1, 1), (4, 1, 2), (5, 1, 3), (5, 4, 4), (5, 9, 5), (40, 30, 20), (5, 0, 3)];
+    for (items, few, expected) in there {
+        let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
+        let id = exchange.subscribe(0, Demand::max(100));
+        exchange.insert_all((0..items).collect());
+        let mut share = VecDeque::new();
+        exchange.take_share(id, Share { most: 20, few }, &mut share);
+        assert_eq!(share, (0..expected).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_reminder_is_news_for_who_has_something_to_take_or_nothing_to_expect() {
+    let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
+    let id = exchange.subscribe(0, Demand::max(10));
+    exchange.remind(id);
+    assert!(!exchange.has_news(), "it waits");
+
+    exchange.insert_all(vec![1]);
+    exchange.news();
+    exchange.remind(id);
+    assert_eq!(exchange.news().as_slice(), [id]);
+
+    exchange.close();
+    exchange.take(id, 1);
+    exchange.news();
+    exchange.remind(id);
+    assert!(!exchange.has_news(), "it may put back what it has");
+    exchange.finish(id, 1);
+    exchange.news();
+    exchange.remind(id);
     assert_eq!(exchange.news().as_slice(), [id]);
 }

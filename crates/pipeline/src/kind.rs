@@ -1,21 +1,59 @@
-//! The kinds of stages, and how each is started.
+//! The kinds of stages: how a pipeline begins to describe one, and how each is started.
 
 use crate::consumer::{self, Consumer};
 use crate::crank::Crank;
 use crate::delivery::{Delivery, Receipts};
 use crate::output::Output;
 use crate::pace::Pace;
+use crate::pipeline::Pipeline;
 use crate::producer::{self, Producer};
 use crate::producer_consumer::{self, ProducerConsumer};
 use crate::queue::Queue;
 use crate::restart::Restart;
-use crate::source::{self, POLL_INTERVAL, Source, Station};
+use crate::source::Source;
 use crate::stage::sealed::Kind;
 use crate::stage::{Gives, Lives, Stage, StartError, Takes};
+use crate::station::{self, POLL_INTERVAL, Station};
 use crate::telemetry::{LifeMeters, SourceMeters};
 use crate::worker::{self, Crew, Worker};
 use std::sync::Arc;
 use std::time::Duration;
+
+impl Pipeline {
+    /// A stage that other tasks push into. Its name is its label in metrics and logs.
+    pub fn queue<T: Send + 'static>(&mut self, name: &'static str) -> Stage<'_, QueueKind, Nothing, T> {
+        Stage::new(self, name, QueueKind)
+    }
+
+    /// A stage that makes items on demand.
+    pub fn producer<T: Send + 'static>(&mut self, name: &'static str) -> Stage<'_, ProducerKind, Nothing, T> {
+        Stage::new(self, name, ProducerKind)
+    }
+
+    /// A stage over a source that is asked when there is demand.
+    pub fn source<S: Source>(&mut self, name: &'static str) -> Stage<'_, SourceKind, Nothing, Delivery<S>> {
+        Stage::new(self, name, SourceKind::new())
+    }
+
+    /// A stage that takes items and gives others.
+    pub fn producer_consumer<T, U>(&mut self, name: &'static str) -> Stage<'_, ProducerConsumerKind, T, U>
+    where
+        T: Send + 'static,
+        U: Send + 'static,
+    {
+        Stage::new(self, name, ProducerConsumerKind)
+    }
+
+    /// A stage that takes items, one batch after the other.
+    pub fn consumer<T: Send + 'static>(&mut self, name: &'static str) -> Stage<'_, ConsumerKind, T, Nothing> {
+        Stage::new(self, name, ConsumerKind)
+    }
+
+    /// A stage that takes items, each into a supervised task, as many at once as the `max_demand` of its subscription.
+    pub fn workers<T: Send + 'static>(&mut self, name: &'static str) -> Stage<'_, WorkersKind<T>, T, Nothing> {
+        Stage::new(self, name, WorkersKind { restart: Restart::Temporary })
+    }
+}
 
 /// What takes nothing, or gives nothing.
 #[derive(Debug)]
@@ -165,7 +203,7 @@ impl<S: Source> Stage<'_, SourceKind, Nothing, Delivery<S>> {
             meters: SourceMeters::new(self.name),
             receipts: Arc::new(Receipts::new()),
         };
-        self.pipeline.spawn(self.name, source::run(life, station, make));
+        self.pipeline.spawn(self.name, station::run(life, station, make));
         Ok(Output::new(outlet))
     }
 }

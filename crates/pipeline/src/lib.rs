@@ -119,6 +119,7 @@ mod restart;
 mod slice;
 mod source;
 mod stage;
+mod station;
 mod stop;
 pub mod telemetry;
 mod worker;

@@ -1,13 +1,8 @@
 //! A pipeline owns the tasks of its stages: it starts them, waits for them, drains them, and ends them when it is
 //! dropped.
 
-use crate::delivery::Delivery;
-use crate::kind::{ConsumerKind, Nothing, ProducerConsumerKind, ProducerKind, QueueKind, SourceKind, WorkersKind};
 use crate::life::StageFailed;
 use crate::outlet::Outlet;
-use crate::restart::Restart;
-use crate::source::Source;
-use crate::stage::Stage;
 use crate::stop::Stop;
 use std::collections::HashMap;
 use std::fmt;
@@ -49,40 +44,6 @@ impl Pipeline {
     pub fn new() -> Self {
         let (tell_stop, stop) = Stop::new();
         Pipeline { stages: JoinSet::new(), names: HashMap::new(), queues: Vec::new(), tell_stop, stop }
-    }
-
-    /// A stage that other tasks push into. Its name is its label in metrics and logs.
-    pub fn queue<T: Send + 'static>(&mut self, name: &'static str) -> Stage<'_, QueueKind, Nothing, T> {
-        Stage::new(self, name, QueueKind)
-    }
-
-    /// A stage that makes items on demand.
-    pub fn producer<T: Send + 'static>(&mut self, name: &'static str) -> Stage<'_, ProducerKind, Nothing, T> {
-        Stage::new(self, name, ProducerKind)
-    }
-
-    /// A stage over a source that is asked when there is demand.
-    pub fn source<S: Source>(&mut self, name: &'static str) -> Stage<'_, SourceKind, Nothing, Delivery<S>> {
-        Stage::new(self, name, SourceKind::new())
-    }
-
-    /// A stage that takes items and gives others.
-    pub fn producer_consumer<T, U>(&mut self, name: &'static str) -> Stage<'_, ProducerConsumerKind, T, U>
-    where
-        T: Send + 'static,
-        U: Send + 'static,
-    {
-        Stage::new(self, name, ProducerConsumerKind)
-    }
-
-    /// A stage that takes items, one batch after the other.
-    pub fn consumer<T: Send + 'static>(&mut self, name: &'static str) -> Stage<'_, ConsumerKind, T, Nothing> {
-        Stage::new(self, name, ConsumerKind)
-    }
-
-    /// A stage that takes items, each into a supervised task, as many at once as the `max_demand` of its subscription.
-    pub fn workers<T: Send + 'static>(&mut self, name: &'static str) -> Stage<'_, WorkersKind<T>, T, Nothing> {
-        Stage::new(self, name, WorkersKind { restart: Restart::Temporary })
     }
 
     /// Waits until all stages have ended by themselves: their producers have no more, and the handles of their queues are

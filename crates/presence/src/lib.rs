@@ -59,15 +59,18 @@
 //! The state is a delta CRDT: see `share.rs` for the lattice, `state.rs` for what is done to it, `shard.rs` for how
 //! nodes learn of each other's. Names and periods are those of `Phoenix.Tracker`.
 
+mod cell;
 mod diff;
 mod dots;
 mod handler;
 mod hash;
 mod history;
 mod message;
+mod meta;
 mod options;
 mod peer;
 mod presence;
+mod presences;
 mod replica;
 mod roster;
 mod shard;
@@ -80,8 +83,10 @@ mod view;
 
 pub use diff::{Diff, TopicDiff};
 pub use handler::DiffHandler;
+pub use meta::TrackError;
 pub use options::{Options, OptionsError};
 pub use presence::Presence;
+pub use presences::Presences;
 pub use replica::Reference;
 pub use tracked::Tracked;
-pub use tracker::{Presences, TrackError, Tracker, WeakTracker};
+pub use tracker::{Tracker, WeakTracker};

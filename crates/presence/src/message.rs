@@ -241,15 +241,5 @@ pub(crate) fn is_object(json: &RawValue) -> bool {
     json.get().starts_with('{')
 }
 
-/// Bytes of a presence in a message, at most.
-pub(crate) fn size(presence: &Presence) -> usize {
-    /// Punctuation, names of fields, and two dots.
-    const AROUND: usize = 56;
-    let text = |text: &str| {
-        text.bytes().map(|byte| if byte < b' ' || byte == b'"' || byte == b'\\' { 6 } else { 1 }).sum::<usize>()
-    };
-    AROUND + text(presence.topic()) + text(presence.key()) + presence.meta().len()
-}
-
 #[cfg(test)]
 mod tests;

@@ -90,6 +90,16 @@ impl Presence {
         &self.0.meta
     }
 
+    /// Bytes that it takes in a message, at most.
+    pub(crate) fn size(&self) -> usize {
+        /// Punctuation, names of fields, and two dots.
+        const AROUND: usize = 56;
+        let text = |text: &str| {
+            text.bytes().map(|byte| if byte < b' ' || byte == b'"' || byte == b'\\' { 6 } else { 1 }).sum::<usize>()
+        };
+        AROUND + text(self.topic()) + text(self.key()) + self.meta().len()
+    }
+
     /// By key, then by node, then in the order of joining.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
         let (a, b) = (&*self.0, &*other.0);

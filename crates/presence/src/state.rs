@@ -135,7 +135,7 @@ impl State {
         let mut until = self.clock;
         let mut bytes = 0;
         for (dot, presence) in self.own.presences.range(from + 1..) {
-            let size = crate::message::size(presence);
+            let size = presence.size();
             if bytes > 0 && bytes + size > room.bytes {
                 until = dot - 1;
                 break;

@@ -1,8 +1,9 @@
 //! The guard of a presence that this node tracks: as long as it lives, somebody is there.
 
+use crate::cell::Cell;
+use crate::meta::{TrackError, encode};
 use crate::presence::Presence;
 use crate::replica::Reference;
-use crate::tracker::{Cell, TrackError, Tracker, encode};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -16,11 +17,11 @@ pub struct Tracked {
     /// The presence's dot, which changes with each update. Changed under the shard's lock.
     dot: AtomicU64,
     /// What tracks lives as long as what is tracked.
-    _tracker: Tracker,
+    _tracker: Arc<dyn Send + Sync>,
 }
 
 impl Tracked {
-    pub(crate) fn new(tracker: Tracker, cell: Arc<Cell>, dot: u64) -> Self {
+    pub(crate) fn new(tracker: Arc<dyn Send + Sync>, cell: Arc<Cell>, dot: u64) -> Self {
         Tracked { cell, dot: AtomicU64::new(dot), _tracker: tracker }
     }
 
@@ -40,7 +41,7 @@ impl Tracked {
     /// Gives it another meta, and so another reference, which is returned.
     ///
     /// # Errors
-    /// As [`Tracker::track`]; the presence is then as it was.
+    /// As [`Tracker::track`](crate::Tracker::track); the presence is then as it was.
     pub fn update(&self, meta: &(impl Serialize + ?Sized)) -> Result<Reference, TrackError> {
         let meta = encode(meta)?;
         self.cell.change(|shard, now| {
@@ -55,7 +56,7 @@ impl Tracked {
     /// `change` runs without a lock, and again when another update came first.
     ///
     /// # Errors
-    /// As [`Tracker::track`]; the presence is then as it was.
+    /// As [`Tracker::track`](crate::Tracker::track); the presence is then as it was.
     pub fn update_with(&self, change: impl Fn(Value) -> Value) -> Result<Reference, TrackError> {
         loop {
             let old = self.presence();

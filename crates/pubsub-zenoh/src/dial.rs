@@ -6,8 +6,9 @@
 //! wants them, after waits that grow and differ.
 
 use crate::address::NAME;
+use crate::error::{self, Error};
 use crate::link::Link;
-use crate::session::{self, Error};
+use crate::session;
 use bennu_pubsub_broker::Backoff;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -137,7 +138,7 @@ impl<'a> Outage<'a> {
     }
 
     fn report(&mut self, error: &Error) {
-        let (node, address, error) = (self.link.member.node(), self.address, session::reason(error));
+        let (node, address, error) = (self.link.member.node(), self.address, error::reason(error));
         if self.since.is_some() {
             tracing::debug!(adapter = NAME, %node, address, error, "a node is still out of reach");
             return;

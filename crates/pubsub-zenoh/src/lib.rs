@@ -51,6 +51,7 @@ mod batch;
 mod credit;
 mod dial;
 mod entry;
+mod error;
 mod key;
 mod linger;
 mod link;

@@ -6,11 +6,11 @@
 use crate::address::Places;
 use crate::batch::{self, Batch};
 use crate::entry;
+use crate::error::Error;
 use crate::key::{Keys, Presence};
 use crate::notice::{Mark, Notice, NoticeError};
 use crate::outlet::Outlet;
 use crate::roster::Roster;
-use crate::session::Error;
 use bennu_pubsub::NodeName;
 use bennu_pubsub_broker::{Channel, Member};
 use bytes::Bytes;

@@ -5,6 +5,7 @@
 
 use crate::address::{NAME, Places};
 use crate::credit::BATCHES;
+use crate::error::Error;
 use crate::key::Presence;
 use crate::linger;
 use crate::link::Link;
@@ -32,15 +33,6 @@ const OPEN: Duration = Duration::from_secs(4);
 
 /// The largest message that is put together again from its parts.
 const LARGEST: usize = 64 << 20;
-
-/// What zenoh says when it cannot.
-pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
-
-/// What an error says, without the place in zenoh's source that it adds.
-pub(crate) fn reason(error: &Error) -> String {
-    let text = error.to_string();
-    text.split_once(" at /").map_or(text.as_str(), |(reason, _)| reason).to_owned()
-}
 
 pub(crate) struct Session {
     runtime: Runtime,

@@ -6,9 +6,10 @@
 
 use crate::address::NAME;
 use crate::dial;
+use crate::error::Error;
 use crate::link::Link;
 use crate::notice::Notice;
-use crate::session::{Error, Session};
+use crate::session::Session;
 use bennu_pubsub_broker::Backoff;
 use std::io;
 use std::sync::Arc;

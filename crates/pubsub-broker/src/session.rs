@@ -111,6 +111,8 @@ impl<E: Engine> Writer<E> {
                 self.out.clear();
                 self.out.shrink_to(2 * BATCH);
             }
+            // Before the queue: what was published before leaving is in it then.
+            let leaving = self.shared.member.is_leaving();
             if let Some(chunk) = self.shared.member.queue().take() {
                 self.write(chunk).await?;
                 continue;
@@ -119,7 +121,7 @@ impl<E: Engine> Writer<E> {
             if !self.shared.member.is_told() {
                 continue;
             }
-            if self.shared.member.is_leaving() {
+            if leaving {
                 return self.part().await;
             }
             // An elapsed heartbeat is as good a reason to go on as being woken.

@@ -64,6 +64,11 @@ impl Credit {
         self.round.is_none() && (!self.open || self.put - self.seen > LIMIT / 2)
     }
 
+    /// Whether nobody is waited for.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.round.is_none()
+    }
+
     /// The mark to be sent now to all. `None` while somebody is connected who would not answer, since that is no node.
     pub(crate) fn mark(&mut self, connected: &[String]) -> Option<u64> {
         if connected.iter().any(|session| !self.there.contains(session)) {

@@ -237,7 +237,8 @@ impl Link {
 
     /// Takes what came for this node: messages and notices.
     pub(crate) fn receive_own(&self, payload: Bytes) {
-        let Some(mut incoming) = self.member.incoming() else { return };
+        // A node that leaves takes no messages, but waits for answers.
+        let mut incoming = self.member.incoming();
         for frame in batch::frames(payload) {
             let frame = match frame {
                 Ok(frame) => frame,
@@ -248,7 +249,11 @@ impl Link {
             };
             match Notice::decode(&frame) {
                 Ok((from, notice)) => self.hear_notice(from, notice),
-                Err(NoticeError::Kind(_)) => incoming.receive(frame),
+                Err(NoticeError::Kind(_)) => {
+                    if let Some(incoming) = &mut incoming {
+                        incoming.receive(frame);
+                    }
+                }
                 Err(error) => self.member.garbage(&error),
             }
         }

@@ -147,9 +147,13 @@ impl Session {
         let connected: Vec<_> =
             info.peers_zid().await.chain(info.routers_zid().await).map(|id| id.to_string()).collect();
         let Some(bytes) = link.outlet.credit().mark(&connected) else { return Ok(false) };
-        let session = self.session.zid().to_string();
-        link.tell(None, &Notice::Mark(Mark { session, bytes }))?;
+        self.send_mark(link, bytes)?;
         Ok(true)
+    }
+
+    fn send_mark(&self, link: &Link, bytes: u64) -> Result<(), Error> {
+        let session = self.session.zid().to_string();
+        link.tell(None, &Notice::Mark(Mark { session, bytes }))
     }
 
     /// Tells whose marks they are that this node has seen them.
@@ -160,16 +164,25 @@ impl Session {
         Ok(())
     }
 
-    /// Says goodbye, behind everything that was sent.
-    pub(crate) fn part(&mut self, link: &Link) -> Result<(), Error> {
+    /// Says goodbye, and sends the mark behind which nothing comes.
+    pub(crate) fn say_bye(&self, link: &Link) -> Result<(), Error> {
         link.tell(None, &Notice::Bye(link.own_addresses()))?;
+        // Whoever is connected and no node is not waited for.
+        match link.outlet.credit().mark(&[]) {
+            Some(bytes) => self.send_mark(link, bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// This node is not there any more.
+    pub(crate) fn part(&mut self) -> Result<(), Error> {
         match self.token.take() {
             Some(token) => token.undeclare().wait(),
             None => Ok(()),
         }
     }
 
-    /// Closes all connections; what was sent is written first.
+    /// Closes all connections. What zenoh is writing then may be lost.
     pub(crate) async fn close(self, link: &Link) -> Result<(), Error> {
         link.outlet.close();
         self.session.close().await?;

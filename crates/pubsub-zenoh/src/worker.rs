@@ -16,12 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::instrument::WithSubscriber;
 use zenoh::internal::runtime::ZRuntime;
 
 /// When it is looked again whether all that are connected are nodes.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the others may take to have what was sent before this node leaves.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Starts the thread. What is returned is done when it has ended.
 pub(crate) fn start(link: Arc<Link>) -> io::Result<oneshot::Receiver<()>> {
@@ -99,6 +102,8 @@ async fn work(link: &Arc<Link>, session: &mut Session) {
                 Err(error) => refused.count(Err(error)),
             }
         }
+        // Before the queue: what was published before leaving is in it then.
+        let leaving = member.is_leaving();
         if let Some(chunk) = member.queue().take() {
             link.outlet.send(member, &link.keys, &chunk);
             member.queue().done(chunk);
@@ -107,8 +112,9 @@ async fn work(link: &Arc<Link>, session: &mut Session) {
         if !member.is_told() {
             continue;
         }
-        if member.is_leaving() {
-            return refused.count(session.part(link));
+        if leaving {
+            refused.count(part(link, session).await);
+            return;
         }
         if link.outlet.credit().is_due() {
             // What else there is to do is as good a reason to go on.
@@ -117,6 +123,24 @@ async fn work(link: &Arc<Link>, session: &mut Session) {
             member.woken().await;
         }
     }
+}
+
+/// Says goodbye behind everything that was sent. Since zenoh does not finish what it is writing when it is closed, the others
+/// must have it before.
+async fn part(link: &Link, session: &mut Session) -> Result<(), Error> {
+    session.say_bye(link)?;
+    let all_have_it = async {
+        while !link.outlet.credit().is_settled() {
+            link.member.woken().await;
+            // They may leave as well, and wait for this node.
+            session.answer(link)?;
+        }
+        Ok::<(), Error>(())
+    };
+    if let Ok(answered) = timeout(GOODBYE, all_have_it).await {
+        answered?;
+    }
+    session.part()
 }
 
 /// What zenoh did not do. It may be so each time, so only the first is logged.

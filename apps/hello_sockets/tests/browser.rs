@@ -4,9 +4,10 @@
 mod support;
 
 use rustix::process::Signal;
-use support::page::{Page, skipped, with_page};
+use support::page::with_page;
 use support::program::{Login, Program};
 use support::proxy::Proxy;
+use test_browser::{Page, skipped};
 
 #[tokio::test]
 async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {

@@ -4,9 +4,10 @@ mod support;
 
 use rustix::process::Signal;
 use std::time::Duration;
-use support::page::{Page, with_browser};
+use support::page::with_browser;
 use support::program::{Login, Program};
 use support::{DEADLINE, broker};
+use test_browser::Page;
 use tokio::time::timeout;
 
 const A: &str = "a@localhost";

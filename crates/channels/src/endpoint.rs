@@ -215,8 +215,10 @@ impl Endpoint {
     /// Outside of a tokio runtime, the first time.
     pub fn presence(&self) -> Presence {
         Presence::clone(&self.extension(|| {
-            let started = Presence::start(self, "presence", Default::default(), ());
-            Arc::new(started.expect("the default options agree with each other"))
+            let started = Presence::start_on(self.pubsub(), "presence", Default::default(), ());
+            let presence = started.expect("the default options agree with each other");
+            self.add_presence(&presence);
+            Arc::new(presence)
         }))
     }
 

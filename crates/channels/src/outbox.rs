@@ -78,7 +78,7 @@ impl Outbox {
         }
     }
 
-    /// Queues one frame that is written with the next [`Outbox::flush`]: for those who may have more to say.
+    /// Queues one frame that is written with the next flush: for those who may have more to say.
     pub fn hold(&self, frame: Bytes) {
         let mut state = self.state.lock();
         if self.queue(&mut state, frame) {

@@ -146,7 +146,7 @@ impl Presence {
         self.tracker.key_count(topic)
     }
 
-    /// Says goodbye to other nodes, which let this node's presences go at once. [`Endpoint::leave`] does it for all.
+    /// Says goodbye to other nodes, which let this node's presences go at once. [`Endpoint::leave`](crate::Endpoint::leave) does it for all.
     pub async fn leave(&self) {
         self.tracker.leave().await;
     }

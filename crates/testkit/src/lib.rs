@@ -65,8 +65,10 @@ mod arrival;
 mod assertion;
 mod channel;
 mod clock;
+mod connect;
 mod expectation;
 mod failure;
+mod join;
 mod log;
 mod macros;
 mod mailbox;
@@ -82,11 +84,12 @@ pub use arrival::Arrival;
 pub use assertion::TIMEOUT;
 pub use channel::TestChannel;
 pub use expectation::Expected;
+pub use join::Refused;
 pub use log::{Log, capture_log};
 pub use mailbox::{Inbox, View};
 pub use metrics::{Metrics, capture_metrics};
 pub use reply::PushRef;
-pub use socket::{Refused, TestSocket};
+pub use socket::TestSocket;
 pub use test::ChannelTest;
 
 /// What the macros expand to; not to be used otherwise.

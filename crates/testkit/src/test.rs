@@ -6,18 +6,10 @@
 use crate::arrival::Arrival;
 use crate::clock;
 use crate::mailbox::{Inbox, Mailbox, Scope, View};
-use crate::params::query;
-use crate::socket::TestSocket;
-use crate::transport::{FRAMING, Transport};
-use bennu_channels::protocol::Serializer;
 use bennu_channels::pubsub::{Attachment, Delivery, Sink, SubscriberId};
 use bennu_channels::token::Secret;
-use bennu_channels::{
-    Broadcast, Connect, ConnectInfo, Connected, Connection, Encoding, Endpoint, Limits, NotConnected, Payload, Socket,
-    SocketMount,
-};
+use bennu_channels::{Broadcast, Connection, Endpoint, Payload};
 use parking_lot::Mutex;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -97,55 +89,6 @@ impl ChannelTest {
         &self.0.endpoint
     }
 
-    /// A client connects, with the parameters of its URL; they are what `phoenix.js` would make of this object.
-    ///
-    /// # Errors
-    /// [`NotConnected`] when the socket refuses or panics.
-    ///
-    /// # Panics
-    /// When `params` is no object, or a pattern of the socket's router cannot be a route.
-    pub async fn connect<S: Socket>(&self, params: Value) -> Result<TestSocket<S>, NotConnected> {
-        self.connect_with(params, ConnectInfo::default()).await
-    }
-
-    /// A client connects of which the transport knows something: headers, an address, a session.
-    ///
-    /// # Errors
-    /// As [`ChannelTest::connect`].
-    ///
-    /// # Panics
-    /// As [`ChannelTest::connect`].
-    pub async fn connect_with<S: Socket>(
-        &self,
-        params: Value,
-        info: ConnectInfo,
-    ) -> Result<TestSocket<S>, NotConnected> {
-        let request = Connect { params: query(&params), info, endpoint: self.0.endpoint.clone() };
-        let mount = SocketMount::new::<S>(self.0.endpoint.clone(), LIMITS).unwrap_or_else(|error| panic!("{error}"));
-        Ok(self.open(mount.connect(request).await?))
-    }
-
-    /// A client that is connected already, as if `connect` had returned this socket.
-    ///
-    /// # Panics
-    /// When a pattern of the socket's router cannot be a route.
-    #[track_caller]
-    pub fn socket<S: Socket>(&self, socket: S) -> TestSocket<S> {
-        self.open(Connected::with(socket, &self.0.endpoint, LIMITS).unwrap_or_else(|error| panic!("{error}")))
-    }
-
-    fn open<S: Socket>(&self, connected: Connected) -> TestSocket<S> {
-        let client = self.0.clients.fetch_add(1, Ordering::Relaxed) + 1;
-        let id = connected.id().map(str::to_owned);
-        let socket = connected.socket::<S>().expect("the mount and the socket are of one type");
-        let transport = Arc::new(Transport::new(client, &self.0.mailbox));
-        let encoding = Encoding { serializer: Serializer::V2, framing: &FRAMING };
-        let connection = connected.open(encoding, transport.clone());
-        transport.attach(&connection);
-        self.0.connections.lock().push(connection.clone());
-        TestSocket::new(self.clone(), client, id, socket, connection)
-    }
-
     /// Subscribes the test itself to a topic, once: what is broadcast there arrives in its mailbox, for
     /// [`assert_broadcast!`](crate::assert_broadcast). Joining with `subscribe_and_join` does it too.
     pub fn subscribe(&self, topic: &str) {
@@ -175,6 +118,20 @@ impl ChannelTest {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
+    /// The number of one more client.
+    pub(crate) fn next_client(&self) -> usize {
+        self.0.clients.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.0.mailbox
+    }
+
+    /// Keeps a client connected whose handles are dropped.
+    pub(crate) fn keep(&self, connection: Arc<Connection>) {
+        self.0.connections.lock().push(connection);
+    }
+
     pub(crate) fn forget(&self, connection: &Arc<Connection>) {
         self.0.connections.lock().retain(|known| !Arc::ptr_eq(known, connection));
     }
@@ -183,9 +140,6 @@ impl ChannelTest {
         View::new(&self.0.mailbox, scope)
     }
 }
-
-/// A test's client reads everything at once, so it is never too slow; the rest is as usual.
-const LIMITS: Limits = Limits { max_channels: 100, outbox_bytes: usize::MAX, mailbox_bytes: 1 << 20 };
 
 impl Inbox for ChannelTest {
     fn view(&self) -> View {

@@ -125,11 +125,14 @@ impl Board {
     fn missing(&self) -> String {
         let state = self.state.lock();
         let all = state.clients.len();
-        let missing: Vec<String> = (state.clients.iter().enumerate())
-            .filter(|(number, client)| !client.is_back(room_size(all, *number)))
-            .map(|(number, client)| format!("{number} (joined: {}, sees {})", client.joined, client.seen))
-            .collect();
-        format!("{} of {all} are not back: {}", missing.len(), missing[..missing.len().min(5)].join(", "))
+        let is_missing = |(number, client): &(usize, &Client)| !client.is_back(room_size(all, *number));
+        let mut missing: Vec<_> = state.clients.iter().enumerate().filter(is_missing).collect();
+        // One that is not joined is missed by its whole room.
+        missing.sort_by_key(|(_, client)| client.joined);
+        let shown =
+            |(number, client): &(usize, &Client)| format!("{number} (joined: {}, sees {})", client.joined, client.seen);
+        let shown: Vec<String> = missing.iter().take(5).map(shown).collect();
+        format!("{} of {all} are not back: {}", missing.len(), shown.join(", "))
     }
 
     pub(crate) fn outcome(&self, restarts: Vec<Restart>) -> Outcome {

@@ -263,6 +263,8 @@ impl Session {
             return;
         }
         match event.as_str() {
+            // It answers the leave of a join that was not waited for any longer, and will be tried again.
+            event::CLOSE if room.stage == Stage::Unjoined => {}
             event::CLOSE => {
                 let end = if room.stage == Stage::Leaving { End::Left } else { End::Closed };
                 self.end(id, end);

@@ -703,6 +703,28 @@ mod nodes {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_poll_through_a_node_that_leaves_never_takes_over_from_the_clients_next_one() {
+        let (a, app_a, b, app_b) = two_nodes();
+        let mut client = Poller::open(&app_a, "/socket").await;
+        client.join("room:1").await;
+        b.leave().await;
+        for n in 0..20 {
+            client.app = app_a.clone();
+            let polling = tokio::spawn(client.polling());
+            rest().await;
+            // What was sent before comes after, on another way.
+            client.app = app_b.clone();
+            assert_eq!(client.polling().await.status, 204);
+            rest().await;
+            let said_at = Instant::now();
+            say(&a, n);
+            let polled = polling.await.unwrap();
+            assert_eq!((polled.messages, said_at.elapsed()), (vec![said(n)], Duration::ZERO));
+            client.token = polled.token;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn bad_input_is_named_through_another_node_too() {
         let (_a, app_a, _b, app_b) = two_nodes();
         let mut client = Poller::open(&app_a, "/socket").await;

@@ -78,9 +78,12 @@ impl Service {
                 }
             } else {
                 tokio::select! {
-                    polled = self.relay.poll(&ticket, self.options.window) => polled,
-                    // What that node answers is not heard any more: it says it again to the next poll, through another node.
+                    // A node that leaves asks nobody: its question could come behind the client's next poll, through another
+                    // node, and take over from that.
+                    biased;
+                    // What that node answers is not heard any more: it says it again to the next poll.
                     () = self.mount.socket.endpoint().left() => Polled::Nothing(ticket.received),
+                    polled = self.relay.poll(&ticket, self.options.window) => polled,
                 }
             };
             match polled {

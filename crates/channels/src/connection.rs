@@ -203,7 +203,7 @@ impl Connection {
         self.step(|session| session.exited(id, exit));
     }
 
-    /// Queues a message. Whoever sends calls [`Outbox::flush`] before it waits: the driver after a read, an actor
+    /// Queues a message. Whoever sends flushes before it waits: the transport after a read ([`Connection::flush`]), an actor
     /// before it suspends.
     pub(crate) fn send(&self, message: &Outbound<'_>) -> Result<(), EncodeError> {
         self.outbox.hold(self.encoding.encode(message)?);

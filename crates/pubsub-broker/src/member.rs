@@ -30,7 +30,7 @@ pub struct Member {
     interest: Mutex<Interest>,
     others: Mutex<Membership>,
     wake: Notify,
-    /// Set once, by [`Member::leave`]. Looked at with every message that comes.
+    /// Set once, by [`Member::leave`]. Looked at with whatever comes.
     leaving: AtomicBool,
     leaves: Notify,
     /// The largest payload that the engine takes.

@@ -122,7 +122,7 @@ impl Queue {
         Ok(first)
     }
 
-    /// Whether all that was pushed is written. Who asks has not pushed itself what it does not see.
+    /// Whether all that the caller has pushed is written; what others push at the same time it may not see yet.
     pub fn is_empty(&self) -> bool {
         self.bytes.load(Ordering::Acquire) == 0
     }

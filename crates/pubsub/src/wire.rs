@@ -1,4 +1,5 @@
-//! How a message travels between nodes: one frame for all engines. Written by adapters, read by [`crate::Inbox::receive`].
+//! How a message travels between nodes: one frame for all engines. Written by adapters, read by
+//! [`crate::Incoming::receive`].
 //!
 //! | bytes | |
 //! |---|---|

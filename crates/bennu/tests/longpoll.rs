@@ -703,6 +703,22 @@ mod nodes {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn nor_is_what_a_session_says_first() {
+        let (_a, app_a, b, app_b) = two_nodes();
+        let mut client = Poller::open(&app_a, "/socket").await;
+        client.app = app_b;
+        let polling = tokio::spawn(client.polling());
+        rest().await;
+        b.leave().await;
+        (client.app, client.token) = (app_a, polling.await.unwrap().token);
+        // The node where the session lives gives it to the poll that is answered.
+        client.send([json!(["1", "1", "room:1", "phx_join", {}])]).await;
+        rest().await;
+        let reply = json!(["1", "1", "room:1", "phx_reply", { "status": "ok", "response": {} }]);
+        assert_eq!(client.messages().await, [reply]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_poll_through_a_node_that_leaves_never_takes_over_from_the_clients_next_one() {
         let (a, app_a, b, app_b) = two_nodes();
         let mut client = Poller::open(&app_a, "/socket").await;

@@ -81,8 +81,9 @@ impl Service {
                     // A node that leaves asks nobody: its question could come behind the client's next poll, through another
                     // node, and take over from that.
                     biased;
-                    // What that node answers is not heard any more: it says it again to the next poll.
-                    () = self.mount.socket.endpoint().left() => Polled::Nothing(ticket.received),
+                    // What that node answers is not heard any more: it says it again to the next poll, even if it is what it
+                    // says first.
+                    () = self.mount.socket.endpoint().left() => Polled::Nothing(Some(ticket.received.unwrap_or(0))),
                     polled = self.relay.poll(&ticket, self.options.window) => polled,
                 }
             };

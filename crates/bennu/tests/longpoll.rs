@@ -769,6 +769,20 @@ mod nodes {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_session_is_gone_as_soon_as_its_node_leaves_under_a_poll() {
+        let (a, app_a, _b, app_b) = two_nodes();
+        let mut client = Poller::open(&app_a, "/socket").await;
+        client.join("room:1").await;
+        client.app = app_b;
+        let polling = tokio::spawn(client.polling());
+        rest().await;
+        let started = Instant::now();
+        a.leave().await;
+        assert_eq!(polling.await.unwrap().status, 410, "a new session, there");
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_node_that_is_there_and_does_not_answer_is_given_two_seconds() {
         let cluster = InProcess::cluster();
         let silent = PubSub::new(cluster.join(NodeName::new("silent")));

@@ -9,7 +9,7 @@ use super::session::{Polled, Published};
 use super::sessions::Sessions;
 use super::ticket::Ticket;
 use bennu_channels::Endpoint;
-use bennu_channels::pubsub::{Attachment, Delivery, Message, NodeName, PubSub, Sink};
+use bennu_channels::pubsub::{Attachment, Delivery, Message, NodeEvent, NodeName, PubSub, Sink, Subscription};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -127,22 +127,34 @@ impl Relay {
         }
     }
 
-    /// Asks the node of a session; it has [`NODE_TIMEOUT`] to say that the session is there, and then `patience`.
+    /// Asks the node of a session; it has [`NODE_TIMEOUT`] to say that the session is there, and then `patience`. When it leaves
+    /// meanwhile, its sessions are gone.
     async fn ask(&self, ticket: &Ticket, ask: Ask, patience: Duration) -> Answer {
         let request = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answers) = unbounded_channel();
         self.pending.lock().insert(request, answer);
         let mut pending = Pending { relay: self, request, answers };
+        // Before the question: who leaves after it is heard of.
+        let events = self.pubsub.node_events();
         let (from, session) = (self.pubsub.node().to_string(), ticket.session.clone());
         if !self.tell(&ticket.node, Relayed::Ask { from, request, session, ask }) {
             return Answer::Gone { reason: None };
         }
-        let first = timeout(NODE_TIMEOUT, pending.answers.recv()).await;
-        let last = match first {
-            Ok(Some(Answer::Heard)) => timeout(patience, pending.answers.recv()).await,
-            answer => answer,
+        let answered = async {
+            let first = timeout(NODE_TIMEOUT, pending.answers.recv()).await;
+            let last = match first {
+                Ok(Some(Answer::Heard)) => timeout(patience, pending.answers.recv()).await,
+                answer => answer,
+            };
+            last.ok().flatten()
         };
-        last.ok().flatten().unwrap_or(Answer::Gone { reason: None })
+        let answer = tokio::select! {
+            // What it said before it left counts.
+            biased;
+            answer = answered => answer,
+            () = leaves(events, &ticket.node) => None,
+        };
+        answer.unwrap_or(Answer::Gone { reason: None })
     }
 
     /// Whether the node is there to be told.
@@ -194,6 +206,12 @@ impl Relay {
         };
         tell(answer);
     }
+}
+
+/// Returns when that node leaves.
+async fn leaves(mut events: Subscription<NodeEvent>, node: &str) {
+    // Of what is lost there is no more to know than from the timeouts.
+    while !matches!(events.recv().await.as_deref(), Ok(NodeEvent::Left { node: left }) if left == node) {}
 }
 
 /// Answers that are waited for; forgotten when dropped.

@@ -193,6 +193,33 @@ mod delivery {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_messages_of_a_post_are_done_in_order_though_a_channel_has_much_to_do() {
+        let endpoint = endpoint();
+        let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;
+        let heartbeat = json!([null, "4", "phoenix", "heartbeat", {}]);
+        let [join, load, echo] = [("1", "phx_join"), ("2", "load"), ("3", "echo")]
+            .map(|(reference, event)| json!(["1", reference, "loaded", event, {}]));
+        client.send([join, load, echo, heartbeat]).await;
+        let replies = client.messages().await;
+        let refs: Vec<&Value> = replies.iter().map(|reply| &reply[1]).collect();
+        assert_eq!(refs, ["1", "2", "3", "4"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_post_does_not_wait_for_what_a_handler_waits_for() {
+        let endpoint = endpoint();
+        let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;
+        client.join("room:1").await;
+        client.join("room:2").await;
+        let [dawdle, echo] = [("1", "dawdle"), ("2", "echo")]
+            .map(|(room, event)| json!(["1", event, format!("room:{room}"), event, { "ms": 60_000 }]));
+        let started = Instant::now();
+        client.send([dawdle, echo]).await;
+        assert_eq!(client.messages().await[0][1], "echo");
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn posts_of_one_session_are_taken_one_after_another() {
         let endpoint = endpoint();
         let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;

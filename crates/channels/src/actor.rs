@@ -40,6 +40,10 @@ impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
         self.mailbox.push_end(Mail::End(end));
     }
 
+    fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
+        self.mailbox.poll_look_up(cx, watched)
+    }
+
     fn waiting_bytes(&self) -> usize {
         self.mailbox.waiting_bytes()
     }

@@ -15,8 +15,10 @@ use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, 
 use bennu_pubsub::{Attachment, Delivery, Sink};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 
 /// A channel as its session knows it.
 pub(crate) trait ChannelHandle: Send + Sync {
@@ -26,6 +28,8 @@ pub(crate) trait ChannelHandle: Send + Sync {
     fn deliver(&self, message: Incoming);
     /// Queues the end.
     fn end(&self, end: End);
+    /// Ready when its task waits, or else has come back to its mailbox once; `watched` is false at first.
+    fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()>;
     /// Bytes that wait in its mailbox.
     fn waiting_bytes(&self) -> usize;
     /// Itself, for who knows its type.
@@ -137,14 +141,37 @@ impl Connection {
     /// [`DecodeError`] when it is no message of the negotiated version. A WebSocket then closes with
     /// [`Close::BadMessage`]; a long-poll request is answered with what is wrong.
     pub fn receive(self: &Arc<Self>, frame: Frame<'_>) -> Result<(), DecodeError> {
+        self.hear(frame)?;
+        Ok(())
+    }
+
+    /// As [`Connection::receive`] and [`Connection::flush`], for a message that came together with others but was sent by
+    /// itself: returns when its channel has handled it, or its handler waits for something. What a client asks two channels
+    /// in this way is answered in that order, as if it had arrived one by one.
+    ///
+    /// # Errors
+    /// As [`Connection::receive`].
+    pub async fn receive_in_turn(self: &Arc<Self>, frame: Frame<'_>) -> Result<(), DecodeError> {
+        let heard = self.hear(frame);
+        self.flush();
+        let Some(handle) = heard? else { return Ok(()) };
+        // Back once, the channel's task has taken it, and back twice, handled it.
+        for _ in 0..2 {
+            let mut watched = false;
+            poll_fn(|cx| handle.poll_look_up(cx, &mut watched)).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a frame in; returns the channel that has it in its mailbox now.
+    fn hear(self: &Arc<Self>, frame: Frame<'_>) -> Result<Option<Arc<dyn ChannelHandle>>, DecodeError> {
         let message = self.encoding.serializer.decode(frame).inspect_err(|error| {
             metrics::counter!("bennu.socket.bad_messages").increment(1);
             tracing::warn!(%error, "a client sent what is no message");
         })?;
         // One transport calls, so nothing is lost between the two.
         self.received.store(self.received.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.step(|session| session.receive(message, |topic| self.opener.open(topic, self)));
-        Ok(())
+        Ok(self.step(|session| session.receive(message, |topic| self.opener.open(topic, self))))
     }
 
     /// The frames that have arrived are handed on: they are counted, and what was held meanwhile is told of.
@@ -235,8 +262,12 @@ impl Connection {
     }
 
     /// Feeds the session and carries out what it says, under its lock; joins start after it, since they run user code.
-    fn step(&self, event: impl FnOnce(&mut Session<Arc<dyn ChannelHandle>>) -> Actions<Arc<dyn ChannelHandle>>) {
-        let mut starting = None;
+    /// Returns the channel that was given something to handle.
+    fn step(
+        &self,
+        event: impl FnOnce(&mut Session<Arc<dyn ChannelHandle>>) -> Actions<Arc<dyn ChannelHandle>>,
+    ) -> Option<Arc<dyn ChannelHandle>> {
+        let (mut starting, mut given) = (None, None);
         let mut session = self.session.lock();
         for action in event(&mut session) {
             match action {
@@ -256,8 +287,8 @@ impl Connection {
                     self.send_or_close(&Outbound::End { join_ref, topic, event, payload });
                 }
                 Action::Start(handle, join) => starting = Some((handle, join)),
-                Action::Deliver(handle, message) => handle.deliver(message),
-                Action::Stop(handle, end) => handle.end(end),
+                Action::Deliver(handle, message) => given.insert(handle).deliver(message),
+                Action::Stop(handle, end) => given.insert(handle).end(end),
             }
         }
         drop(session);
@@ -267,6 +298,7 @@ impl Connection {
             }
             handle.start(join);
         }
+        given
     }
 
     /// Others may come in for it.

@@ -1,7 +1,7 @@
 //! A channel's mailbox: a queue bounded in bytes, pushed to by anyone, taken whole by its actor.
 //!
 //! tokio's mpsc keeps a block of 32 slots for each channel (1.5 KB, measured); an idle mailbox here keeps no queue at
-//! all. Invariants: pushing never waits; past the limit nothing more is taken and the actor is told, which crashes that
+//! all. Who has pushed may wait for what becomes of it. Invariants: pushing never waits; past the limit nothing more is taken and the actor is told, which crashes that
 //! channel and nothing else; an end can always be pushed; what waits is dropped by the actor, never by who pushes, who may
 //! hold a lock that the drop of a user's message needs.
 
@@ -25,10 +25,15 @@ struct State<T> {
     closed: bool,
 }
 
-/// What the actor waits for.
+/// Who waits for what.
 enum Reader {
+    /// The actor is at work.
     Busy,
+    /// The actor is at work, and someone waits for it to look up.
+    Watched(Waker),
+    /// The actor waits for mail.
     Mail(Waker),
+    /// The actor's handler waits for something of its own, and would hear of an end.
     End(Waker),
 }
 
@@ -87,15 +92,37 @@ impl<T> Mailbox<T> {
         }
         state.ending = true;
         state.queue.push_back(item);
-        if let Reader::Mail(waker) | Reader::End(waker) = std::mem::replace(&mut state.reader, Reader::Busy) {
-            drop(state);
-            waker.wake();
+        match std::mem::replace(&mut state.reader, Reader::Busy) {
+            Reader::Mail(waker) | Reader::End(waker) => {
+                drop(state);
+                waker.wake();
+            }
+            at_work => state.reader = at_work,
         }
+    }
+
+    /// Ready when the actor waits, or else when it has come back once. `watched` is false at first.
+    ///
+    /// What was pushed before has been taken after one time, and handled after two.
+    pub(crate) fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
+        let mut state = self.0.lock();
+        let is_at_work = match state.reader {
+            Reader::Busy => !*watched && !state.closed,
+            Reader::Watched(_) => true,
+            Reader::Mail(_) | Reader::End(_) => false,
+        };
+        if !is_at_work {
+            return Poll::Ready(());
+        }
+        *watched = true;
+        state.reader = Reader::Watched(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Takes everything that waits, or registers for it.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, batch: &mut VecDeque<T>) -> Poll<Result<(), Overflow>> {
         let mut state = self.0.lock();
+        state.look_up(Reader::Busy);
         if let Some(overflow) = state.overflow {
             return Poll::Ready(Err(overflow));
         }
@@ -114,7 +141,7 @@ impl<T> Mailbox<T> {
         if state.ending {
             return Poll::Ready(());
         }
-        state.reader = Reader::End(cx.waker().clone());
+        state.look_up(Reader::End(cx.waker().clone()));
         Poll::Pending
     }
 
@@ -122,12 +149,19 @@ impl<T> Mailbox<T> {
     pub(crate) fn close(&self) -> VecDeque<T> {
         let mut state = self.0.lock();
         state.closed = true;
-        state.reader = Reader::Busy;
+        state.look_up(Reader::Busy);
         std::mem::take(&mut state.queue)
     }
 }
 
 impl<T> State<T> {
+    /// The actor is back, and goes on as `reader`.
+    fn look_up(&mut self, reader: Reader) {
+        if let Reader::Watched(waker) = std::mem::replace(&mut self.reader, reader) {
+            waker.wake();
+        }
+    }
+
     fn wake_for_mail(&mut self) {
         match std::mem::replace(&mut self.reader, Reader::Busy) {
             Reader::Mail(waker) => waker.wake(),
@@ -171,6 +205,40 @@ mod tests {
         mailbox.push(1, 5000, 1000);
         mailbox.push_end(2);
         assert_eq!(take(&mailbox), Poll::Ready(Ok(vec![1, 2])));
+    }
+
+    #[test]
+    fn what_was_pushed_is_handled_when_the_actor_has_come_back_twice_or_waits() {
+        let mailbox = Mailbox::new();
+        let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
+        mailbox.push(1, 1, 1000);
+        let [mut first, mut second, mut third] = [false; 3];
+        assert!(look_up(&mut first).is_pending());
+        assert!(look_up(&mut first).is_pending(), "asked again, it still is at work");
+        assert_eq!(take(&mailbox), Poll::Ready(Ok(vec![1])));
+        assert!(look_up(&mut first).is_ready());
+        assert!(look_up(&mut second).is_pending(), "now it handles that");
+        mailbox.push(2, 1, 1000);
+        assert!(take(&mailbox).is_ready());
+        assert!(look_up(&mut second).is_ready(), "though there is more, and always will be");
+        assert!(look_up(&mut third).is_pending());
+        assert!(mailbox.poll_ending(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(look_up(&mut third).is_ready(), "its handler waits");
+        assert!(take(&mailbox).is_pending());
+        assert!(look_up(&mut false).is_ready(), "it waits for mail");
+    }
+
+    #[test]
+    fn nobody_waits_for_an_actor_that_is_gone_or_ends() {
+        let mailbox = Mailbox::<u8>::new();
+        let mut watched = false;
+        let mut look_up = || mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), &mut watched);
+        assert!(look_up().is_pending());
+        mailbox.push_end(1);
+        assert!(look_up().is_pending(), "it has yet to take that");
+        mailbox.close();
+        assert!(look_up().is_ready());
+        assert!(mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), &mut false).is_ready());
     }
 
     #[test]

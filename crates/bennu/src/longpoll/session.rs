@@ -214,16 +214,19 @@ impl Posting<'_> {
             if self.session.is_over() {
                 return Published::Gone;
             }
-            let taken = message.and_then(|message| {
-                connection.receive(message.frame()).map_err(|error| format!("message {}: {error}", n + 1))
-            });
-            connection.flush();
+            // As with messages that arrive one by one: what this one asked for is done before the next is looked at.
+            let taken = match message {
+                Ok(message) => {
+                    let taken = connection.receive_in_turn(message.frame()).await;
+                    taken.map_err(|error| format!("message {}: {error}", n + 1))
+                }
+                Err(error) => Err(error),
+            };
             if let Err(reason) = taken {
                 result = Published::Bad(reason);
                 break;
             }
-            // As with messages that arrive one by one: what this one asked for is done before the next is looked at,
-            // and other clients get their turn.
+            // And other clients get their turn.
             tokio::task::yield_now().await;
         }
         if self.session.is_over() { Published::Gone } else { result }

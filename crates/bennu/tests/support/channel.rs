@@ -16,6 +16,7 @@ impl Socket for Open {
             .channel::<Room>("room:*")
             .channel::<SlowJoin>("slow:*")
             .channel::<Parser>("parser")
+            .channel::<Loaded>("loaded")
             .channel::<Denied>("denied");
     }
 }
@@ -77,6 +78,30 @@ impl<S: Socket> Channel<S> for Parser {
     async fn handle_in(&mut self, _event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
         let parsed: serde_json::Value = payload.parse()?;
         reply_ok(json!({ "is_array": parsed.is_array() }))
+    }
+}
+
+/// Gives itself more to do, when told to, than fits into one turn of its task.
+pub struct Loaded;
+
+impl<S: Socket> Channel<S> for Loaded {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        Ok(Loaded)
+    }
+
+    async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
+        if event == "load" {
+            for n in 0..1000 {
+                ctx.send_self(n);
+            }
+        }
+        reply_ok(payload)
+    }
+}
+
+impl<S: Socket> HandleInfo<S, u32> for Loaded {
+    async fn handle_info(&mut self, _n: u32, _ctx: &mut Context<S, Self>) -> Flow {
+        noreply()
     }
 }
 

@@ -220,6 +220,32 @@ mod delivery {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_post_does_not_wait_for_a_channel_that_was_told_to_end_while_its_handler_waits() {
+        let endpoint = endpoint();
+        let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;
+        client.join("room:1").await;
+        client.join("room:2").await;
+        let message = |room, event| json!(["1", event, format!("room:{room}"), event, { "ms": 60_000 }]);
+        let started = Instant::now();
+        client.send([message(1, "dawdle"), message(1, "phx_leave"), message(2, "echo")]).await;
+        assert_eq!(client.messages().await[0][1], "echo");
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_that_is_left_has_closed_before_what_stands_behind_it_in_the_post_is_answered() {
+        let endpoint = endpoint();
+        let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;
+        client.join("room:1").await;
+        client
+            .send([json!(["1", "2", "room:1", "phx_leave", {}]), json!([null, "3", "phoenix", "heartbeat", {}])])
+            .await;
+        let said = client.messages().await;
+        let events: Vec<_> = said.iter().map(|message| (&message[1], &message[3])).collect();
+        assert_eq!(json!(events), json!([["2", "phx_reply"], ["1", "phx_close"], ["3", "phx_reply"]]));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn posts_of_one_session_are_taken_one_after_another() {
         let endpoint = endpoint();
         let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;

@@ -152,6 +152,7 @@ async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Joi
     discard(&slot, &id.topic, ctx);
     discard(&slot, &id.topic, left);
     slot.connection.refused(id, reference.clone(), response, unheard);
+    slot.mailbox.retire();
     None
 }
 
@@ -230,6 +231,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
             slot.mailbox.poll_ending(cx).map(|()| None)
         })
         .await;
+        slot.mailbox.resume();
         if let Some(ended) = ended {
             return Ending::after(Callback::Task, task_ended(ended));
         }
@@ -334,6 +336,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         }
         slot.instruments.ended();
         slot.connection.exited(&id, exit);
+        slot.mailbox.retire();
     }
 }
 

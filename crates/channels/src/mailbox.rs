@@ -1,9 +1,9 @@
 //! A channel's mailbox: a queue bounded in bytes, pushed to by anyone, taken whole by its actor.
 //!
 //! tokio's mpsc keeps a block of 32 slots for each channel (1.5 KB, measured); an idle mailbox here keeps no queue at
-//! all. Who has pushed may wait for what becomes of it. Invariants: pushing never waits; past the limit nothing more is taken and the actor is told, which crashes that
-//! channel and nothing else; an end can always be pushed; what waits is dropped by the actor, never by who pushes, who may
-//! hold a lock that the drop of a user's message needs.
+//! all. Who has pushed may wait for what becomes of it. Invariants: pushing never waits; past the limit nothing more is
+//! taken and the actor is told, which crashes that channel and nothing else; an end can always be pushed; what waits is
+//! dropped by the actor, never by who pushes, who may hold a lock that the drop of a user's message needs.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ struct State<T> {
     /// An end was pushed: a handler that is busy now has a deadline.
     ending: bool,
     overflow: Option<Overflow>,
-    /// The actor is gone.
+    /// The actor takes nothing more.
     closed: bool,
 }
 
@@ -35,6 +35,8 @@ enum Reader {
     Mail(Waker),
     /// The actor's handler waits for something of its own, and would hear of an end.
     End(Waker),
+    /// The actor is gone, and has said so.
+    Gone,
 }
 
 /// More was sent to a channel than it may keep waiting.
@@ -101,15 +103,15 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// Ready when the actor waits, or else when it has come back once. `watched` is false at first.
+    /// Ready when the actor waits or is gone, or else when it has come back once. `watched` is false at first.
     ///
     /// What was pushed before has been taken after one time, and handled after two.
     pub(crate) fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
         let mut state = self.0.lock();
         let is_at_work = match state.reader {
-            Reader::Busy => !*watched && !state.closed,
+            Reader::Busy => !*watched,
             Reader::Watched(_) => true,
-            Reader::Mail(_) | Reader::End(_) => false,
+            Reader::Mail(_) | Reader::End(_) | Reader::Gone => false,
         };
         if !is_at_work {
             return Poll::Ready(());
@@ -138,19 +140,28 @@ impl<T> Mailbox<T> {
     /// Whether an end is queued; registers for it otherwise. For a handler that is busy.
     pub(crate) fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.lock();
-        if state.ending {
-            return Poll::Ready(());
-        }
         state.look_up(Reader::End(cx.waker().clone()));
-        Poll::Pending
+        if state.ending { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The handler that waited does not any more.
+    pub(crate) fn resume(&self) {
+        let mut state = self.0.lock();
+        if matches!(state.reader, Reader::End(_)) {
+            state.reader = Reader::Busy;
+        }
     }
 
     /// Ends the mailbox and returns what still waited.
     pub(crate) fn close(&self) -> VecDeque<T> {
         let mut state = self.0.lock();
         state.closed = true;
-        state.look_up(Reader::Busy);
         std::mem::take(&mut state.queue)
+    }
+
+    /// The actor has said all that it had to say: nobody need wait for it.
+    pub(crate) fn retire(&self) {
+        self.0.lock().look_up(Reader::Gone);
     }
 }
 
@@ -229,16 +240,33 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_an_actor_that_is_gone_or_ends() {
+    fn an_actor_that_ends_is_waited_for_until_it_has_said_so_and_no_longer() {
         let mailbox = Mailbox::<u8>::new();
+        let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
         let mut watched = false;
-        let mut look_up = || mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), &mut watched);
-        assert!(look_up().is_pending());
+        assert!(look_up(&mut watched).is_pending());
         mailbox.push_end(1);
-        assert!(look_up().is_pending(), "it has yet to take that");
+        assert!(look_up(&mut watched).is_pending(), "it has yet to take that");
         mailbox.close();
-        assert!(look_up().is_ready());
-        assert!(mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), &mut false).is_ready());
+        assert!(look_up(&mut watched).is_pending(), "it has yet to say so");
+        mailbox.retire();
+        assert!(look_up(&mut watched).is_ready());
+        assert!(look_up(&mut false).is_ready());
+    }
+
+    #[test]
+    fn a_handler_that_waits_holds_nobody_up_though_its_channel_is_to_end() {
+        let mailbox = Mailbox::<u8>::new();
+        let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
+        let ending = || mailbox.poll_ending(&mut Context::from_waker(Waker::noop()));
+        assert!(ending().is_pending());
+        mailbox.push_end(1);
+        let mut watched = false;
+        assert!(look_up(&mut watched).is_pending(), "it is woken");
+        assert!(ending().is_ready());
+        assert!(look_up(&mut watched).is_ready(), "and waits on");
+        mailbox.resume();
+        assert!(look_up(&mut false).is_pending(), "now it does something");
     }
 
     #[test]

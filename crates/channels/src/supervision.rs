@@ -51,10 +51,15 @@ pub(crate) async fn supervise<S: Socket, C: Channel<S>, T>(
 ) -> Result<T, Failure> {
     let mut callback = AssertUnwindSafe(callback).catch_unwind();
     let mut deadline = None;
+    let mut has_waited = false;
     let result = poll_fn(|cx| {
         if let Poll::Ready(result) = callback.poll_unpin(cx) {
+            if has_waited {
+                slot.mailbox.resume();
+            }
             return Poll::Ready(result.map_err(|panic| Failure::panicked(&*panic)));
         }
+        has_waited = true;
         if slot.mailbox.poll_ending(cx).is_pending() {
             return Poll::Pending;
         }

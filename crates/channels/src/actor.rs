@@ -7,12 +7,12 @@
 
 use crate::channel::{Channel, Terminate};
 use crate::connection::ChannelHandle;
-use crate::context::Context as ChannelContext;
+use crate::context::{ChannelSlot, Context as ChannelContext, OwnInfo};
 use crate::endpoint::ChannelAlive;
 use crate::mailbox::Overflow;
 use crate::outcome::{Flow, JoinFailure, Reply, StopReason};
 use crate::session::{End, Event, Exit, Incoming, Join, Unheard};
-use crate::slot::{Mail, Slot};
+use crate::slot::Mail;
 use crate::socket::Socket;
 use crate::supervision::{Failure, discard, supervise};
 use crate::telemetry::{Callback, Verdict};
@@ -26,7 +26,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
+impl<S: Socket, C: Channel<S>> ChannelHandle for ChannelSlot<S, C> {
     fn start(self: Arc<Self>, join: Box<Join>) {
         start(self, join);
     }
@@ -56,7 +56,7 @@ impl<S: Socket, C: Channel<S>> ChannelHandle for Slot<S, C> {
 
 /// Runs a join. Its part before the first `await` that has to wait runs at once, so that a join which needs nothing is
 /// answered before the client's next message, as in Phoenix; the rest runs beside the connection.
-fn start<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Join>) {
+fn start<S: Socket, C: Channel<S>>(slot: Arc<ChannelSlot<S, C>>, join: Box<Join>) {
     let alive = slot.connection.endpoint().channel_started();
     let mut joining = Box::pin(run_join(slot.clone(), join));
     match joining.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -112,7 +112,7 @@ enum Ending {
     Killed(Callback),
 }
 
-async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Join>) -> Option<Box<Actor<S, C>>> {
+async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<ChannelSlot<S, C>>, join: Box<Join>) -> Option<Box<Actor<S, C>>> {
     let Join { id, reference, params, .. } = &*join;
     let started = Instant::now();
     let mut ctx = ChannelContext::new(slot.clone(), &join);
@@ -156,7 +156,7 @@ async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<Slot<S, C>>, join: Box<Joi
     None
 }
 
-fn log_join<S: Socket, C: Channel<S>>(slot: &Slot<S, C>, join: &Join, started: Instant, result: Verdict) {
+fn log_join<S: Socket, C: Channel<S>>(slot: &ChannelSlot<S, C>, join: &Join, started: Instant, result: Verdict) {
     let filter = slot.connection.endpoint().filter_parameters();
     slot.instruments.join(&join.id.topic, &join.params, filter, started.elapsed(), result);
 }
@@ -173,12 +173,12 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
     }
 
     /// Handles mail, timers and the ends of tasks until something ends the channel.
-    async fn serve(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Ending {
+    async fn serve(&mut self, batch: &mut VecDeque<Mail<OwnInfo<S, C>>>) -> Ending {
         let slot = self.ctx.slot.clone();
         loop {
             // A scope of its own: what is kept across an await is room in the task of every channel.
             {
-                let ending = if self.ctx.has_all_tasks() {
+                let ending = if self.ctx.task_count() >= C::MAX_TASKS {
                     // In a box, as a callback is.
                     Box::pin(self.fewer_tasks(batch)).await
                 } else if let Some(mail) = batch.pop_front() {
@@ -199,7 +199,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
 
     /// Waits for mail and timers, which land in `batch`, and for a task that ends. All are looked at each time: a client
     /// that never pauses cannot hold up a timer.
-    async fn next(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Option<Ending> {
+    async fn next(&mut self, batch: &mut VecDeque<Mail<OwnInfo<S, C>>>) -> Option<Ending> {
         poll_fn(|cx| {
             let ended = self.ctx.tasks().map_or(Poll::Pending, |tasks| tasks.poll_ended(cx));
             let taken = self.ctx.slot.mailbox.poll_take(cx, batch);
@@ -218,7 +218,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
 
     /// Waits for a task that ends, with the mail left where it is; or else for the channel's own end, which is then taken
     /// before all that waits: most of that would start tasks, only for them to be dropped.
-    async fn fewer_tasks(&mut self, batch: &mut VecDeque<Mail<S, C>>) -> Option<Ending> {
+    async fn fewer_tasks(&mut self, batch: &mut VecDeque<Mail<OwnInfo<S, C>>>) -> Option<Ending> {
         let slot = self.ctx.slot.clone();
         let mut waits = false;
         let ended = poll_fn(|cx| {
@@ -247,7 +247,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         Ending::after(Callback::Mailbox, Ok(handled))
     }
 
-    async fn handle(&mut self, mail: Mail<S, C>) -> Handled {
+    async fn handle(&mut self, mail: Mail<OwnInfo<S, C>>) -> Handled {
         let Actor { channel, ctx } = self;
         match mail {
             Mail::Message(message) => self.handle_in(message).await,
@@ -290,7 +290,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
     }
 
     /// Runs `terminate`, gives everything back and tells the session.
-    async fn finish(self: Box<Self>, ending: Ending, batch: VecDeque<Mail<S, C>>) {
+    async fn finish(self: Box<Self>, ending: Ending, batch: VecDeque<Mail<OwnInfo<S, C>>>) {
         let Actor { mut channel, mut ctx } = *self;
         let slot = ctx.slot.clone();
         let (mut exit, reason) = match ending {
@@ -379,7 +379,7 @@ impl From<StopReason> for Handled {
 }
 
 impl Callback {
-    fn of<S: Socket, C: Channel<S>>(mail: &Mail<S, C>) -> Self {
+    fn of<S, C>(mail: &Mail<OwnInfo<S, C>>) -> Self {
         match mail {
             Mail::Message(Incoming { event: Event::Named(event) | Event::NotText(event), .. }) => {
                 Callback::HandleIn(event.clone())

@@ -1,20 +1,18 @@
 //! What a channel can do while one of its callbacks runs: push, broadcast, subscribe, set timers, reply later.
 
 use crate::broadcast::BroadcastError;
-use crate::channel::{Channel, HandleInfo};
 use crate::endpoint::Endpoint;
-use crate::info::{ChannelRef, InfoSink, Typed};
+use crate::info::Info;
 use crate::outcome::Flow;
 use crate::presence::{OwnPresence, Presence};
 use crate::reply_ref::ReplyRef;
 use crate::session::{Join, JoinId};
 use crate::slot::Slot;
-use crate::socket::Socket;
 use crate::task::Tasks;
 use crate::telemetry::Filtered;
 use crate::timer::{Timer, Timers};
 use bennu_protocol::{EncodeError, Name, Outbound, Payload, Ref};
-use bennu_pubsub::{Attachment, Message, SubscriberId};
+use bennu_pubsub::{Attachment, Sink, SubscriberId};
 use bennu_token::TokenError;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -24,10 +22,10 @@ use std::time::Duration;
 
 /// Handed to every callback of a channel. It is the channel's own: nothing of it is shared with other channels but
 /// [`Context::socket`].
-pub struct Context<S: Socket, C: Channel<S>> {
+pub struct Context<S, C> {
     /// What `connect` returned.
     pub socket: Arc<S>,
-    pub(crate) slot: Arc<Slot<S, C>>,
+    pub(crate) slot: Arc<ChannelSlot<S, C>>,
     pub(crate) id: JoinId,
     /// What replies and pushes carry: the client's join ref, or where it sent none the join's own ref (so does Phoenix).
     join_ref: Ref,
@@ -40,13 +38,19 @@ pub struct Context<S: Socket, C: Channel<S>> {
     extras: Option<Box<Extras<S, C>>>,
 }
 
-struct Extras<S: Socket, C: Channel<S>> {
+/// A message for the channel itself.
+pub(crate) type OwnInfo<S, C> = Box<dyn Info<C, Context<S, C>>>;
+
+/// The channel's slot.
+pub(crate) type ChannelSlot<S, C> = Slot<S, OwnInfo<S, C>>;
+
+struct Extras<S, C> {
     subscriptions: Vec<Attachment>,
     presences: Vec<OwnPresence>,
     tasks: Option<Tasks>,
     /// Messages that wait in timers need not be `Sync`, and a context must be: callbacks hold `&ctx` across an `await`. It
     /// is never locked.
-    timers: Mutex<Option<Timers<S, C>>>,
+    timers: Mutex<Option<Timers<OwnInfo<S, C>>>>,
 }
 
 /// A push that cannot be sent.
@@ -61,8 +65,8 @@ pub enum PushError {
     NotJoined,
 }
 
-impl<S: Socket, C: Channel<S>> Context<S, C> {
-    pub(crate) fn new(slot: Arc<Slot<S, C>>, join: &Join) -> Self {
+impl<S, C> Context<S, C> {
+    pub(crate) fn new(slot: Arc<ChannelSlot<S, C>>, join: &Join) -> Self {
         let join_ref = if join.join_ref.is_null() { &join.reference } else { &join.join_ref };
         Context {
             socket: slot.socket.clone(),
@@ -87,7 +91,7 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
         &mut self.extras().presences
     }
 
-    pub(crate) fn timers(&mut self) -> Option<&mut Timers<S, C>> {
+    pub(crate) fn timers(&mut self) -> Option<&mut Timers<OwnInfo<S, C>>> {
         self.extras.as_mut()?.timers.get_mut().as_mut()
     }
 
@@ -95,10 +99,19 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
         self.extras.as_mut()?.tasks.as_mut()
     }
 
-    /// Whether as many tasks run as may.
-    pub(crate) fn has_all_tasks(&self) -> bool {
-        let tasks = self.extras.as_ref().and_then(|extras| extras.tasks.as_ref());
-        tasks.is_some_and(|tasks| tasks.len() >= C::MAX_TASKS)
+    /// How many tasks run.
+    pub(crate) fn task_count(&self) -> usize {
+        self.extras.as_ref().and_then(|extras| extras.tasks.as_ref()).map_or(0, Tasks::len)
+    }
+
+    /// Subscribes until the channel ends.
+    pub(crate) fn attach(&mut self, topic: &str, sink: Arc<dyn Sink>) {
+        let attachment = self.endpoint().pubsub().attach(topic, sink);
+        self.extras().subscriptions.push(attachment);
+    }
+
+    pub(crate) fn set_timer(&mut self, after: Duration, message: OwnInfo<S, C>) -> Timer {
+        self.extras().timers.get_mut().get_or_insert_with(Timers::new).set(after, message)
     }
 
     /// The topic that was joined.
@@ -176,11 +189,11 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     /// Starts a task of this channel's own, which runs beside its messages: what takes long need not keep the next message
     /// waiting. Answer with [`Context::reply_ref`], send to the channel with [`Context::channel`].
     ///
-    /// The task ends as [`HandleInfo::handle_info`] does: [`crate::stop`] stops the channel, an error or a panic crashes it
+    /// The task ends as [`HandleInfo::handle_info`](crate::HandleInfo::handle_info) does: [`crate::stop`] stops the channel, an error or a panic crashes it
     /// (and nothing else), so that the client hears of it instead of running into its timeout. When the channel ends, its
     /// tasks are dropped where they wait, before the client is told; what must outlive it belongs into `tokio::spawn`.
     ///
-    /// Never waits. From [`Channel::MAX_TASKS`] on the channel takes nothing more out of its mailbox until one ends; only
+    /// Never waits. From [`Channel::MAX_TASKS`](crate::Channel::MAX_TASKS) on the channel takes nothing more out of its mailbox until one ends; only
     /// its own end it takes at once, and then what waited is not handled. A callback that starts several may pass the limit.
     ///
     /// ```
@@ -209,19 +222,7 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
     /// }
     /// ```
     pub fn spawn(&mut self, task: impl Future<Output = Flow> + Send + 'static) {
-        const { assert!(C::MAX_TASKS > 0, "a channel that starts tasks may have one at least") };
         self.extras().tasks.get_or_insert_with(Tasks::new).spawn(task);
-    }
-
-    /// Subscribes this channel to messages of one type on any topic of the PubSub, until it ends or unsubscribes.
-    /// Subscribing to the same topic again delivers twice, as in Phoenix.
-    pub fn subscribe<M: Message + Clone>(&mut self, topic: &str)
-    where
-        C: HandleInfo<S, M>,
-    {
-        let sink = Arc::new(InfoSink::<S, C, M>::new(&self.slot));
-        let attachment = self.endpoint().pubsub().attach(topic, sink);
-        self.extras().subscriptions.push(attachment);
     }
 
     /// Ends all subscriptions of this channel to a topic but its own; says how many there were.
@@ -232,30 +233,9 @@ impl<S: Socket, C: Channel<S>> Context<S, C> {
         before - subscriptions.len()
     }
 
-    /// Sends this channel a message after a while. The timer ends with the channel.
-    pub fn send_after<M: Send + 'static>(&mut self, after: Duration, message: M) -> Timer
-    where
-        C: HandleInfo<S, M>,
-    {
-        self.extras().timers.get_mut().get_or_insert_with(Timers::new).set(after, Box::new(Typed(message)))
-    }
-
     /// Cancels a timer; says whether it had not fired yet.
     pub fn cancel(&mut self, timer: Timer) -> bool {
         self.timers().is_some_and(|timers| timers.cancel(timer))
-    }
-
-    /// Sends this channel a message, handled after what already waits. In `join`, this is "after join".
-    pub fn send_self<M: Send + 'static>(&self, message: M)
-    where
-        C: HandleInfo<S, M>,
-    {
-        self.slot.inform(Box::new(Typed(message)), size_of::<M>());
-    }
-
-    /// A reference with which any task can send to this channel.
-    pub fn channel(&self) -> ChannelRef<S, C> {
-        ChannelRef::new(&self.slot)
     }
 
     /// Signs a token with the endpoint's secret, see [`Endpoint::sign`].

@@ -40,7 +40,7 @@ impl SocketMount {
     /// # Errors
     /// [`PatternError`] for a pattern that cannot be a route.
     pub fn new<S: Socket>(endpoint: Endpoint, limits: Limits) -> Result<Self, PatternError> {
-        let router = Arc::new(ChannelRouter::<S>::of_socket()?);
+        let router = Arc::new(ChannelRouter::of(S::channels)?);
         let common = Arc::new(Common { limits, instruments: SocketInstruments::of::<S>() });
         Ok(SocketMount { connector: Arc::new(Typed { router, common: common.clone() }), endpoint, common })
     }

@@ -1,54 +1,47 @@
 //! The channel router of a socket: topic patterns in the order of registration, each with the channel it opens.
+//!
+//! Filled by [`Socket::channels`](crate::Socket::channels), asked by the session for each join.
 
-use crate::channel::Channel;
 use crate::connection::{ChannelHandle, Connection};
-use crate::slot::Slot;
-use crate::socket::Socket;
 use crate::telemetry::Instruments;
 use bennu_protocol::{PatternError, TopicPattern};
 use std::sync::Arc;
 
 /// Which channel handles which topic. The first pattern that matches counts.
-pub struct ChannelRouter<S: Socket> {
+pub struct ChannelRouter<S> {
     routes: Vec<Route<S>>,
-    errors: Vec<PatternError>,
+    /// The first pattern that cannot be a route.
+    error: Option<PatternError>,
 }
 
-struct Route<S: Socket> {
+struct Route<S> {
     pattern: TopicPattern,
     instruments: Arc<Instruments>,
     open: Open<S>,
 }
 
-/// The one place where a channel's type is erased.
-type Open<S> = fn(Arc<S>, Arc<Connection>, Arc<Instruments>) -> Arc<dyn ChannelHandle>;
+/// Opens a channel, whose type only this knows.
+pub(crate) type Open<S> = fn(Arc<S>, Arc<Connection>, Arc<Instruments>) -> Arc<dyn ChannelHandle>;
 
-impl<S: Socket> ChannelRouter<S> {
-    /// The routes of a socket.
+impl<S> ChannelRouter<S> {
+    /// The routes that `channels` adds.
     ///
     /// # Errors
     /// The first pattern with a `*` that is not its last character.
-    pub(crate) fn of_socket() -> Result<Self, PatternError> {
-        let mut router = ChannelRouter { routes: Vec::new(), errors: Vec::new() };
-        S::channels(&mut router);
-        match router.errors.pop() {
+    pub(crate) fn of(channels: impl FnOnce(&mut Self)) -> Result<Self, PatternError> {
+        let mut router = ChannelRouter { routes: Vec::new(), error: None };
+        channels(&mut router);
+        match router.error.take() {
             Some(error) => Err(error),
             None => Ok(router),
         }
     }
 
-    /// Routes a topic (`"lobby"`), or every topic with a prefix (`"room:*"`), to a channel. A `*` anywhere else is an
-    /// error that mounting the socket returns.
-    pub fn channel<C: Channel<S>>(&mut self, pattern: &str) -> &mut Self {
+    pub(crate) fn add(&mut self, pattern: &str, instruments: Instruments, open: Open<S>) {
         match TopicPattern::new(pattern) {
-            Ok(pattern) => self.routes.push(Route {
-                pattern,
-                instruments: Arc::new(Instruments::of::<C>()),
-                open: |socket, connection, instruments| Arc::new(Slot::<S, C>::new(socket, connection, instruments)),
-            }),
-            Err(error) => self.errors.insert(0, error),
+            Ok(pattern) => self.routes.push(Route { pattern, instruments: Arc::new(instruments), open }),
+            Err(error) => drop(self.error.get_or_insert(error)),
         }
-        self
     }
 
     pub(crate) fn open(

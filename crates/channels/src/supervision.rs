@@ -3,9 +3,7 @@
 //!
 //! Used by the actor, for each callback, for the channel's own tasks, and for the values that go with it.
 
-use crate::channel::Channel;
 use crate::slot::Slot;
-use crate::socket::Socket;
 use crate::telemetry::Callback;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -45,10 +43,7 @@ impl fmt::Display for Failure {
 }
 
 /// Runs one callback: a panic is caught, and once the channel is told to end it has [`SHUTDOWN_TIMEOUT`] left.
-pub(crate) async fn supervise<S: Socket, C: Channel<S>, T>(
-    slot: &Slot<S, C>,
-    callback: BoxFuture<'_, T>,
-) -> Result<T, Failure> {
+pub(crate) async fn supervise<S, I, T>(slot: &Slot<S, I>, callback: BoxFuture<'_, T>) -> Result<T, Failure> {
     let mut callback = AssertUnwindSafe(callback).catch_unwind();
     let mut deadline = None;
     let mut has_waited = false;
@@ -75,7 +70,7 @@ pub(crate) async fn supervise<S: Socket, C: Channel<S>, T>(
 }
 
 /// Drops what holds values of the user's. A panic there is logged and goes no further; `false` says that there was one.
-pub(crate) fn discard<S: Socket, C: Channel<S>, T>(slot: &Slot<S, C>, topic: &str, what: T) -> bool {
+pub(crate) fn discard<S, I, T>(slot: &Slot<S, I>, topic: &str, what: T) -> bool {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
     if let Err(panic) = &dropped {
         slot.instruments.crashed(topic, &Callback::Drop, &Failure::panicked(&**panic).to_string());

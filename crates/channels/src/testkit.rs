@@ -6,13 +6,13 @@
 
 use crate::channel::Channel;
 use crate::connection::{Common, Connected, Connection, Limits};
-use crate::context::Context;
+use crate::context::{ChannelSlot, Context};
 use crate::endpoint::Endpoint;
-use crate::info::{ChannelGone, ChannelRef, Info};
+use crate::info::Info;
+use crate::inform::{ChannelGone, ChannelRef};
 use crate::mount::Live;
 use crate::outcome::{Flow, noreply};
 use crate::router::ChannelRouter;
-use crate::slot::Slot;
 use crate::socket::Socket;
 use crate::telemetry::SocketInstruments;
 use bennu_protocol::PatternError;
@@ -27,7 +27,7 @@ impl Connected {
     /// # Errors
     /// [`PatternError`] for a pattern that cannot be a route.
     pub fn with<S: Socket>(socket: S, endpoint: &Endpoint, limits: Limits) -> Result<Self, PatternError> {
-        let router = Arc::new(ChannelRouter::<S>::of_socket()?);
+        let router = Arc::new(ChannelRouter::of(S::channels)?);
         let (id, upgrading) = (socket.id(), endpoint.upgrade_started());
         let opener = Arc::new(Live { socket: Arc::new(socket), router });
         let common = Arc::new(Common { limits, instruments: SocketInstruments::of::<S>() });
@@ -43,7 +43,7 @@ impl Connected {
 impl Connection {
     /// The channel of a topic, when there is one and it is of that type.
     pub fn channel<S: Socket, C: Channel<S>>(&self, topic: &str) -> Option<ChannelRef<S, C>> {
-        let slot = self.handle(topic)?.as_any().downcast::<Slot<S, C>>().ok()?;
+        let slot = self.handle(topic)?.as_any().downcast::<ChannelSlot<S, C>>().ok()?;
         Some(ChannelRef::new(&slot))
     }
 }
@@ -80,7 +80,7 @@ struct Look<F, R> {
     answer: oneshot::Sender<std::thread::Result<R>>,
 }
 
-impl<S, C, F, R> Info<S, C> for Look<F, R>
+impl<S, C, F, R> Info<C, Context<S, C>> for Look<F, R>
 where
     S: Socket,
     C: Channel<S>,

@@ -4,9 +4,6 @@
 //! Owned by the actor's context, so that they end with it. Timers of one instant fire in the order they were set. A
 //! timer that is cancelled is gone at once: a client that has one set again and again costs no more than one.
 
-use crate::channel::Channel;
-use crate::info::Info;
-use crate::socket::Socket;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -24,18 +21,18 @@ pub struct Timer {
 /// What stands for a time too far away to be an [`Instant`]: about 30 years, as in tokio.
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 
-pub(crate) struct Timers<S: Socket, C: Channel<S>> {
-    messages: BTreeMap<Timer, Box<dyn Info<S, C>>>,
+pub(crate) struct Timers<M> {
+    messages: BTreeMap<Timer, M>,
     next: u64,
     sleep: Pin<Box<Sleep>>,
 }
 
-impl<S: Socket, C: Channel<S>> Timers<S, C> {
+impl<M> Timers<M> {
     pub(crate) fn new() -> Self {
         Timers { messages: BTreeMap::new(), next: 0, sleep: Box::pin(sleep_until(Instant::now())) }
     }
 
-    pub(crate) fn set(&mut self, after: Duration, message: Box<dyn Info<S, C>>) -> Timer {
+    pub(crate) fn set(&mut self, after: Duration, message: M) -> Timer {
         let due = Instant::now() + after.min(FAR);
         let timer = Timer { due, number: self.next };
         self.next += 1;
@@ -48,7 +45,7 @@ impl<S: Socket, C: Channel<S>> Timers<S, C> {
     }
 
     /// The message of the earliest timer that is due.
-    pub(crate) fn poll_fire(&mut self, cx: &mut Context<'_>) -> Poll<Box<dyn Info<S, C>>> {
+    pub(crate) fn poll_fire(&mut self, cx: &mut Context<'_>) -> Poll<M> {
         let Some(earliest) = self.messages.first_entry() else { return Poll::Pending };
         let due = earliest.key().due;
         if self.sleep.deadline() != due {
@@ -62,37 +59,12 @@ impl<S: Socket, C: Channel<S>> Timers<S, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Flow, JoinError, noreply};
-    use crate::socket::Refusal;
-    use crate::{ChannelRouter, Connect, HandleInfo, Payload};
-
-    struct Nobody;
-
-    impl Socket for Nobody {
-        async fn connect(_: Connect) -> Result<Self, Refusal> {
-            Ok(Nobody)
-        }
-
-        fn channels(_: &mut ChannelRouter<Self>) {}
-    }
-
-    impl Channel<Nobody> for Nobody {
-        async fn join(_: &str, _: Payload, _: &mut crate::Context<Nobody, Self>) -> Result<Self, JoinError> {
-            Ok(Nobody)
-        }
-    }
-
-    impl HandleInfo<Nobody, ()> for Nobody {
-        async fn handle_info(&mut self, _: (), _: &mut crate::Context<Nobody, Self>) -> Flow {
-            noreply()
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_timer_that_is_cancelled_takes_no_room() {
-        let mut timers = Timers::<Nobody, Nobody>::new();
+        let mut timers = Timers::new();
         for _ in 0..10_000 {
-            let timer = timers.set(Duration::from_secs(3600), Box::new(crate::info::Typed(())));
+            let timer = timers.set(Duration::from_secs(3600), ());
             assert!(timers.cancel(timer));
             assert!(!timers.cancel(timer));
         }

@@ -82,6 +82,7 @@ mod integer;
 mod reader;
 mod serializer;
 mod tag;
+mod values;
 mod writer;
 
 use serde::{Deserialize, Serialize};

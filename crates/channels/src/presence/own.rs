@@ -1,9 +1,7 @@
 //! What a channel tracks at its topic: it ends with the channel.
 
 use super::{OwnPresence, Presence, PresenceError, handler, list};
-use crate::channel::Channel;
 use crate::context::Context;
-use crate::socket::Socket;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,7 +13,7 @@ impl Presence {
     ///
     /// # Errors
     /// [`PresenceError`]: the meta is no object, something is too long, or the channel has tracked that key already.
-    pub fn track<S: Socket, C: Channel<S>>(
+    pub fn track<S, C>(
         &self,
         ctx: &mut Context<S, C>,
         key: &str,
@@ -35,7 +33,7 @@ impl Presence {
     ///
     /// # Errors
     /// [`PresenceError`], above all [`PresenceError::NotTracked`].
-    pub fn update<S: Socket, C: Channel<S>>(
+    pub fn update<S, C>(
         &self,
         ctx: &mut Context<S, C>,
         key: &str,
@@ -51,7 +49,7 @@ impl Presence {
     ///
     /// # Errors
     /// [`PresenceError`], above all [`PresenceError::NotTracked`].
-    pub fn update_with<S: Socket, C: Channel<S>>(
+    pub fn update_with<S, C>(
         &self,
         ctx: &mut Context<S, C>,
         key: &str,
@@ -67,7 +65,7 @@ impl Presence {
     ///
     /// # Errors
     /// [`PresenceError::NotTracked`].
-    pub fn untrack<S: Socket, C: Channel<S>>(&self, ctx: &mut Context<S, C>, key: &str) -> Result<(), PresenceError> {
+    pub fn untrack<S, C>(&self, ctx: &mut Context<S, C>, key: &str) -> Result<(), PresenceError> {
         let presences = ctx.presences();
         let at = presences.iter().position(|own| self.is_of(own, key));
         let at = at.ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?;
@@ -78,14 +76,14 @@ impl Presence {
 
     /// What a channel has just changed its client hears of before the channel does anything else, if the topic was quiet.
     /// A handler may take its time, and is called by the tracker's task.
-    fn tell_now<S: Socket, C: Channel<S>>(&self, ctx: &Context<S, C>) {
+    fn tell_now<S, C>(&self, ctx: &Context<S, C>) {
         if self.handler.is_none() {
             let pubsub = ctx.endpoint().pubsub();
             self.tracker.tell_now(ctx.topic(), |diff| handler::tell_plain(pubsub, &diff));
         }
     }
 
-    fn own<'a, S: Socket, C: Channel<S>>(&self, ctx: &'a mut Context<S, C>, key: &str) -> Option<&'a OwnPresence> {
+    fn own<'a, S, C>(&self, ctx: &'a mut Context<S, C>, key: &str) -> Option<&'a OwnPresence> {
         ctx.presences().iter().find(|own| self.is_of(own, key))
     }
 

@@ -163,13 +163,13 @@ impl<'de> Deserializer<'de> for &mut TermDeserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, TermError> {
         match self.head()? {
-            Head::Atom(name) => visitor.visit_enum(Variant::Unit(&name)),
+            Head::Atom(name) => visitor.visit_enum(Variant::<Elements>::Unit(&name)),
             Head::Binary(name) => match str::from_utf8(name) {
-                Ok(name) => visitor.visit_enum(Variant::Unit(name)),
+                Ok(name) => visitor.visit_enum(Variant::<Elements>::Unit(name)),
                 Err(_) => Err(TermError::invalid_type(Unexpected::Bytes(name), &visitor)),
             },
             Head::Tuple(arity) if arity > 0 => {
-                self.nested(arity, |elements| visitor.visit_enum(Variant::Tuple(elements)))
+                self.nested(arity, |elements| visitor.visit_enum(Variant::Tuple { elements, length: arity - 1 }))
             }
             head => self.visit(head, visitor),
         }
@@ -202,11 +202,6 @@ pub(super) struct Elements<'d, 'de> {
 }
 
 impl<'de> Elements<'_, 'de> {
-    /// How many are left.
-    pub(super) fn left(&self) -> usize {
-        self.left
-    }
-
     /// Counts one more as taken, if there is one.
     fn take(&mut self) -> bool {
         let any = self.left > 0;

@@ -9,32 +9,31 @@ use serde::de::{
 };
 
 use super::TermError;
-use super::deserializer::Elements;
 
 /// A variant: its name, and what comes with it.
-pub(super) enum Variant<'e, 'd, 'de> {
+pub(super) enum Variant<'e, A> {
     /// The name alone.
     Unit(&'e str),
-    /// A tuple: the name first, then the data.
-    Tuple(&'e mut Elements<'d, 'de>),
+    /// A tuple: the name first, then `length` elements of data.
+    Tuple { elements: &'e mut A, length: usize },
 }
 
-impl<'e, 'd, 'de> Variant<'e, 'd, 'de> {
+impl<'e, 'de, A: SeqAccess<'de, Error = TermError>> Variant<'e, A> {
     /// The one element that has to be there.
     fn one<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, TermError> {
-        let elements = self.data()?;
+        let (elements, _) = self.data()?;
         elements.next_element_seed(seed)?.ok_or_else(|| TermError::invalid_length(0, &"one value with the variant"))
     }
 
-    fn data(self) -> Result<&'e mut Elements<'d, 'de>, TermError> {
+    fn data(self) -> Result<(&'e mut A, usize), TermError> {
         match self {
             Self::Unit(_) => Err(TermError::invalid_type(Unexpected::UnitVariant, &"a variant with data")),
-            Self::Tuple(elements) => Ok(elements),
+            Self::Tuple { elements, length } => Ok((elements, length)),
         }
     }
 }
 
-impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
+impl<'de, A: SeqAccess<'de, Error = TermError>> EnumAccess<'de> for Variant<'_, A> {
     type Error = TermError;
     type Variant = Self;
 
@@ -44,7 +43,7 @@ impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
                 let name: StrDeserializer<'_, TermError> = (*name).into_deserializer();
                 seed.deserialize(name)?
             }
-            Self::Tuple(elements) => elements
+            Self::Tuple { elements, .. } => elements
                 .next_element_seed(seed)?
                 .ok_or_else(|| TermError::invalid_length(0, &"the name of a variant"))?,
         };
@@ -52,7 +51,7 @@ impl<'de> EnumAccess<'de> for Variant<'_, '_, 'de> {
     }
 }
 
-impl<'de> VariantAccess<'de> for Variant<'_, '_, 'de> {
+impl<'de, A: SeqAccess<'de, Error = TermError>> VariantAccess<'de> for Variant<'_, A> {
     type Error = TermError;
 
     /// In a tuple, data that is left over is noticed when the tuple ends.
@@ -65,9 +64,9 @@ impl<'de> VariantAccess<'de> for Variant<'_, '_, 'de> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, TermError> {
-        let elements = self.data()?;
-        if elements.left() != length {
-            return Err(TermError::invalid_length(elements.left(), &visitor));
+        let (elements, given) = self.data()?;
+        if given != length {
+            return Err(TermError::invalid_length(given, &visitor));
         }
         visitor.visit_seq(elements)
     }

@@ -19,8 +19,8 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let tracker = Tracker::start(&PubSub::local(), "app", Options::default(), Log)?;
 //!
-//! let phone = tracker.track("room:lobby", "ada", &json!({ "device": "phone" }))?;
-//! let laptop = tracker.track("room:lobby", "ada", &json!({ "device": "laptop" }))?;
+//! let phone = tracker.track("room:lobby", "user:1", &json!({ "device": "phone" }))?;
+//! let laptop = tracker.track("room:lobby", "user:1", &json!({ "device": "laptop" }))?;
 //! assert_eq!((tracker.count("room:lobby"), tracker.key_count("room:lobby")), (2, 1));
 //!
 //! phone.update(&json!({ "device": "phone", "typing": true }))?;

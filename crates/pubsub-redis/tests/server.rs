@@ -55,16 +55,16 @@ impl Server for RedisServer {
 
 #[tokio::test]
 async fn a_password_without_a_user_is_that_of_the_default_one() {
-    let Some(server) = Process::<RedisServer>::start(Some(("alice", "s3cret"))) else { return };
+    let Some(server) = Process::<RedisServer>::start(Some(("app", "s3cret"))) else { return };
     let node = Node::join_with::<RedisServer>(server.port(), Some(":s3cret"), "bennu", "a", QUEUE_BYTES);
     eventually("it is connected", || node.is_connected()).await;
 }
 
 #[tokio::test]
 async fn what_access_control_forbids_is_counted_and_said_once() {
-    let Some(server) = Process::<RedisServer>::start(Some(("alice", "s3cret"))) else { return };
+    let Some(server) = Process::<RedisServer>::start(Some(("app", "s3cret"))) else { return };
     let log = Log::capture();
-    let node = Node::join_with::<RedisServer>(server.port(), Some("alice:s3cret"), "forbidden", "a", QUEUE_BYTES);
+    let node = Node::join_with::<RedisServer>(server.port(), Some("app:s3cret"), "forbidden", "a", QUEUE_BYTES);
     eventually("it is connected", || node.is_connected()).await;
     for n in 0..100 {
         node.broadcast("t", Note::new(n)).unwrap();

@@ -24,12 +24,12 @@ use crate::keyring::Keyring;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let old = Secret::new("the secret of last year, now replaced")?;
-/// let text = Token::new(&old, "user socket").sign("ana")?;
+/// let text = Token::new(&old, "user socket").sign("blue")?;
 ///
 /// let secret = Secret::new("the secret of this year, made at random")?
 ///     .also_accept("the secret of last year, now replaced")?;
 /// let name: String = Token::new(&secret, "user socket").verify(&text)?;
-/// assert_eq!(name, "ana");
+/// assert_eq!(name, "blue");
 /// # Ok(())
 /// # }
 /// ```

@@ -11,9 +11,9 @@
 //! struct User { id: u64, name: String }
 //!
 //! # fn main() -> Result<(), term::TermError> {
-//! let ana = User { id: 7, name: "Ana".into() };
-//! let bytes = term::to_bytes(&ana)?;                  // %{id: 7, name: "Ana"}
-//! assert_eq!(term::from_bytes::<User>(&bytes)?, ana);
+//! let user = User { id: 7, name: "Blue".into() };
+//! let bytes = term::to_bytes(&user)?;                 // %{id: 7, name: "Blue"}
+//! assert_eq!(term::from_bytes::<User>(&bytes)?, user);
 //! # Ok(())
 //! # }
 //! ```

@@ -172,17 +172,17 @@ pub async fn a_node_that_falls_silent_has_left<S: Server>() {
 
 /// The right one lets it in.
 pub async fn a_wrong_password_is_reported_once_and_tried_again<S: Server>() {
-    let Some(server) = Process::<S>::start(Some(("alice", "s3cret"))) else { return };
+    let Some(server) = Process::<S>::start(Some(("app", "s3cret"))) else { return };
     let log = Log::capture();
     let join = |credentials, name| Node::join_with::<S>(server.port(), credentials, "bennu", name, QUEUE_BYTES);
-    let (a, b) = (join(Some("alice:s3cret"), "a"), join(Some("alice:s3cret"), "b"));
+    let (a, b) = (join(Some("app:s3cret"), "a"), join(Some("app:s3cret"), "b"));
     a.knows(2).await;
     b.knows(2).await;
     let mut notes = b.subscribe::<Note>("t");
     a.reaches("t", &mut notes).await;
     assert_eq!(a.counter("bennu.pubsub.refused", &[]), 0);
 
-    let (wrong, nobody) = (join(Some("alice:wr0ng"), "wrong"), join(None, "nobody"));
+    let (wrong, nobody) = (join(Some("app:wr0ng"), "wrong"), join(None, "nobody"));
     for node in [&wrong, &nobody] {
         let name = format!("node={}", node.node());
         eventually("it is reported", || !log.lines(&["ERROR", &name]).is_empty()).await;

@@ -77,10 +77,10 @@ use bennu_testkit::prelude::*;
 #[tokio::test]
 async fn a_token_opens_the_socket() {
     let test = ChannelTest::new();
-    let token = test.endpoint().sign("chat", "ada").unwrap();
+    let token = test.endpoint().sign("chat", "blue").unwrap();
     let socket = test.connect::<ChatSocket>(json!({ "token": token })).await.unwrap();
-    assert_eq!(socket.id(), Some("chat:ada"));
-    assert_eq!(socket.state().name, "ada");
+    assert_eq!(socket.id(), Some("chat:blue"));
+    assert_eq!(socket.state().name, "blue");
 }
 
 #[tokio::test]
@@ -91,18 +91,18 @@ async fn nonsense_does_not_and_the_log_says_so() {
 }
 
 async fn lobby() -> TestChannel<ChatSocket> {
-    let socket = ChannelTest::new().socket(ChatSocket { name: "ada".to_owned() });
+    let socket = ChannelTest::new().socket(ChatSocket { name: "blue".to_owned() });
     socket.subscribe_and_join("room:lobby", json!({})).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_join_is_answered_with_the_name() {
-    assert_eq!(lobby().await.join_reply(), json!({ "you": "ada" }));
+    assert_eq!(lobby().await.join_reply(), json!({ "you": "blue" }));
 }
 
 #[tokio::test]
 async fn the_attic_is_locked() {
-    let socket = ChannelTest::new().socket(ChatSocket { name: "ada".to_owned() });
+    let socket = ChannelTest::new().socket(ChatSocket { name: "blue".to_owned() });
     let refused = socket.join("room:attic", json!({})).await.unwrap_err();
     assert_eq!(refused, json!({ "reason": "locked" }));
 }
@@ -118,7 +118,7 @@ async fn what_is_said_is_answered_and_broadcast() {
     let channel = lobby().await;
     let reference = channel.push("say", json!({ "text": "hello" }));
     assert_reply!(reference, ok, json!({ "said": 1 }));
-    assert_push!(channel, "said", json!({ "from": "ada", "text": "hello" }));
+    assert_push!(channel, "said", json!({ "from": "blue", "text": "hello" }));
     assert_broadcast!(channel, "said", |said: Said| said.text.len() == 5);
     refute_push!(channel);
 }
@@ -127,7 +127,7 @@ async fn what_is_said_is_answered_and_broadcast() {
 async fn a_pattern_looks_at_a_part_and_can_give_it() {
     let channel = lobby().await;
     channel.push("say", json!({ "text": "hello" }));
-    let text = assert_push!(channel, "said", Said { text, from } if from == "ada" => text);
+    let text = assert_push!(channel, "said", Said { text, from } if from == "blue" => text);
     assert_eq!(text, "hello");
 }
 
@@ -140,7 +140,7 @@ async fn what_is_said_arrives_in_order() {
     assert_broadcast!(channel, "said", Said { text, .. } if text == "two");
     assert_reply!(channel.push("say", json!({ "text": "three" })), ok);
 
-    let said = |text: &str| ("said", json!({ "from": "ada", "text": text }));
+    let said = |text: &str| ("said", json!({ "from": "blue", "text": text }));
     let pushes: Vec<Arrival> =
         channel.mailbox().into_iter().filter(|arrival| matches!(arrival, Arrival::Push { .. })).collect();
     assert_eq!(pushes, [said("one"), said("two"), said("three")]);
@@ -189,7 +189,7 @@ async fn an_unknown_event_crashes_the_channel_and_is_logged() {
 #[tokio::test]
 async fn a_user_can_be_disconnected() {
     let channel = lobby().await;
-    channel.test().endpoint().disconnect("chat:ada").unwrap();
+    channel.test().endpoint().disconnect("chat:blue").unwrap();
     assert_eq!(channel.socket().closed().await.code(), Some(1001));
 }
 

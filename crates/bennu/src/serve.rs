@@ -45,8 +45,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until `shutdown` completes, then drains: clients get close code 1012 at a pace, this node leaves the cluster,
-/// and ordinary requests that are under way are answered.
+/// Serves until `shutdown` completes, then drains: clients get close code 1012 at a pace, ordinary requests that are under
+/// way are answered, and this node leaves the cluster.
 ///
 /// Returns how the drain went. Errors of single connections end those; a process out of file descriptors waits.
 ///
@@ -107,12 +107,13 @@ where
         drained = drain.run(endpoint) => drained,
         () = measuring => unreachable!("it measures until it is dropped"),
     };
-    endpoint.leave().await;
-    // Responses that are under way, the last ones of clients that long poll among them.
+    // Responses that are under way, the last ones of clients that long poll among them; some come from other nodes.
+    endpoint.start_leaving();
     quitting.send_replace(true);
     if timeout_at(deadline, quitting.closed()).await.is_err() {
         tracing::warn!(deadline = ?drain.deadline, "HTTP requests are still unanswered at the deadline of the drain");
     }
+    endpoint.leave().await;
     drained
 }
 

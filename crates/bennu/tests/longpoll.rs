@@ -793,6 +793,43 @@ mod nodes {
         }
     }
 
+    #[tokio::test]
+    async fn what_is_posted_through_a_node_that_shuts_down_still_arrives() {
+        let (_a, app_a, b, app_b) = two_nodes();
+        let mut client = Poller::open(&app_a, "/socket").await;
+        client.join("room:1").await;
+        // A POST that is not whole yet holds up the next, which comes through the node that shuts down.
+        let (more, body) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
+        let first = client.post("application/json", slow_body(body));
+        let arrived = Arc::new(tokio::sync::Notify::new());
+        let bell = arrived.clone();
+        let app_b = app_b.layer(axum::middleware::map_request(move |request: http::Request<Body>| {
+            bell.notify_one();
+            std::future::ready(request)
+        }));
+        let mut server = Server::start(&b, app_b).await;
+        let second = async {
+            let mut through_b = Client::tcp(server.addr).await;
+            let echo = r#"["1","3","room:1","echo",{}]"#;
+            let head = format!("POST /socket/longpoll?vsn=2.0.0&token={} HTTP/1.1\r\nHost: h", client.token);
+            through_b.send_raw(format!("{head}\r\nContent-Length: {}\r\n\r\n{echo}", echo.len())).await;
+            soon("the second POST", arrived.notified()).await;
+            server.shut_down();
+            soon("the drain", b.leaving()).await;
+            more.send(Bytes::from_static(br#"["1","2","room:1","echo",{}]"#)).unwrap();
+            drop(more);
+            through_b.response().await.body
+        };
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!((first.text.as_str(), second.as_str()), (r#"{"status":200}"#, r#"{"status":200}"#));
+        let mut refs = Vec::new();
+        while refs.len() < 2 {
+            refs.extend(client.messages().await.iter().map(|reply| reply[1].clone()));
+        }
+        assert_eq!(refs, ["2", "3"]);
+        server.drained().await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn bad_input_is_named_through_another_node_too() {
         let (_a, app_a, _b, app_b) = two_nodes();

@@ -226,10 +226,22 @@ impl Endpoint {
         self.0.presences.lock().push(presence.clone());
     }
 
-    /// Leaves the cluster: presences say goodbye, and other nodes know at once that this one is gone. To be called once,
-    /// when no client is left; [`bennu::serve`](https://docs.rs/bennu) does.
-    pub async fn leave(&self) {
+    /// This node is about to leave the cluster: what waits long for other nodes, as a poll of a session that lives there,
+    /// gives that up. What does not, a request that broadcasts say, is done before [`Endpoint::leave`].
+    pub fn start_leaving(&self) {
         self.0.leaving.send_replace(true);
+    }
+
+    /// Returns when this node is about to leave the cluster.
+    pub async fn leaving(&self) {
+        let told = self.0.leaving.subscribe().wait_for(|leaving| *leaving).await.is_ok();
+        debug_assert!(told, "the sender lives as long as the endpoint");
+    }
+
+    /// Leaves the cluster: presences say goodbye, and other nodes know at once that this one is gone. To be called once,
+    /// when no client and no request is left; [`bennu::serve`](https://docs.rs/bennu) does.
+    pub async fn leave(&self) {
+        self.start_leaving();
         let presences = std::mem::take(&mut *self.0.presences.lock());
         for presence in presences {
             presence.leave().await;
@@ -239,12 +251,6 @@ impl Endpoint {
 
     pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.0.admission
-    }
-
-    /// Returns when this node leaves the cluster: from then on no other node answers it.
-    pub async fn left(&self) {
-        let left = self.0.leaving.subscribe().wait_for(|leaving| *leaving).await.is_ok();
-        debug_assert!(left, "the sender lives as long as the endpoint");
     }
 
     pub(crate) fn start_draining(&self) {

@@ -83,7 +83,7 @@ impl Service {
                     biased;
                     // What that node answers is not heard any more: it says it again to the next poll, even if it is what it
                     // says first.
-                    () = self.mount.socket.endpoint().left() => Polled::Nothing(Some(ticket.received.unwrap_or(0))),
+                    () = self.mount.socket.endpoint().leaving() => Polled::Nothing(Some(ticket.received.unwrap_or(0))),
                     polled = self.relay.poll(&ticket, self.options.window) => polled,
                 }
             };

@@ -18,8 +18,9 @@ struct State<T> {
     queue: VecDeque<T>,
     bytes: usize,
     reader: Reader,
-    /// An end was pushed: a handler that is busy now has a deadline.
+    /// An end was pushed.
     ending: bool,
+    /// More was pushed than may wait. As with an end, a handler that is busy now has a deadline.
     overflow: Option<Overflow>,
     /// The actor takes nothing more.
     closed: bool,
@@ -33,7 +34,7 @@ enum Reader {
     Watched(Waker),
     /// The actor waits for mail.
     Mail(Waker),
-    /// The actor's handler waits for something of its own, and would hear of an end.
+    /// The actor's handler waits for something of its own, and would hear that the channel is to end.
     End(Waker),
     /// The actor is gone, and has said so.
     Gone,
@@ -68,7 +69,7 @@ impl<T> Mailbox<T> {
         let waiting = state.bytes + size + OVERHEAD;
         if waiting > limit && !state.queue.is_empty() {
             state.overflow = Some(Overflow { waiting, limit });
-            state.wake_for_mail();
+            state.wake_to_end();
             return false;
         }
         state.bytes = waiting;
@@ -94,13 +95,7 @@ impl<T> Mailbox<T> {
         }
         state.ending = true;
         state.queue.push_back(item);
-        match std::mem::replace(&mut state.reader, Reader::Busy) {
-            Reader::Mail(waker) | Reader::End(waker) => {
-                drop(state);
-                waker.wake();
-            }
-            at_work => state.reader = at_work,
-        }
+        state.wake_to_end();
     }
 
     /// Ready when the actor waits or is gone, or else when it has come back once. `watched` is false at first.
@@ -137,11 +132,17 @@ impl<T> Mailbox<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether an end is queued; registers for it otherwise. For a handler that is busy.
+    /// Whether the channel is to end: an end is queued, or too much waits. For a handler that waits for something, which
+    /// hears of it.
     pub(crate) fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.lock();
         state.look_up(Reader::End(cx.waker().clone()));
-        if state.ending { Poll::Ready(()) } else { Poll::Pending }
+        if state.ending || state.overflow.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// What did not fit.
+    pub(crate) fn overflow(&self) -> Option<Overflow> {
+        self.0.lock().overflow
     }
 
     /// The handler that waited does not any more.
@@ -176,6 +177,13 @@ impl<T> State<T> {
     fn wake_for_mail(&mut self) {
         match std::mem::replace(&mut self.reader, Reader::Busy) {
             Reader::Mail(waker) => waker.wake(),
+            other => self.reader = other,
+        }
+    }
+
+    fn wake_to_end(&mut self) {
+        match std::mem::replace(&mut self.reader, Reader::Busy) {
+            Reader::Mail(waker) | Reader::End(waker) => waker.wake(),
             other => self.reader = other,
         }
     }

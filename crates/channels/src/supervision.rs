@@ -3,6 +3,7 @@
 //!
 //! Used by the actor, for each callback, for the channel's own tasks, and for the values that go with it.
 
+use crate::mailbox::Overflow;
 use crate::slot::Slot;
 use crate::telemetry::Callback;
 use futures::FutureExt;
@@ -15,8 +16,8 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How long a channel that is told to end may go on with the callback it is in, `terminate` included; then it is
-/// dropped. Phoenix's default.
+/// How long a channel that is told to end, or whose mailbox has run full, may go on with the callback it is in, `terminate`
+/// included; then it is dropped. Phoenix's default.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How user code failed.
@@ -24,6 +25,8 @@ pub(crate) enum Failure {
     Panicked(String),
     /// Still running [`SHUTDOWN_TIMEOUT`] after it was told to end.
     Killed,
+    /// Still running [`SHUTDOWN_TIMEOUT`] after more had come in than may wait.
+    Flooded(Overflow),
 }
 
 impl Failure {
@@ -38,11 +41,13 @@ impl fmt::Display for Failure {
         match self {
             Failure::Panicked(what) => write!(f, "panicked: {what}"),
             Failure::Killed => write!(f, "still running {SHUTDOWN_TIMEOUT:?} after it was told to end"),
+            Failure::Flooded(overflow) => write!(f, "{overflow}, and it was still running {SHUTDOWN_TIMEOUT:?} later"),
         }
     }
 }
 
-/// Runs one callback: a panic is caught, and once the channel is told to end it has [`SHUTDOWN_TIMEOUT`] left.
+/// Runs one callback: a panic is caught, and once the channel is told to end, or its mailbox is full, it has
+/// [`SHUTDOWN_TIMEOUT`] left.
 pub(crate) async fn supervise<S, I, T>(slot: &Slot<S, I>, callback: BoxFuture<'_, T>) -> Result<T, Failure> {
     let mut callback = AssertUnwindSafe(callback).catch_unwind();
     let mut deadline = None;
@@ -59,7 +64,7 @@ pub(crate) async fn supervise<S, I, T>(slot: &Slot<S, I>, callback: BoxFuture<'_
             return Poll::Pending;
         }
         let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(SHUTDOWN_TIMEOUT)));
-        deadline.as_mut().poll(cx).map(|()| Err(Failure::Killed))
+        deadline.as_mut().poll(cx).map(|()| Err(slot.mailbox.overflow().map_or(Failure::Killed, Failure::Flooded)))
     })
     .await;
     // One that is killed still holds what it was working with.

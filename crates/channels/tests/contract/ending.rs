@@ -224,6 +224,27 @@ async fn a_handler_that_is_stuck_when_its_client_leaves_is_dropped_after_the_shu
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_that_is_stuck_when_too_much_waits_for_it_crashes_after_the_shutdown_timeout() {
+    let log = Log::capture();
+    let mut connecting = Connecting::to(&endpoint());
+    connecting.limits.mailbox_bytes = 1000;
+    let mut client = connecting.open::<TestSocket>().await;
+    client.join(ROOM, "1").await;
+    client.send(json!(["1", "2", ROOM, "stuck", {}]));
+    client.expect_nothing().await;
+    let flooded = Instant::now();
+    for n in 3..20 {
+        client.send(json!(["1", n.to_string(), ROOM, "ping", {}]));
+    }
+    client.expect([json!(["1", null, ROOM, "terminating", {}]), phx_error("1", ROOM)]).await;
+    assert!(flooded.elapsed() - SHUTDOWN_TIMEOUT < Duration::from_secs(1), "{:?}", flooded.elapsed());
+    let why = log.of("ERROR").remove(0);
+    assert!(why.contains(r#"callback=handle_in("stuck") why="mailbox full: "#), "{why}");
+    assert!(why.ends_with(r#"the limit is 1000, and it was still running 5s later""#), "{why}");
+    client.join(ROOM, "20").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_is_stuck_when_its_connection_closes_is_dropped_after_the_shutdown_timeout() {
     let endpoint = endpoint();
     let mut client = connect_to::<TestSocket>(&endpoint).await;

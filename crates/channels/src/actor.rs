@@ -1,96 +1,31 @@
 //! The task of one joined topic: runs user code one message at a time, and makes sure that whatever goes wrong in it
 //! ends this channel only.
 //!
-//! Started as the session's [`ChannelHandle`] when a join begins; reports to the session when it joined, was refused, or
-//! ended. Each callback runs in a box of its own: an idle channel's task holds its state, not its largest handler.
-//! Invariant: what the channel has said is flushed before its task waits.
+//! Started by the [`join`](crate::join) that has succeeded; tells the session when it has ended. Each callback runs in a box
+//! of its own: an idle channel's task holds its state, not its largest handler. Invariant: what the channel has said is
+//! flushed before its task waits.
 
 use crate::channel::{Channel, Terminate};
-use crate::connection::ChannelHandle;
-use crate::context::{ChannelSlot, Context as ChannelContext, OwnInfo};
+use crate::context::{Context as ChannelContext, OwnInfo};
 use crate::endpoint::ChannelAlive;
 use crate::mailbox::Overflow;
-use crate::outcome::{Flow, JoinFailure, Reply, StopReason};
-use crate::session::{End, Event, Exit, Incoming, Join, Unheard};
+use crate::outcome::{Flow, Reply, StopReason};
+use crate::session::{End, Event, Exit, Incoming};
 use crate::slot::Mail;
 use crate::socket::Socket;
 use crate::supervision::{Failure, discard, supervise};
-use crate::telemetry::{Callback, Verdict};
-use bennu_protocol::{Payload, event};
+use crate::telemetry::Callback;
+use bennu_protocol::Payload;
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-impl<S: Socket, C: Channel<S>> ChannelHandle for ChannelSlot<S, C> {
-    fn start(self: Arc<Self>, join: Box<Join>) {
-        start(self, join);
-    }
-
-    fn deliver(&self, message: Incoming) {
-        let size = message.size();
-        self.push(Mail::Message(message), size);
-    }
-
-    fn end(&self, end: End) {
-        self.mailbox.push_end(Mail::End(end));
-    }
-
-    fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
-        self.mailbox.poll_look_up(cx, watched)
-    }
-
-    fn waiting_bytes(&self) -> usize {
-        self.mailbox.waiting_bytes()
-    }
-
-    #[cfg(feature = "testkit")]
-    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
-        self
-    }
-}
-
-/// Runs a join. Its part before the first `await` that has to wait runs at once, so that a join which needs nothing is
-/// answered before the client's next message, as in Phoenix; the rest runs beside the connection.
-fn start<S: Socket, C: Channel<S>>(slot: Arc<ChannelSlot<S, C>>, join: Box<Join>) {
-    let alive = slot.connection.endpoint().channel_started();
-    let mut joining = Box::pin(run_join(slot.clone(), join));
-    match joining.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(None) => {}
-        Poll::Ready(Some(actor)) => spawn(actor, alive),
-        Poll::Pending => {
-            tokio::spawn(async move {
-                let joined = joining.await;
-                slot.connection.outbox().flush();
-                if let Some(actor) = joined {
-                    spawn(actor, alive);
-                }
-            });
-        }
-    }
-}
-
-/// The channel's own task. It ends by itself: [`Endpoint`](crate::Endpoint) counts it until then.
-fn spawn<S: Socket, C: Channel<S>>(actor: Box<Actor<S, C>>, alive: ChannelAlive) {
-    let slot = actor.ctx.slot.clone();
-    tokio::spawn(async move {
-        let _alive = alive;
-        let mut running = std::pin::pin!(actor.run());
-        poll_fn(|cx| {
-            let polled = running.as_mut().poll(cx);
-            slot.connection.outbox().flush();
-            polled
-        })
-        .await;
-    });
-}
-
 /// A joined channel.
-struct Actor<S: Socket, C: Channel<S>> {
+pub(crate) struct Actor<S, C> {
     channel: C,
     ctx: ChannelContext<S, C>,
 }
@@ -112,60 +47,26 @@ enum Ending {
     Killed(Callback),
 }
 
-async fn run_join<S: Socket, C: Channel<S>>(slot: Arc<ChannelSlot<S, C>>, join: Box<Join>) -> Option<Box<Actor<S, C>>> {
-    let Join { id, reference, params, .. } = &*join;
-    let started = Instant::now();
-    let mut ctx = ChannelContext::new(slot.clone(), &join);
-    let joining = async { C::join(&id.topic, params.clone(), &mut ctx).await };
-    let joined = supervise(&slot, joining.instrument(slot.instruments.join_span(&id.topic)).boxed()).await;
-    let (response, result) = match joined {
-        Ok(Ok(channel)) => {
-            // Subscribed before the client knows: from the reply on, it misses nothing.
-            ctx.own = Some(ctx.endpoint().pubsub().attach(&id.topic, slot.clone()));
-            log_join(&slot, &join, started, Verdict::Ok);
-            let response = ctx.join_response.take().map(|response| *response).unwrap_or_default();
-            slot.connection.joined(id, reference.clone(), response);
-            return Some(Box::new(Actor { channel, ctx }));
-        }
-        Ok(Err(error)) => match error.0 {
-            JoinFailure::Refused(response) => (response, Verdict::Refused),
-            JoinFailure::Crashed(crash) => {
-                slot.instruments.crashed(&id.topic, &Callback::Join, &crash.to_string());
-                (join_crashed(), Verdict::Crashed)
-            }
-        },
-        Err(failure) => {
-            slot.instruments.crashed(&id.topic, &Callback::Join, &failure.to_string());
-            (join_crashed(), Verdict::Crashed)
-        }
-    };
-    log_join(&slot, &join, started, result);
-    let left = slot.mailbox.close();
-    let mut unheard = Unheard::default();
-    for mail in &left {
-        match mail {
-            Mail::Message(message) => unheard.messages.push(message.reference.clone()),
-            Mail::End(End::Left(reference)) => unheard.leave = Some(reference.clone()),
-            Mail::End(_) | Mail::Intercepted(_) | Mail::Info(_) => {}
-        }
-    }
-    discard(&slot, &id.topic, ctx);
-    discard(&slot, &id.topic, left);
-    slot.connection.refused(id, reference.clone(), response, unheard);
-    slot.mailbox.retire();
-    None
-}
-
-fn log_join<S: Socket, C: Channel<S>>(slot: &ChannelSlot<S, C>, join: &Join, started: Instant, result: Verdict) {
-    let filter = slot.connection.endpoint().filter_parameters();
-    slot.instruments.join(&join.id.topic, &join.params, filter, started.elapsed(), result);
-}
-
-fn join_crashed() -> Payload {
-    Payload::json(&serde_json::json!({ "reason": event::JOIN_CRASHED }))
-}
-
 impl<S: Socket, C: Channel<S>> Actor<S, C> {
+    pub(crate) fn new(channel: C, ctx: ChannelContext<S, C>) -> Self {
+        Actor { channel, ctx }
+    }
+
+    /// The channel's own task. It ends by itself: [`Endpoint`](crate::Endpoint) counts it until then.
+    pub(crate) fn spawn(self: Box<Self>, alive: ChannelAlive) {
+        let slot = self.ctx.slot.clone();
+        tokio::spawn(async move {
+            let _alive = alive;
+            let mut running = std::pin::pin!(self.run());
+            poll_fn(|cx| {
+                let polled = running.as_mut().poll(cx);
+                slot.connection.outbox().flush();
+                polled
+            })
+            .await;
+        });
+    }
+
     async fn run(mut self: Box<Self>) {
         let mut batch = VecDeque::new();
         let ending = self.serve(&mut batch).await;
@@ -401,67 +302,4 @@ fn task_ended(ended: Result<Flow, JoinError>) -> Result<Handled, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::outcome::{self, Flow, JoinError, noreply};
-    use crate::socket::Refusal;
-    use crate::{ChannelRouter, Connect, HandleInfo};
-
-    struct Nobody;
-
-    impl Socket for Nobody {
-        async fn connect(_: Connect) -> Result<Self, Refusal> {
-            Ok(Nobody)
-        }
-
-        fn channels(_: &mut ChannelRouter<Self>) {}
-    }
-
-    /// One whose handlers hold `SIZE` bytes while they wait.
-    struct Holds<const SIZE: usize>;
-
-    async fn hold<const SIZE: usize>() {
-        let held = [0_u8; SIZE];
-        tokio::task::yield_now().await;
-        assert_eq!(held.len(), SIZE);
-    }
-
-    impl<const SIZE: usize> Channel<Nobody> for Holds<SIZE> {
-        async fn join(_: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> Result<Self, JoinError> {
-            hold::<SIZE>().await;
-            Ok(Holds)
-        }
-
-        async fn handle_in(&mut self, _: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> outcome::Handled {
-            hold::<SIZE>().await;
-            noreply()
-        }
-
-        async fn handle_out(&mut self, _: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> Flow {
-            hold::<SIZE>().await;
-            noreply()
-        }
-
-        async fn terminate(&mut self, _: Terminate, _: &mut ChannelContext<Nobody, Self>) {
-            hold::<SIZE>().await;
-        }
-    }
-
-    impl<const SIZE: usize> HandleInfo<Nobody, ()> for Holds<SIZE> {
-        async fn handle_info(&mut self, _: (), _: &mut ChannelContext<Nobody, Self>) -> Flow {
-            hold::<SIZE>().await;
-            noreply()
-        }
-    }
-
-    fn size_of_output<I, O>(_: impl Fn(I) -> O) -> usize {
-        size_of::<O>()
-    }
-
-    #[test]
-    fn a_channels_task_is_as_large_as_its_state_and_not_as_its_handlers() {
-        let [small, large] =
-            [size_of_output(Actor::<Nobody, Holds<1>>::run), size_of_output(Actor::<Nobody, Holds<10_000>>::run)];
-        assert_eq!(small, large);
-    }
-}
+mod tests;

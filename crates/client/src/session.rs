@@ -9,23 +9,25 @@
 //! it; every push that is waited for gets exactly one answer; every queue has a limit.
 
 mod channel;
+mod heard;
 mod inbox;
 mod outbox;
 mod request;
+mod room;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use channel::ChannelId;
+pub(crate) use room::ChannelId;
 pub use schedule::Schedule;
 
 use crate::settings::Settings;
 use crate::{Carrier, ConnectError, ConnectionState, Lost};
 use bennu_protocol::client::Received;
 use bennu_protocol::{Frame, FrameKind};
-use channel::Room;
 use outbox::{Outbox, Outgoing};
 use request::Request;
+use room::Room;
 use schedule::{Jitter, bounded};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -1,98 +1,34 @@
-//! The adapter against a server that speaks TLS, with a certificate made for the test.
+//! The adapter against a Redis server that speaks TLS.
 
 #![cfg(feature = "tls")]
 
 use bennu_pubsub::{NodeName, PubSub};
-use bennu_pubsub_broker::conformance::log::Log;
-use bennu_pubsub_broker::conformance::node::{Note, eventually, next};
-use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
+use bennu_pubsub_broker::conformance::process::Program;
+use bennu_pubsub_broker::conformance::tls_law::TlsServer;
 use bennu_pubsub_redis::{Redis, TlsConfig};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::CertificateDer;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-/// The server with a certificate for `localhost` that nobody knows.
-struct SecureServer {
-    port: u16,
-    certificate: CertificateDer<'static>,
-    directory: PathBuf,
-    _process: Process<RedisServer>,
-}
+use std::path::Path;
 
 struct RedisServer;
+
+bennu_pubsub_broker::tls_suite!(RedisServer);
 
 impl Program for RedisServer {
     const NAME: &'static str = "redis-server";
 }
 
-impl SecureServer {
-    fn start() -> Option<SecureServer> {
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let port = free_port();
-        let directory = std::env::temp_dir().join(format!("bennu-redis-tls-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let file = |name: &str, text: String| {
-            let path = directory.join(name);
-            std::fs::write(&path, text).unwrap();
-            path.display().to_string()
-        };
-        let (certificate, key) = (cert.der().clone(), file("key.pem", signing_key.serialize_pem()));
-        let cert = file("cert.pem", cert.pem());
+impl TlsServer for RedisServer {
+    fn arguments(port: u16, certificate: &Path, key: &Path) -> Vec<String> {
+        let (certificate, key) = (certificate.display(), key.display());
         let arguments = format!(
-            "--port 0 --tls-port {port} --bind 127.0.0.1 --appendonly no --tls-cert-file {cert} --tls-key-file {key} \
-             --tls-ca-cert-file {cert} --tls-auth-clients no --save"
+            "--port 0 --tls-port {port} --bind 127.0.0.1 --appendonly no --tls-cert-file {certificate} \
+             --tls-key-file {key} --tls-ca-cert-file {certificate} --tls-auth-clients no --save"
         );
-        let arguments = arguments.split(' ').map(str::to_owned).chain([String::new()]).collect();
-        let process = Process::start_with(port, arguments)?;
-        Some(SecureServer { port, certificate, directory, _process: process })
+        arguments.split(' ').map(str::to_owned).chain([String::new()]).collect()
     }
 
-    fn url(&self) -> String {
-        format!("rediss://localhost:{}", self.port)
-    }
-
-    /// Trusts this server's certificate and no other.
-    fn trusted(&self) -> TlsConfig {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.certificate.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        Arc::new(config.unwrap().with_root_certificates(roots).with_no_client_auth())
-    }
-}
-
-impl Drop for SecureServer {
-    fn drop(&mut self) {
-        // What is left in the directory for temporary files harms nobody.
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_travel_over_tls_in_order() {
-    let Some(server) = SecureServer::start() else { return };
-    let join = |name| {
-        let redis = Redis::new(&server.url()).unwrap().tls(server.trusted());
+    fn join(port: u16, tls: Option<TlsConfig>, name: &str) -> PubSub {
+        let redis = Redis::new(&format!("rediss://localhost:{port}")).expect("a good URL");
+        let redis = tls.into_iter().fold(redis, Redis::tls);
         PubSub::new(redis.join(NodeName::new(name)))
-    };
-    let (a, b) = (join("a"), join("b"));
-    let mut notes = b.subscribe::<Note>("t");
-    eventually("they know each other", || a.nodes().len() == 2 && b.nodes().len() == 2).await;
-    for n in 0..500 {
-        a.broadcast("t", Note { n, text: "x".repeat(500) }).unwrap();
     }
-    for n in 0..500 {
-        assert_eq!(next(&mut notes).await, n);
-    }
-    b.leave().await;
-    eventually("b has left", || a.nodes().len() == 1).await;
-}
-
-#[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_reported() {
-    let Some(server) = SecureServer::start() else { return };
-    let log = Log::capture();
-    let _node = PubSub::new(Redis::new(&server.url()).unwrap().join(NodeName::new("a")));
-    eventually("it is reported", || log.lines(&["ERROR", "invalid peer certificate"]).len() == 1).await;
 }

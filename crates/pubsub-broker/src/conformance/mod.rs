@@ -2,7 +2,7 @@
 //! [`crate::common_suite!`].
 //!
 //! [`process`] owns the servers, [`node`] the nodes with their metrics and [`log`] what they log. What must hold is in
-//! [`law`], and for brokers in [`server_law`]. A server that is not installed skips its tests, and says so.
+//! [`law`], and for brokers in [`server_law`] and, with the feature `tls`, in `tls_law`. A server that is not installed skips its tests, and says so.
 
 pub mod law;
 pub mod log;
@@ -10,6 +10,8 @@ pub mod metric;
 pub mod node;
 pub mod process;
 pub mod server_law;
+#[cfg(feature = "tls")]
+pub mod tls_law;
 
 use crate::Channel;
 use bennu_pubsub::PubSub;
@@ -86,6 +88,24 @@ macro_rules! suite {
             $crate::conformance::server_law::$law::<$server>().await;
         }
     )*};
+}
+
+/// Makes a test of every law for an adapter on a broker that speaks TLS: `bennu_pubsub_broker::tls_suite!(RedisServer)`.
+#[cfg(feature = "tls")]
+#[macro_export]
+macro_rules! tls_suite {
+    ($server:ty) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn messages_travel_over_tls_in_order() {
+            $crate::conformance::tls_law::messages_travel_over_tls_in_order::<$server>().await;
+        }
+
+        // What is logged is captured on one thread.
+        #[tokio::test]
+        async fn a_certificate_that_is_not_trusted_is_reported() {
+            $crate::conformance::tls_law::a_certificate_that_is_not_trusted_is_reported::<$server>().await;
+        }
+    };
 }
 
 /// Makes a test of every law that any adapter keeps: `bennu_pubsub_broker::common_suite!(Mesh)`.

@@ -58,8 +58,15 @@ pub async fn play(plan: &Plan) -> Result<Outcome, Error> {
     process::raise_open_files();
     let mut site = Site::start(plan).await?;
     let board = Arc::new(Board::new(plan.websocket + plan.long_poll + plan.official));
-    let _crowd = crowd::start(plan, &site.url(), &board)?;
-    let _swarm = swarm::start(plan, &site.url(), &board)?;
+    let url = site.url();
+    let _crowd = crowd::start(plan, &url, &board)?;
+    tokio::select! {
+        restarts = restart_all(&mut site, &board) => Ok(board.outcome(restarts?)),
+        ended = swarm::run(plan, &url, &board) => ended.map(|never| match never {}),
+    }
+}
+
+async fn restart_all(site: &mut Site, board: &Board) -> Result<Vec<Restart>, Error> {
     board.all_back(PATIENCE).await.map_err(|missing| format!("at the start: {missing}"))?;
     board.start_measuring();
     let mut restarts = Vec::new();
@@ -71,10 +78,10 @@ pub async fn play(plan: &Plan) -> Result<Outcome, Error> {
         let all_back = async {
             board.all_back(PATIENCE).await?;
             // Presence may be whole because nobody has noticed yet: what is broadcast now reaches all.
-            site.reach_all(&board).await
+            site.reach_all(board).await
         };
         timeout(PATIENCE, all_back).await?.map_err(|missing| format!("after {}: {missing}", site::NODES[node]))?;
         restarts.push(Restart { node: site::NODES[node].to_owned(), ended, back: told.elapsed() });
     }
-    Ok(board.outcome(restarts))
+    Ok(restarts)
 }

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
         }
     }
     let few = clients / 20;
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let plan = Plan {
         server: std::path::absolute(server)?,
         clients: root.join("clients"),

@@ -2,17 +2,18 @@
 
 use crate::board::Board;
 use crate::{Error, Plan, ROOM};
+use std::convert::Infallible;
 use std::process::Stdio;
-use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
-use tokio::task::JoinSet;
 
-/// Starts them; they end when what is returned is dropped.
-pub(crate) fn start(plan: &Plan, url: &str, board: &Arc<Board>) -> Result<JoinSet<()>, Error> {
-    let mut reports = JoinSet::new();
+/// Runs them; they end when this is dropped.
+///
+/// # Errors
+/// When their process does not start, or ends.
+pub(crate) async fn run(plan: &Plan, url: &str, board: &Board) -> Result<Infallible, Error> {
     if plan.official == 0 {
-        return Ok(reports);
+        return std::future::pending().await;
     }
     let first = plan.websocket + plan.long_poll;
     let mut command = Command::new("node");
@@ -20,12 +21,9 @@ pub(crate) fn start(plan: &Plan, url: &str, board: &Arc<Board>) -> Result<JoinSe
     command.args([first, plan.official, ROOM].map(|number| number.to_string()));
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().ok_or("its output is piped")?).lines();
-    let board = board.clone();
-    reports.spawn(async move {
-        let _child = child;
-        while let Ok(Some(line)) = lines.next_line().await {
-            board.report(&line).expect("swarm.mjs speaks as board.rs hears");
-        }
-    });
-    Ok(reports)
+    while let Some(line) = lines.next_line().await? {
+        board.report(&line)?;
+    }
+    let status = child.wait().await?;
+    Err(format!("the official clients ended, {status}; `npm ci` in {} installs them", plan.clients.display()).into())
 }

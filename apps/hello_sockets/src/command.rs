@@ -19,7 +19,8 @@ pub struct CommandLine {
 const ENVIRONMENT: &str = "\
 Environment of the server, none of which is needed:
   NODE             this node's name in a cluster [default: nonode@nohost]
-  CLUSTER          where the nodes of a cluster meet: redis://localhost:6379 or nats://localhost:4222
+  CLUSTER          where the nodes of a cluster meet: redis://localhost:6379, nats://localhost:4222, or without a broker
+                   zenoh://localhost:7447, where this node listens, with ?connect=HOST:PORT of another
   DOWN_AFTER       seconds after which a node that is silent is given up, and its users with it [default: 30]
   STATSD           where measurements are sent as StatsD lines, as localhost:8125 [default: they are printed]
   SECRET_KEY_BASE  what tokens are signed with; without it, they end with the server

@@ -158,12 +158,6 @@ impl Link {
     fn waker(&self) -> Waker {
         self.myself.upgrade().map_or_else(|| Waker::noop().clone(), Waker::from)
     }
-
-    fn enqueue(self: Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
-            self.queue.clone().push(self);
-        }
-    }
 }
 
 impl Flush for Link {
@@ -175,8 +169,10 @@ impl Flush for Link {
 
 impl Drainer for Link {
     fn wake(&self) {
-        if let Some(link) = self.myself.upgrade() {
-            link.enqueue();
+        if !self.queued.swap(true, Ordering::AcqRel)
+            && let Some(link) = self.myself.upgrade()
+        {
+            self.queue.push(link);
         }
     }
 
@@ -192,7 +188,7 @@ impl Drainer for Link {
 /// Woken when the socket takes more.
 impl Wake for Link {
     fn wake(self: Arc<Self>) {
-        self.enqueue();
+        Drainer::wake(&*self);
     }
 }
 

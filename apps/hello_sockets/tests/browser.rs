@@ -9,6 +9,9 @@ use support::program::{Login, Program};
 use support::proxy::Proxy;
 use test_browser::{Page, skipped};
 
+/// Windows, in pixels.
+const WIDTHS: [u32; 8] = [360, 480, 640, 768, 1024, 1200, 1440, 1920];
+
 #[tokio::test]
 async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {
     let login = Login::new();
@@ -43,6 +46,23 @@ async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {
         page.shows("#log > [data-topic='user:2'][data-status=error][data-payload*=unauthorized]").await;
 
         assert_eq!(page.complaints().await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_on_the_pages_sticks_out_or_lies_on_something_else_from_a_phone_to_a_desktop() {
+    let login = Login::new();
+    let program = Program::start(&login, 0).await;
+    with_page("layout", program.port, async |page| {
+        everything_is_up(&page).await;
+        assert_eq!(page.layout_faults(WIDTHS).await, [""; 0]);
+        page.goto(&format!("http://localhost:{}/tracked", program.port)).await;
+        page.shows("[data-channel=tracked] [data-state=joined]").await;
+        assert_eq!(page.layout_faults(WIDTHS).await, [""; 0]);
+        page.goto(&format!("http://localhost:{}/dashboard", program.port)).await;
+        page.shows("#state[data-state=open]").await;
+        assert_eq!(page.layout_faults(WIDTHS).await, [""; 0]);
     })
     .await;
 }

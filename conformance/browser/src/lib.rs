@@ -26,6 +26,9 @@ const FLAGS: [&str; 9] = [
     "--window-size=1280,1400",
 ];
 
+/// Of a window, in pixels, where its width is what matters.
+const HEIGHT: u32 = 900;
+
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Opens a browser of the test's own, plays `scenario`, and closes it however that ended. Where there is none, the test says
@@ -129,6 +132,20 @@ impl Page {
         let script = format!("const done = arguments[arguments.length - 1]; {script}");
         let result = timeout(DEADLINE, self.driver().await.execute_async(script, Vec::new())).await;
         result.expect("the script did not end before the deadline").unwrap().json().clone()
+    }
+
+    /// What sticks out of the page, or lies on something else, at windows of these widths in pixels; an empty page has no faults
+    /// either, so wait first for what it should show.
+    pub async fn layout_faults(&self, widths: impl IntoIterator<Item = u32>) -> Vec<String> {
+        let devtools = self.driver().await.cdp();
+        let mut faults = Vec::new();
+        for width in widths {
+            devtools.emulation().set_device_metrics_override(width, HEIGHT, 1.0, false).await.unwrap();
+            let found = self.script(include_str!("layout.js")).await;
+            let found = found.as_array().expect("a list of faults").iter();
+            faults.extend(found.map(|fault| format!("{width} px: {}", fault.as_str().expect("a text"))));
+        }
+        faults
     }
 
     /// What the browser's console has to complain of: an error in a script, a resource that was refused.

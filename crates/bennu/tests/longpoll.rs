@@ -233,6 +233,21 @@ mod delivery {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_post_does_not_wait_for_a_join_that_waits_for_the_end_of_the_one_before() {
+        let endpoint = endpoint();
+        let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;
+        client.join("room:1").await;
+        client.join("room:2").await;
+        let started = Instant::now();
+        let dawdle = json!(["1", "2", "room:1", "dawdle", { "ms": 60_000 }]);
+        let again = json!(["3", "3", "room:1", "phx_join", {}]);
+        let to_it = json!(["3", "4", "room:1", "echo", {}]);
+        client.send([dawdle, again, to_it, json!(["1", "5", "room:2", "echo", {}])]).await;
+        assert_eq!(client.messages().await[0][1], "5");
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_channel_that_is_left_has_closed_before_what_stands_behind_it_in_the_post_is_answered() {
         let endpoint = endpoint();
         let mut client = Poller::open(&mount(&endpoint, true), "/socket").await;

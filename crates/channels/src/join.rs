@@ -23,6 +23,7 @@ use tracing::Instrument;
 /// answered before the client's next message, as in Phoenix; the rest runs beside the connection.
 pub(crate) fn start<S: Socket, C: Channel<S>>(slot: Arc<ChannelSlot<S, C>>, join: Box<Join>) {
     let alive = slot.connection.endpoint().channel_started();
+    slot.mailbox.start();
     let mut joining = Box::pin(run_join(slot.clone(), join));
     match joining.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(None) => {}

@@ -36,8 +36,8 @@ enum Reader {
     Mail(Waker),
     /// The actor's handler waits for something of its own, and would hear that the channel is to end.
     End(Waker),
-    /// The actor is gone, and has said so.
-    Gone,
+    /// The actor has not started yet, or is gone and has said so.
+    Absent,
 }
 
 /// More was sent to a channel than it may keep waiting.
@@ -53,11 +53,16 @@ impl<T> Mailbox<T> {
         Mailbox(Mutex::new(State {
             queue: VecDeque::new(),
             bytes: 0,
-            reader: Reader::Busy,
+            reader: Reader::Absent,
             ending: false,
             overflow: None,
             closed: false,
         }))
+    }
+
+    /// The actor is at work from now on.
+    pub(crate) fn start(&self) {
+        self.0.lock().reader = Reader::Busy;
     }
 
     /// Queues an item of `size` bytes; says whether there still is someone to read it.
@@ -98,7 +103,7 @@ impl<T> Mailbox<T> {
         state.wake_to_end();
     }
 
-    /// Ready when the actor waits or is gone, or else when it has come back once. `watched` is false at first.
+    /// Ready when the actor waits or is absent, or else when it has come back once. `watched` is false at first.
     ///
     /// What was pushed before has been taken after one time, and handled after two.
     pub(crate) fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
@@ -106,7 +111,7 @@ impl<T> Mailbox<T> {
         let is_at_work = match state.reader {
             Reader::Busy => !*watched,
             Reader::Watched(_) => true,
-            Reader::Mail(_) | Reader::End(_) | Reader::Gone => false,
+            Reader::Mail(_) | Reader::End(_) | Reader::Absent => false,
         };
         if !is_at_work {
             return Poll::Ready(());
@@ -140,9 +145,10 @@ impl<T> Mailbox<T> {
         if state.ending || state.overflow.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// What did not fit.
+    /// What did not fit, unless the channel is to end anyway.
     pub(crate) fn overflow(&self) -> Option<Overflow> {
-        self.0.lock().overflow
+        let state = self.0.lock();
+        state.overflow.filter(|_| !state.ending)
     }
 
     /// The handler that waited does not any more.
@@ -162,7 +168,7 @@ impl<T> Mailbox<T> {
 
     /// The actor has said all that it had to say: nobody need wait for it.
     pub(crate) fn retire(&self) {
-        self.0.lock().look_up(Reader::Gone);
+        self.0.lock().look_up(Reader::Absent);
     }
 }
 
@@ -227,8 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_is_to_end_ends_and_does_not_crash_for_what_did_not_fit() {
+        let mailbox = Mailbox::new();
+        mailbox.push(1, 900, 1000);
+        mailbox.push(2, 900, 1000);
+        assert!(mailbox.overflow().is_some());
+        mailbox.push_end(3);
+        assert_eq!(mailbox.overflow(), None);
+    }
+
+    #[test]
     fn what_was_pushed_is_handled_when_the_actor_has_come_back_twice_or_waits() {
         let mailbox = Mailbox::new();
+        mailbox.start();
         let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
         mailbox.push(1, 1, 1000);
         let [mut first, mut second, mut third] = [false; 3];
@@ -252,6 +269,8 @@ mod tests {
         let mailbox = Mailbox::<u8>::new();
         let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
         let mut watched = false;
+        assert!(look_up(&mut watched).is_ready(), "it has not started yet");
+        mailbox.start();
         assert!(look_up(&mut watched).is_pending());
         mailbox.push_end(1);
         assert!(look_up(&mut watched).is_pending(), "it has yet to take that");
@@ -265,6 +284,7 @@ mod tests {
     #[test]
     fn a_handler_that_waits_holds_nobody_up_though_its_channel_is_to_end() {
         let mailbox = Mailbox::<u8>::new();
+        mailbox.start();
         let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
         let ending = || mailbox.poll_ending(&mut Context::from_waker(Waker::noop()));
         assert!(ending().is_pending());

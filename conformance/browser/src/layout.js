@@ -24,7 +24,7 @@ for (let text = texts.nextNode(); text; text = texts.nextNode()) {
   range.selectNodeContents(text);
   add(text.parentElement, text.data.trim().slice(0, 30), range.getClientRects());
 }
-const faults = [];
+const faults = pieces.length ? [] : ["the page is empty"];
 const width = document.documentElement.clientWidth;
 pieces.filter(({ rect }) => rect.right > width + 1).forEach(({ name }) => faults.push(`${name} sticks out`));
 pieces.forEach((one, n) => {

@@ -134,8 +134,8 @@ impl Page {
         result.expect("the script did not end before the deadline").unwrap().json().clone()
     }
 
-    /// What sticks out of the page, or lies on something else, at windows of these widths in pixels; an empty page has no faults
-    /// either, so wait first for what it should show.
+    /// What sticks out of the page, or lies on something else, at windows of these widths in pixels. Wait first for what the page
+    /// should show.
     pub async fn layout_faults(&self, widths: impl IntoIterator<Item = u32>) -> Vec<String> {
         let devtools = self.driver().await.cdp();
         let mut faults = Vec::new();

@@ -36,7 +36,7 @@ pub trait Channel<S: Socket>: Sized + Send + 'static {
     const INTERCEPT: &'static [&'static str] = &[];
 
     /// Most tasks of this channel's own, see [`Context::spawn`], that run at once. 100, as many as a client may have
-    /// channels: what one client sets in motion is bounded. 1 makes them run one after another.
+    /// channels: what one client sets in motion is bounded. 1, the least there is, makes them run one after another.
     ///
     /// While so many run, the channel takes no message, timer or intercepted broadcast. They wait in its mailbox, in order,
     /// which is how a client feels it: its answers take longer, and past [`Limits::mailbox_bytes`] the channel crashes.

@@ -189,11 +189,11 @@ impl<S, C> Context<S, C> {
     /// Starts a task of this channel's own, which runs beside its messages: what takes long need not keep the next message
     /// waiting. Answer with [`Context::reply_ref`], send to the channel with [`Context::channel`].
     ///
-    /// The task ends as [`HandleInfo::handle_info`](crate::HandleInfo::handle_info) does: [`crate::stop`] stops the channel, an error or a panic crashes it
+    /// The task ends as [`HandleInfo::handle_info`] does: [`crate::stop`] stops the channel, an error or a panic crashes it
     /// (and nothing else), so that the client hears of it instead of running into its timeout. When the channel ends, its
     /// tasks are dropped where they wait, before the client is told; what must outlive it belongs into `tokio::spawn`.
     ///
-    /// Never waits. From [`Channel::MAX_TASKS`](crate::Channel::MAX_TASKS) on the channel takes nothing more out of its mailbox until one ends; only
+    /// Never waits. From [`Channel::MAX_TASKS`] on the channel takes nothing more out of its mailbox until one ends; only
     /// its own end it takes at once, and then what waited is not handled. A callback that starts several may pass the limit.
     ///
     /// ```
@@ -221,6 +221,9 @@ impl<S, C> Context<S, C> {
     ///     }
     /// }
     /// ```
+    ///
+    /// [`Channel::MAX_TASKS`]: crate::Channel::MAX_TASKS
+    /// [`HandleInfo::handle_info`]: crate::HandleInfo::handle_info
     pub fn spawn(&mut self, task: impl Future<Output = Flow> + Send + 'static) {
         self.extras().tasks.get_or_insert_with(Tasks::new).spawn(task);
     }

@@ -226,8 +226,8 @@ impl Endpoint {
         self.0.presences.lock().push(presence.clone());
     }
 
-    /// This node is about to leave the cluster: what waits long for other nodes, as a poll of a session that lives there,
-    /// gives that up. What does not, a request that broadcasts say, is done before [`Endpoint::leave`].
+    /// This node is about to leave the cluster: a request that may wait long for another node, as the poll of a session
+    /// there does, gives that up. It can still broadcast, and be answered by other nodes, until [`Endpoint::leave`].
     pub fn start_leaving(&self) {
         self.0.leaving.send_replace(true);
     }

@@ -1,4 +1,4 @@
-//! A channel's slot as its session knows it.
+//! A channel's slot as its session knows it: starts the join, and queues what comes from the client.
 
 use crate::channel::Channel;
 use crate::connection::ChannelHandle;

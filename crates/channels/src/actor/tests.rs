@@ -1,3 +1,5 @@
+//! How large the task of a channel is.
+
 use super::*;
 use crate::outcome::{self, Flow, JoinError, noreply};
 use crate::socket::Refusal;

@@ -54,9 +54,6 @@ impl<S: TlsServer> SecureServer<S> {
     }
 
     /// A node that trusts this server's certificate and no other.
-    ///
-    /// # Panics
-    /// Never: the certificate is a good one.
     pub fn join(&self, name: &str) -> PubSub {
         S::join(self.port(), Some(self.trusted()), name)
     }

@@ -1,7 +1,7 @@
 //! The cluster that this server is a node of: `NODE` names it, `CLUSTER` says where its nodes meet, or where this one listens
 //! for the others and connects to them; `DOWN_AFTER` when one that is silent is given up. Without any it is on its own.
 
-use crate::tracker::{DOWN_AFTER, LEAST_DOWN_AFTER};
+use crate::tracker::LEAST_DOWN_AFTER;
 use bennu::pubsub::{ConnectError, InProcess, NodeName, PubSub};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
@@ -37,10 +37,10 @@ pub(crate) fn pubsub() -> Result<PubSub, ClusterError> {
     }
 }
 
-/// After how long without a word a node's users are gone.
-pub(crate) fn down_after() -> Result<Duration, ClusterError> {
-    let Some(text) = env::var_os("DOWN_AFTER") else { return Ok(DOWN_AFTER) };
+/// The silence after which a node's users are gone, if it was chosen.
+pub(crate) fn down_after() -> Result<Option<Duration>, ClusterError> {
+    let Some(text) = env::var_os("DOWN_AFTER") else { return Ok(None) };
     let seconds = text.to_str().and_then(|text| text.parse().ok()).map(Duration::from_secs);
     let chosen = seconds.filter(|seconds| *seconds >= LEAST_DOWN_AFTER);
-    chosen.ok_or_else(|| ClusterError::DownAfter(text.to_string_lossy().into_owned()))
+    chosen.map(Some).ok_or_else(|| ClusterError::DownAfter(text.to_string_lossy().into_owned()))
 }

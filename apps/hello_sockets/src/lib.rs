@@ -20,21 +20,24 @@ mod tracker;
 
 pub use channel::DedupeChannel;
 pub use socket::{AuthSocket, StatsSocket, UserSocket};
+pub use tracker::UserTracker;
 
 use axum::Router;
 use bennu::{Endpoint, MountError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The application: its sockets and its pages. `assets` is the directory of what the page loads.
+/// The application: its sockets and its pages. `users` knows who is here; `assets` is the directory of what the page
+/// loads.
 ///
 /// # Errors
 /// [`AppError`] when a socket cannot be mounted or `assets` cannot be read.
-pub fn app(endpoint: &Endpoint, assets: &Path) -> Result<Router, AppError> {
-    let page = page::routes(endpoint, assets).map_err(|error| AppError::Assets { path: assets.to_owned(), error })?;
+pub fn app(endpoint: &Endpoint, users: UserTracker, assets: &Path) -> Result<Router, AppError> {
+    let page = page::routes(endpoint, users.clone(), assets)
+        .map_err(|error| AppError::Assets { path: assets.to_owned(), error })?;
     Ok(Router::new()
         .merge(bennu::socket::<UserSocket>("/socket").longpoll(true).router(endpoint)?)
-        .merge(bennu::socket::<AuthSocket>("/auth_socket").longpoll(true).router(endpoint)?)
+        .merge(bennu::socket::<AuthSocket>("/auth_socket").with_state(users).longpoll(true).router(endpoint)?)
         .merge(bennu::socket::<StatsSocket>("/stats_socket").longpoll(true).router(endpoint)?)
         .merge(page))
 }

@@ -42,6 +42,13 @@ struct Tracked {
     down_after_s: u64,
 }
 
+/// What the pages are made with.
+#[derive(Clone)]
+struct Pages {
+    endpoint: Endpoint,
+    users: UserTracker,
+}
+
 #[derive(Deserialize)]
 struct Visitor {
     user: Option<u64>,
@@ -51,8 +58,9 @@ struct Visitor {
 ///
 /// # Errors
 /// When the directory `assets` cannot be read.
-pub(crate) fn routes(endpoint: &Endpoint, assets: &Path) -> io::Result<Router> {
-    let mut routes = Router::new().route("/", get(index)).route("/tracked", get(tracked)).with_state(endpoint.clone());
+pub(crate) fn routes(endpoint: &Endpoint, users: UserTracker, assets: &Path) -> io::Result<Router> {
+    let routes = Router::new().route("/", get(index)).route("/tracked", get(tracked));
+    let mut routes = routes.with_state(Pages { endpoint: endpoint.clone(), users });
     for entry in std::fs::read_dir(assets)? {
         let entry = entry?;
         let is_loaded = entry.path().extension().is_some_and(|extension| extension == "js" || extension == "css");
@@ -73,17 +81,20 @@ pub(crate) fn phoenix_client(assets: &Path) -> PathBuf {
     assets.join("node_modules/phoenix/priv/static/phoenix.mjs")
 }
 
-async fn index(State(endpoint): State<Endpoint>) -> Result<Response, NoPage> {
+async fn index(State(Pages { endpoint, .. }): State<Pages>) -> Result<Response, NoPage> {
     personal(&Index { auth_token: endpoint.sign(SALT, &USER_ID)?, user_id: USER_ID })
 }
 
-async fn tracked(State(endpoint): State<Endpoint>, Query(visitor): Query<Visitor>) -> Result<Response, NoPage> {
+async fn tracked(
+    State(Pages { endpoint, users }): State<Pages>,
+    Query(visitor): Query<Visitor>,
+) -> Result<Response, NoPage> {
     let user_id = visitor.user.unwrap_or(USER_ID);
     personal(&Tracked {
         auth_token: endpoint.sign(SALT, &user_id)?,
         user_id,
         node: endpoint.pubsub().node().to_string(),
-        down_after_s: UserTracker::of(&endpoint).down_after.as_secs(),
+        down_after_s: users.down_after.as_secs(),
     })
 }
 

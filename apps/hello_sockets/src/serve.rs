@@ -13,9 +13,10 @@ use crate::stop_signal::StopSignal;
 use crate::tracker::UserTracker;
 use crate::{AppError, app};
 use bennu::token::{Secret, SecretError};
-use bennu::{Drain, Drained, Endpoint};
+use bennu::{BindError, Drained, Endpoint};
 use bennu_pipeline::StartError;
-use std::env::{self, VarError};
+use std::env;
+use std::future::IntoFuture;
 use std::io::{self, IsTerminal, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -36,12 +37,12 @@ const PIPELINE_DRAIN: Duration = Duration::from_secs(5);
 pub(crate) enum ServeError {
     #[error("port {port} is in use: choose another with {}", port::start(port.checked_add(1).unwrap_or(port::DEFAULT_PORT)))]
     PortInUse { port: u16 },
-    #[error("cannot listen on port {port}: {error}")]
-    Listen { port: u16, error: io::Error },
-    #[error("SECRET_KEY_BASE cannot be used: {0}")]
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    #[error("could not serve: {0}")]
+    Serving(io::Error),
+    #[error(transparent)]
     Secret(#[from] SecretError),
-    #[error("SECRET_KEY_BASE cannot be used: it is not UTF-8")]
-    SecretNotText,
     #[error("no random secret can be made: {0}")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
@@ -70,11 +71,11 @@ pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
     let listener = listen(port)?;
     let measurement = Measurement::start()?;
     let endpoint = Endpoint::builder(secret()?).pubsub(cluster::pubsub()?).build();
-    UserTracker::start(&endpoint, cluster::down_after()?);
+    let users = UserTracker::start(&endpoint, cluster::down_after()?);
     let assets = env::var_os("ASSETS").map_or_else(|| PathBuf::from(REPOSITORY_ASSETS), PathBuf::from);
-    let app = app(&endpoint, &assets)?.merge(measurement.routes(&endpoint)?);
+    let app = app(&endpoint, users, &assets)?.merge(measurement.routes(&endpoint)?);
     let (pipeline, producer) = pipeline::start(&endpoint)?;
-    let port = listener.local_addr().map_err(|error| ServeError::Listen { port, error })?.port();
+    let port = listener.local_addr().map_err(ServeError::Serving)?.port();
     let control = ControlSocket::bind(port)?;
     let mut signal = StopSignal::new().map_err(ServeError::Signals)?;
     warn_of_missing_client(&assets);
@@ -82,10 +83,11 @@ pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
 
     let mut draining_since = Instant::now();
     let (stop, stopped) = oneshot::channel();
-    let shutdown = async {
+    let served = endpoint.clone();
+    let shutdown = async move {
         tokio::select! {
             _ = stopped => {}
-            () = control.serve(&endpoint, &producer) => {}
+            () = control.serve(&served, &producer) => {}
         }
         // Before the connections are told to go: what was sent shall still arrive.
         if let Err(error) = pipeline.drain(PIPELINE_DRAIN).await {
@@ -100,7 +102,9 @@ pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
         signal.received().await;
     };
     let drained = tokio::select! {
-        drained = bennu::serve(listener, app, &endpoint, Drain::default(), shutdown) => drained,
+        drained = bennu::serve(listener, app, &endpoint).with_graceful_shutdown(shutdown).into_future() => {
+            drained.map_err(ServeError::Serving)?
+        }
         () = asked_twice => return Err(ServeError::Impatient { connections: endpoint.connection_count() }),
     };
     say(&report(drained, draining_since));
@@ -115,15 +119,14 @@ fn start_log() {
 
 /// The secret of the environment, or a new one: there is nothing that one must configure.
 fn secret() -> Result<Secret, ServeError> {
-    match env::var("SECRET_KEY_BASE") {
-        Ok(secret) => Ok(Secret::new(secret)?),
-        Err(VarError::NotPresent) => {
+    match Secret::from_env("SECRET_KEY_BASE") {
+        Err(SecretError::NotSet { .. }) => {
             tracing::info!("SECRET_KEY_BASE is not set: the secret is a random one, and tokens end with this process");
             let mut random = [0; 32];
             getrandom::fill(&mut random)?;
             Ok(Secret::new(random.map(|byte| format!("{byte:02x}")).concat())?)
         }
-        Err(VarError::NotUnicode(_)) => Err(ServeError::SecretNotText),
+        secret => Ok(secret?),
     }
 }
 
@@ -138,9 +141,9 @@ fn warn_of_missing_client(assets: &Path) {
 
 /// On the loopback address alone: nothing here is meant for the network.
 fn listen(port: u16) -> Result<TcpListener, ServeError> {
-    bennu::bind((Ipv4Addr::LOCALHOST, port).into()).map_err(|error| match error.kind() {
+    bennu::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => ServeError::PortInUse { port },
-        _ => ServeError::Listen { port, error },
+        _ => ServeError::Listen(error),
     })
 }
 

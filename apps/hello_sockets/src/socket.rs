@@ -3,6 +3,7 @@
 use crate::channel::{
     AuthChannel, DedupeChannel, PingChannel, RecurringChannel, StatsChannel, TrackedChannel, WildcardChannel,
 };
+use crate::tracker::UserTracker;
 use bennu::prelude::*;
 use bennu_telemetry::increment;
 
@@ -13,6 +14,8 @@ pub(crate) const SALT: &str = "salt identifier";
 pub struct UserSocket;
 
 impl Socket for UserSocket {
+    type State = ();
+
     async fn connect(_request: Connect) -> Result<Self, Refusal> {
         Ok(UserSocket)
     }
@@ -33,7 +36,9 @@ pub struct AuthSocket {
 }
 
 impl Socket for AuthSocket {
-    async fn connect(request: Connect) -> Result<Self, Refusal> {
+    type State = UserTracker;
+
+    async fn connect(request: Connect<UserTracker>) -> Result<Self, Refusal> {
         let user_id = user_id(&request).inspect_err(|refusal| tracing::error!(%refusal, "AuthSocket connect error"))?;
         Ok(AuthSocket { user_id })
     }
@@ -51,7 +56,7 @@ impl Socket for AuthSocket {
     }
 }
 
-fn user_id(request: &Connect) -> Result<u64, Refusal> {
+fn user_id(request: &Connect<UserTracker>) -> Result<u64, Refusal> {
     Ok(request.verify(SALT, request.param("token")?, Token::ONE_DAY)?)
 }
 
@@ -59,6 +64,8 @@ fn user_id(request: &Connect) -> Result<u64, Refusal> {
 pub struct StatsSocket;
 
 impl Socket for StatsSocket {
+    type State = ();
+
     async fn connect(_request: Connect) -> Result<Self, Refusal> {
         increment("socket_connect", 1, &[("status", "success"), ("socket", "StatsSocket")]);
         Ok(StatsSocket)

@@ -2,6 +2,7 @@
 
 mod support;
 
+use hello_sockets::UserTracker;
 use std::net::SocketAddr;
 use std::path::Path;
 use support::server::Server;
@@ -113,9 +114,11 @@ async fn nothing_else_is_served() {
     }
 }
 
-#[test]
-fn a_directory_that_is_not_there_is_named() {
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_named() {
     let endpoint = bennu::Endpoint::new(bennu::token::Secret::new("a secret of enough length").unwrap());
-    let error = hello_sockets::app(&endpoint, Path::new("/nowhere")).unwrap_err().to_string();
+    let error = hello_sockets::app(&endpoint, UserTracker::start(&endpoint, None), Path::new("/nowhere"))
+        .unwrap_err()
+        .to_string();
     assert!(error.starts_with("the page's files in /nowhere cannot be read: "), "{error}");
 }

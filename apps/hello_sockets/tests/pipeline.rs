@@ -1,11 +1,14 @@
 //! The pipeline from whoever sends to the users' channels: in order, never to the wrong user, timed, ten at a time.
 
+mod support;
+
 use bennu_pipeline::Pipeline;
 use bennu_testkit::prelude::*;
 use hello_sockets::AuthSocket;
 use hello_sockets::pipeline::{self, Producer, Push};
 use serde::Deserialize;
 use std::time::Duration;
+use support::kit::{AuthTest, auth_test};
 use tokio::time::Instant;
 
 #[derive(Deserialize)]
@@ -14,13 +17,13 @@ struct Numbered {
 }
 
 /// A test with a pipeline of its own.
-fn start() -> (ChannelTest, Pipeline, Producer) {
-    let test = ChannelTest::new();
+fn start() -> (AuthTest, Pipeline, Producer) {
+    let test = auth_test();
     let (pipeline, producer) = pipeline::start(test.endpoint()).unwrap();
     (test, pipeline, producer)
 }
 
-async fn connect_auth_socket(test: &ChannelTest, user_id: u64) -> TestChannel<AuthSocket> {
+async fn connect_auth_socket(test: &AuthTest, user_id: u64) -> TestChannel<AuthSocket> {
     let socket = test.socket(AuthSocket { user_id });
     socket.subscribe_and_join(&format!("user:{user_id}"), json!({})).await.unwrap()
 }

@@ -1,9 +1,12 @@
 //! `recurring`: a new token every five seconds.
 
+mod support;
+
 use bennu_testkit::prelude::*;
 use hello_sockets::AuthSocket;
 use serde::Deserialize;
 use std::time::Duration;
+use support::kit::auth_test;
 
 #[derive(Deserialize)]
 struct NewToken {
@@ -12,7 +15,7 @@ struct NewToken {
 
 #[tokio::test]
 async fn a_new_token_comes_every_five_seconds_and_opens_the_socket() {
-    let test = ChannelTest::new();
+    let test = auth_test();
     let channel = test.socket(AuthSocket { user_id: 7 }).subscribe_and_join("recurring", json!({})).await.unwrap();
     for _ in 0..3 {
         refute_push!(channel, _, _, Duration::from_millis(4900));

@@ -1,9 +1,12 @@
 //! `tracked`: who joins is there for all who have joined, and gone with the channel.
 
+mod support;
+
 use bennu_testkit::prelude::*;
 use hello_sockets::AuthSocket;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use support::kit::{AuthTest, auth_test};
 
 #[derive(Debug, Deserialize)]
 struct User {
@@ -30,7 +33,7 @@ impl Diff {
     }
 }
 
-async fn join(test: &ChannelTest, user_id: u64) -> TestChannel<AuthSocket> {
+async fn join(test: &AuthTest, user_id: u64) -> TestChannel<AuthSocket> {
     test.socket(AuthSocket { user_id }).subscribe_and_join("tracked", json!({})).await.unwrap()
 }
 
@@ -41,7 +44,7 @@ fn named(users: &Users) -> Vec<&str> {
 
 #[tokio::test]
 async fn who_joins_is_listed_by_the_id_of_the_token_with_the_time_and_the_node() {
-    let test = ChannelTest::new();
+    let test = auth_test();
     let channel = join(&test, 7).await;
     let users: Users = assert_push!(channel, "presence_state").parse().unwrap();
     assert_eq!(named(&users), ["7"]);
@@ -52,7 +55,7 @@ async fn who_joins_is_listed_by_the_id_of_the_token_with_the_time_and_the_node()
 
 #[tokio::test]
 async fn a_user_who_joins_twice_has_two_metas_and_each_goes_with_its_channel() {
-    let test = ChannelTest::new();
+    let test = auth_test();
     let watcher = join(&test, 1).await;
     let phone = join(&test, 2).await;
     let laptop = join(&test, 2).await;

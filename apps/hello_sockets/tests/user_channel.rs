@@ -1,11 +1,14 @@
 //! `user:ID`: each user's own topic. What is sent to it is in `pipeline`.
 
+mod support;
+
 use bennu_testkit::prelude::*;
 use hello_sockets::AuthSocket;
+use support::kit::auth_test;
 
 #[tokio::test]
 async fn a_user_joins_the_topic_of_that_user_and_no_other() {
-    let socket = ChannelTest::new().socket(AuthSocket { user_id: 1 });
+    let socket = auth_test().socket(AuthSocket { user_id: 1 });
     for topic in ["user:2", "user:01", "user:"] {
         let log = capture_log();
         assert_eq!(socket.join(topic, json!({})).await.unwrap_err(), json!({ "reason": "unauthorized" }));

@@ -2,6 +2,7 @@
 
 use bennu::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::time::Duration;
 
 pub(crate) struct Ping;
@@ -15,8 +16,8 @@ struct ParamPing {
 impl<S: Socket> Channel<S> for Ping {
     const INTERCEPT: &'static [&'static str] = &["request_ping"];
 
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Ping)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Ping)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -45,12 +46,12 @@ impl<S: Socket> Channel<S> for Ping {
                 reply_ok(json!({ "n": 3 }))
             }
             "async_reply" => {
-                if let Some(later) = ctx.reply_ref() {
-                    tokio::spawn(async move {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        let _ = later.ok(json!({ "later": true }));
-                    });
-                }
+                let later = ctx.reply_ref()?;
+                ctx.spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    later.ok(json!({ "later": true }))?;
+                    noreply()
+                });
                 noreply()
             }
             "reply_list" => reply_ok(json!([1, 2])),
@@ -65,7 +66,7 @@ impl<S: Socket> Channel<S> for Ping {
     async fn handle_out(&mut self, _event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Flow {
         let mut fields: serde_json::Map<String, serde_json::Value> = payload.parse()?;
         fields.insert("from_node".to_owned(), ctx.endpoint().pubsub().node().as_str().into());
-        ctx.push("send_ping", Payload::json(&fields))?;
+        ctx.push("send_ping", &fields)?;
         noreply()
     }
 }
@@ -73,8 +74,8 @@ impl<S: Socket> Channel<S> for Ping {
 pub(crate) struct Bench;
 
 impl<S: Socket> Channel<S> for Bench {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Bench)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Bench)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -111,11 +112,11 @@ impl<S: Socket> Channel<S> for Bench {
 pub(crate) struct Wild;
 
 impl<S: Socket> Channel<S> for Wild {
-    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         let numbers: Result<Vec<i64>, _> =
             topic.trim_start_matches("wild:").split(':').map(str::parse::<i64>).collect();
         match numbers?[..] {
-            [a, b] if b == a * 2 => Ok(Wild),
+            [a, b] if b == a * 2 => accept(Wild),
             _ => refuse(Payload::empty()),
         }
     }
@@ -131,7 +132,7 @@ impl<S: Socket> Channel<S> for Wild {
 pub(crate) struct CrashingJoin;
 
 impl<S: Socket> Channel<S> for CrashingJoin {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         panic!("this channel's join always panics")
     }
 }
@@ -142,11 +143,11 @@ pub(crate) struct Slow;
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 impl<S: Socket> Channel<S> for Slow {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         let taken = tokio::time::sleep(Duration::from_millis(300));
         let _turn = TURN.lock().await;
         taken.await;
-        Ok(Slow)
+        accept(Slow)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
@@ -160,28 +161,28 @@ impl<S: Socket> Channel<S> for Slow {
 pub(crate) struct Deny;
 
 impl<S: Socket> Channel<S> for Deny {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         refuse(json!({ "reason": "denied" }))
     }
 }
 
 pub(crate) struct ReplyChannel;
 
+/// A join's params, byte for byte.
 #[derive(Serialize)]
-struct Joined<'a> {
+struct Echo<'a> {
     topic: &'a str,
-    got: &'a Payload,
+    got: Box<RawValue>,
 }
 
 impl<S: Socket> Channel<S> for ReplyChannel {
-    async fn join(topic: &str, params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         let asked = |what| params.as_json().is_some() && params.get(what).is_ok_and(|asked| asked == Some(true));
         if asked("fail") {
             return refuse(json!({ "reason": "no" }));
         }
         assert!(!asked("crash"), "asked to crash");
-        ctx.join_reply(Payload::json(&Joined { topic, got: &params }));
-        Ok(ReplyChannel)
+        accept_with(ReplyChannel, &Echo { topic, got: params.parse()? })
     }
 }
 
@@ -193,12 +194,11 @@ pub(crate) trait Authenticated: Socket {
 pub(crate) struct User;
 
 impl<S: Authenticated> Channel<S> for User {
-    async fn join(topic: &str, _params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        if topic.strip_prefix("user:") == Some(ctx.socket.user()) {
-            Ok(User)
-        } else {
-            refuse(json!({ "reason": "unauthorized" }))
+    async fn join(topic: &str, _params: Payload, ctx: &mut Context<S, Self>) -> Joined<Self> {
+        if topic.strip_prefix("user:") != Some(ctx.socket.user()) {
+            return refuse(json!({ "reason": "unauthorized" }));
         }
+        accept(User)
     }
 }
 
@@ -207,34 +207,28 @@ pub(crate) struct Present {
     user: String,
 }
 
-struct AfterJoin;
-
 impl<S: Socket> Channel<S> for Present {
-    async fn join(_topic: &str, params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        ctx.send_self(AfterJoin);
+    async fn join(_topic: &str, params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         let user = match params.get("user")? {
             Some(serde_json::Value::String(user)) => user,
             Some(other) => other.to_string(),
             None => "anon".to_owned(),
         };
-        Ok(Present { user })
+        accept(Present { user })
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
         match event {
-            "update" => ctx.presence().update(ctx, &self.user, &payload).map(drop)?,
-            "untrack" => ctx.presence().untrack(ctx, &self.user)?,
+            "update" => ctx.update(&self.user, &payload.parse::<serde_json::Value>()?).map(drop)?,
+            "untrack" => ctx.untrack(&self.user)?,
             _ => return unhandled(event),
         }
         reply_ok(Payload::empty())
     }
-}
 
-impl<S: Socket> HandleInfo<S, AfterJoin> for Present {
-    async fn handle_info(&mut self, _: AfterJoin, ctx: &mut Context<S, Self>) -> Flow {
-        let presence = ctx.presence();
-        presence.track(ctx, &self.user, &json!({ "online_at": 1 }))?;
-        ctx.push("presence_state", presence.list(ctx.topic()).await)?;
+    async fn joined(&mut self, ctx: &mut Context<S, Self>) -> Flow {
+        ctx.track(&self.user, &json!({ "online_at": 1 }))?;
+        ctx.push("presence_state", ctx.presence_list().await)?;
         noreply()
     }
 }

@@ -12,7 +12,7 @@ mod socket;
 
 use bennu::pubsub::{NodeName, PubSub};
 use bennu::token::Secret;
-use bennu::{CheckOrigin, Drain, Endpoint, LongPoll};
+use bennu::{CheckOrigin, Endpoint, LongPoll};
 use bennu_pubsub_redis::Redis;
 use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, UserSocket};
 use std::env;
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = bennu::bind(address)?;
     println!("conformance server at http://{}", listener.local_addr()?);
     let app = app(&endpoint)?.merge(instruments.router());
-    bennu::serve(listener, app, &endpoint, Drain::default(), shutdown()).await;
+    bennu::serve(listener, app, &endpoint).with_graceful_shutdown(bennu::shutdown_signal()).await?;
     Ok(())
 }
 
@@ -95,17 +95,4 @@ fn app(endpoint: &Endpoint) -> Result<axum::Router, Box<dyn Error>> {
         .merge(
             bennu::socket::<CrashingSocket>("/crashconn_socket").check_origin(any()).longpoll(true).router(endpoint)?,
         ))
-}
-
-/// Ctrl-C, or the signal that a service manager sends.
-async fn shutdown() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
 }

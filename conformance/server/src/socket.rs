@@ -25,6 +25,8 @@ pub(crate) struct UserSocket {
 }
 
 impl Socket for UserSocket {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         Ok(UserSocket { id: request.params.get("id").map(|id| format!("user_socket:{id}")) })
     }
@@ -43,6 +45,8 @@ pub(crate) struct AuthSocket {
 }
 
 impl Socket for AuthSocket {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         let user = request.verify(SALT, request.param("token")?, Token::ONE_DAY)?;
         Ok(AuthSocket { user })
@@ -69,6 +73,8 @@ pub(crate) struct AuthTokenSocket {
 }
 
 impl Socket for AuthTokenSocket {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         let user = request.verify(SALT, request.auth_token()?, Token::ONE_DAY)?;
         Ok(AuthTokenSocket { user })
@@ -93,6 +99,8 @@ impl Authenticated for AuthTokenSocket {
 pub(crate) struct RefusingSocket;
 
 impl Socket for RefusingSocket {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         match request.params.get("plain") {
             Some(_) => Err(Refusal::plain()),
@@ -106,6 +114,8 @@ impl Socket for RefusingSocket {
 pub(crate) struct CrashingSocket;
 
 impl Socket for CrashingSocket {
+    type State = ();
+
     async fn connect(_: Connect) -> Result<Self, Refusal> {
         panic!("this socket's connect always panics")
     }

@@ -4,13 +4,12 @@
 //!
 //! ```no_run
 //! use bennu::prelude::*;
-//! use bennu::{Drain, token::Secret};
 //!
 //! struct PingChannel;
 //!
 //! impl<S: Socket> Channel<S> for PingChannel {
-//!     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-//!         Ok(PingChannel)
+//!     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+//!         accept(PingChannel)
 //!     }
 //!
 //!     async fn handle_in(&mut self, event: &str, _payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
@@ -24,9 +23,12 @@
 //! struct UserSocket;
 //!
 //! impl Socket for UserSocket {
+//!     type State = ();
+//!
 //!     async fn connect(_request: Connect) -> Result<Self, Refusal> {
 //!         Ok(UserSocket)
 //!     }
+//!
 //!     fn channels(router: &mut ChannelRouter<Self>) {
 //!         router.channel::<PingChannel>("ping").channel::<PingChannel>("ping:*");
 //!     }
@@ -34,17 +36,15 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let endpoint = Endpoint::new(Secret::new(std::env::var("SECRET_KEY_BASE")?)?);
+//!     let endpoint = Endpoint::new(Secret::from_env("SECRET_KEY_BASE")?);
 //!     let app = axum::Router::new().merge(bennu::socket::<UserSocket>("/socket").router(&endpoint)?);
-//!     let listener = bennu::bind(([127, 0, 0, 1], 4000).into())?;
-//!     bennu::serve(listener, app, &endpoint, Drain::default(), async {
-//!         let _ = tokio::signal::ctrl_c().await;
-//!     })
-//!     .await;
+//!     let listener = bennu::bind(([127, 0, 0, 1], 4000))?;
+//!     bennu::serve(listener, app, &endpoint).with_graceful_shutdown(bennu::shutdown_signal()).await?;
 //!     Ok(())
 //! }
 //! ```
 
+mod bind;
 mod half_open;
 mod longpoll;
 mod mount;
@@ -57,13 +57,12 @@ mod session_cookie;
 mod tls;
 mod websocket;
 
+pub use bind::{BindError, bind};
 pub use longpoll::LongPoll;
 pub use mount::{Mount, MountError, socket};
 pub use origin::{CheckOrigin, OriginError};
-pub use serve::{bind, serve};
+pub use serve::{Serve, serve, shutdown_signal};
 pub use session_cookie::{CSRF_PARAM, SessionCookie, SessionMap};
-#[cfg(feature = "tls")]
-pub use tls::serve_tls;
 
 pub use bennu_channels::*;
 

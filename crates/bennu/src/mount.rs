@@ -1,7 +1,7 @@
 //! Mounting a socket at a path: its options, and the axum router that serves it.
 
 use crate::longpoll::{self, LongPoll};
-use crate::mounted::Mounted;
+use crate::mounted::{Mounted, MountedPaths};
 use crate::options::Options;
 use crate::origin::CheckOrigin;
 use crate::session_cookie::SessionCookie;
@@ -11,34 +11,38 @@ use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, any};
 use bennu_channels::protocol::{PatternError, Serializer};
-use bennu_channels::{Endpoint, Limits, Refusal, Socket, SocketMount};
+use bennu_channels::{Endpoint, GivenState, Limits, Refusal, Socket, SocketMount};
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A socket to be mounted at a path.
+/// A socket to be mounted at a path. `G` is the state that it was given, see [`Mount::with_state`].
 ///
 /// ```
 /// # use bennu::prelude::*;
 /// # struct UserSocket;
+/// # #[derive(Clone)] struct App;
 /// # impl Socket for UserSocket {
-/// #     async fn connect(_: Connect) -> Result<Self, Refusal> { Ok(UserSocket) }
+/// #     type State = App;
+/// #     async fn connect(_: Connect<App>) -> Result<Self, Refusal> { Ok(UserSocket) }
 /// #     fn channels(_: &mut ChannelRouter<Self>) {}
 /// # }
-/// # fn app(endpoint: Endpoint) -> Result<axum::Router, bennu::MountError> {
+/// # fn app(app: App, endpoint: Endpoint) -> Result<axum::Router, bennu::MountError> {
 /// let app = axum::Router::new()
-///     .merge(bennu::socket::<UserSocket>("/socket").compress(true).router(&endpoint)?);
+///     .merge(bennu::socket::<UserSocket>("/socket").with_state(app).compress(true).router(&endpoint)?);
 /// # Ok(app) }
 /// ```
-pub struct Mount<S: Socket> {
+pub struct Mount<S: Socket, G = ()> {
     path: String,
     options: Options,
     limits: Limits,
+    state: Arc<G>,
     socket: PhantomData<fn() -> S>,
 }
 
 /// A socket that cannot be mounted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MountError {
     /// A channel's topic pattern cannot be a route.
@@ -49,6 +53,9 @@ pub enum MountError {
         "mount path {0:?} must begin with \"/\" and not end with it, and its variable parts are written \"{{name}}\""
     )]
     Path(String),
+    /// The path is mounted already, with this endpoint.
+    #[error("mount path {0:?} is taken: this endpoint has a socket there already; mount each at a path of its own")]
+    Taken(String),
     /// No serializer is left that a client could speak.
     #[error("a socket needs at least one serializer")]
     NoSerializer,
@@ -72,11 +79,19 @@ pub fn socket<S: Socket>(path: impl Into<String>) -> Mount<S> {
             longpoll: false.into(),
         },
         limits: Limits::default(),
+        state: Arc::new(()),
         socket: PhantomData,
     }
 }
 
-impl<S: Socket> Mount<S> {
+impl<S: Socket, G> Mount<S, G> {
+    /// Gives the socket its state, which `connect` and all its channels share: see [`Socket::State`]. A mount without
+    /// the state that its socket names has no router, so it does not compile.
+    pub fn with_state(self, state: S::State) -> Mount<S, S::State> {
+        let Mount { path, options, limits, socket, .. } = self;
+        Mount { path, options, limits, state: Arc::new(state), socket }
+    }
+
     /// How long a client may be silent before it is closed with code 3008. Default 60 s: clients send a heartbeat every
     /// 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -161,11 +176,16 @@ impl<S: Socket> Mount<S> {
         self
     }
 
-    /// The router that serves the socket, to be merged into the application's.
+    /// The router that serves the socket, to be merged into the application's. Its state is the mount's own: it merges
+    /// into a `Router<T>` for any `T`, before or after that router's `.with_state(..)`.
     ///
     /// # Errors
-    /// [`MountError`] for a topic pattern or a path that cannot be.
-    pub fn router<T: Clone + Send + Sync + 'static>(self, endpoint: &Endpoint) -> Result<Router<T>, MountError> {
+    /// [`MountError`] for a topic pattern or a path that cannot be, and for a path that this endpoint has mounted already.
+    pub fn router<T>(self, endpoint: &Endpoint) -> Result<Router<T>, MountError>
+    where
+        G: GivenState<S::State>,
+        T: Clone + Send + Sync + 'static,
+    {
         if !self.path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment)) {
             return Err(MountError::Path(self.path));
         }
@@ -173,8 +193,11 @@ impl<S: Socket> Mount<S> {
             return Err(MountError::NoSerializer);
         }
         let longpoll = self.options.longpoll.clone();
-        let mount =
-            Arc::new(Mounted { socket: SocketMount::new::<S>(endpoint.clone(), self.limits)?, options: self.options });
+        let socket = SocketMount::new::<S>(endpoint.clone(), self.state.given(), self.limits)?;
+        let mount = Arc::new(Mounted::new(socket, self.options));
+        if !MountedPaths::of(endpoint).add(&self.path, &mount) {
+            return Err(MountError::Taken(self.path));
+        }
         let mut router = Router::new();
         if longpoll.enabled {
             let service = longpoll::Service::new(mount.clone(), longpoll);
@@ -183,6 +206,13 @@ impl<S: Socket> Mount<S> {
         let flushers = Arc::new(Flushers::new());
         let serve = any(move |request| upgrade::serve(mount, flushers, request));
         Ok(route(router, &self.path, "websocket", serve))
+    }
+}
+
+/// As [`Display`](fmt::Display): `main` prints the error that it returns with `Debug`.
+impl fmt::Debug for MountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -25,9 +25,16 @@ struct Allowed {
 }
 
 /// An entry that is no origin.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("check_origin entry {0:?} is no origin: expected \"//host\", \"scheme://host\" or \"scheme://host:port\"")]
 pub struct OriginError(String);
+
+/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+impl std::fmt::Debug for OriginError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
 
 impl CheckOrigin {
     /// The origin's host must be the one that the request names as its own.

@@ -666,6 +666,8 @@ async fn a_client_that_never_answers_our_close_is_left_after_five_seconds() {
 async fn nothing_that_a_client_sends_after_our_close_is_heard() {
     struct Named;
     impl Socket for Named {
+        type State = ();
+
         async fn connect(_: Connect) -> Result<Self, Refusal> {
             Ok(Named)
         }

@@ -381,8 +381,8 @@ mod ends {
     }
 
     impl<S: Socket> Channel<S> for Ends {
-        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
-            Ok(Ends)
+        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
+            accept(Ends)
         }
 
         async fn terminate(&mut self, reason: Terminate, ctx: &mut Context<S, Self>) {
@@ -393,6 +393,8 @@ mod ends {
     struct Ending;
 
     impl Socket for Ending {
+        type State = ();
+
         async fn connect(_: Connect) -> Result<Self, Refusal> {
             Ok(Ending)
         }
@@ -607,6 +609,8 @@ mod bounds {
     async fn a_refused_client_takes_no_place() {
         struct Never;
         impl Socket for Never {
+            type State = ();
+
             async fn connect(_: Connect) -> Result<Self, Refusal> {
                 Err(Refusal::plain())
             }
@@ -652,6 +656,8 @@ mod mounts {
     async fn connect_is_told_the_same_as_over_a_websocket() {
         struct Curious;
         impl Socket for Curious {
+            type State = ();
+
             async fn connect(request: Connect) -> Result<Self, Refusal> {
                 let ConnectInfo { peer, path, headers, uri, auth_token, .. } = &request.info;
                 assert_eq!(peer.unwrap().to_string(), "10.0.0.1:4321");

@@ -28,6 +28,8 @@ struct Curious {
 }
 
 impl Socket for Curious {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         let info = &request.info;
         Ok(Curious {
@@ -58,13 +60,12 @@ impl Socket for Curious {
 struct Mirror;
 
 impl Channel<Curious> for Mirror {
-    async fn join(_: &str, _: Payload, ctx: &mut Context<Curious, Self>) -> Result<Self, JoinError> {
-        ctx.join_reply(ctx.socket.seen.clone());
-        Ok(Mirror)
+    async fn join(_: &str, _: Payload, ctx: &mut Context<Curious, Self>) -> Joined<Self> {
+        accept_with(Mirror, &ctx.socket.seen)
     }
 }
 
-async fn serve<S: Socket>(mount: Mount<S>) -> (Server, Endpoint) {
+async fn serve<S: Socket<State = ()>>(mount: Mount<S>) -> (Server, Endpoint) {
     let endpoint = endpoint();
     let app = mount.router(&endpoint).expect("a good mount");
     (Server::start(&endpoint, app).await, endpoint)
@@ -87,6 +88,8 @@ async fn the_parts_of_the_path_reach_connect_decoded() {
 async fn a_path_part_that_the_mount_does_not_have_is_missing_by_name() {
     struct Needy;
     impl Socket for Needy {
+        type State = ();
+
         async fn connect(request: Connect) -> Result<Self, Refusal> {
             request.path_param("tenant")?;
             Ok(Needy)
@@ -205,10 +208,13 @@ async fn a_socket_that_speaks_v2_only_refuses_v1_and_says_why_in_the_log() {
 struct Choosy;
 
 impl Socket for Choosy {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         match request.params.get("how") {
             Some("plainly") => Err(Refusal::plain()),
             Some("panic") => panic!("asked to"),
+            Some("banned") => Err(Refusal::stop("you are banned until Friday")),
             Some(reason) => Err(Refusal::because(reason.to_owned())),
             None => Ok(Choosy),
         }
@@ -242,7 +248,7 @@ async fn without_an_error_handler_every_refusal_is_a_403_without_words() {
     }
 }
 
-fn mount_error<S: Socket>(mount: Mount<S>) -> MountError {
+fn mount_error<S: Socket<State = ()>>(mount: Mount<S>) -> MountError {
     mount.router::<()>(&endpoint()).expect_err("a mount that cannot be")
 }
 
@@ -250,6 +256,8 @@ fn mount_error<S: Socket>(mount: Mount<S>) -> MountError {
 fn what_cannot_be_mounted_says_what_is_wrong_with_it() {
     struct Starry;
     impl Socket for Starry {
+        type State = ();
+
         async fn connect(_: Connect) -> Result<Self, Refusal> {
             Ok(Starry)
         }
@@ -271,16 +279,145 @@ fn what_cannot_be_mounted_says_what_is_wrong_with_it() {
     }
     let error = mount_error(bennu::socket::<Open>("/socket").serializers([]));
     assert_eq!(error.to_string(), "a socket needs at least one serializer");
+    assert_eq!(format!("{error:?}"), "a socket needs at least one serializer", "as `main` prints it");
+}
+
+#[test]
+fn a_path_is_mounted_once_with_an_endpoint_for_as_long_as_its_router_is_there() {
+    let endpoint = endpoint();
+    let mount = |path: &str| bennu::socket::<Open>(path).router::<()>(&endpoint);
+    let first = mount("/socket").unwrap();
+    let error = mount("/socket").unwrap_err();
+    assert_eq!(error, MountError::Taken("/socket".to_owned()));
+    let words =
+        "mount path \"/socket\" is taken: this endpoint has a socket there already; mount each at a path of its own";
+    assert_eq!((error.to_string(), format!("{error:?}")), (words.to_owned(), words.to_owned()));
+    drop(first);
+    let rooms = mount("/ws/{id}").unwrap().merge(mount("/socket").unwrap());
+    assert!(
+        matches!(mount("/ws/{name}"), Err(MountError::Taken(path)) if path == "/ws/{name}"),
+        "the name is no part of it"
+    );
+    assert!(mount("/ws/other").is_ok(), "another path");
+    drop(rooms);
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_for_good_is_let_in_and_told_why_and_closed_with_1000() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber(tracing::Level::INFO));
+    let mount = bennu::socket::<Choosy>("/socket").longpoll(true).error_handler(|_| StatusCode::IM_A_TEAPOT);
+    let (server, endpoint) = serve(mount).await;
+    let (mut client, response) = Client::connect_with(server.addr, &format!("{PATH}&how=banned"), "").await;
+    assert_eq!(response.status, 101);
+    assert_eq!(client.close_frame().await, (Some(1000), "you are banned until Friday".to_owned()));
+    client.answer_close(1000).await;
+    until("the connection is over", || endpoint.connection_count() == 0).await;
+    assert!(log.has(&["refused connection", "you are banned until Friday"]), "{:?}", log.lines());
+    let polled = Client::refused(server.addr, "/socket/longpoll?vsn=2.0.0&how=banned", "").await;
+    assert_eq!((polled.status, &*polled.body), (200, r#"{"status":403}"#), "the one refusal that long polling knows");
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_for_good_is_not_heard() {
+    let (server, _endpoint) = serve(bennu::socket::<Choosy>("/socket")).await;
+    let mut client = Client::tcp(server.addr).await;
+    let mut bytes = handshake(&format!("{PATH}&how=banned"), "").into_bytes();
+    let join = json!(["1", "1", "room:1", "phx_join", {}]).to_string();
+    bytes.extend(encode::masked_frame(Opcode::Text, join.as_bytes(), MASK));
+    client.send_raw(bytes).await;
+    assert_eq!(client.response().await.status, 101);
+    assert_eq!(client.close_frame().await.0, Some(1000), "and no reply before it");
+}
+
+struct Guarded {
+    user: String,
+    greeting: &'static str,
+}
+
+impl Socket for Guarded {
+    type State = App;
+
+    async fn connect(request: Connect<App>) -> Result<Self, Refusal> {
+        let user = request.extension::<User>()?.0.clone();
+        Ok(Guarded { user, greeting: request.state().name })
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        router.channel::<Greeter>("greeter");
+    }
+}
+
+#[derive(Clone)]
+struct User(String);
+
+struct Greeter;
+
+impl Channel<Guarded> for Greeter {
+    async fn join(_: &str, _: Payload, ctx: &mut Context<Guarded, Self>) -> Joined<Self> {
+        let state = ctx.state().name;
+        accept_with(Greeter, json!({ "user": ctx.socket.user, "greeting": ctx.socket.greeting, "state": state }))
+    }
+}
+
+#[tokio::test]
+async fn the_mounts_state_and_what_a_login_layer_has_found_reach_connect_over_both_transports() {
+    let endpoint = endpoint();
+    let state = App { endpoint: endpoint.clone(), name: "hello" };
+    let socket = bennu::socket::<Guarded>("/socket").with_state(state).longpoll(true).router(&endpoint).unwrap();
+    let login = axum::middleware::from_fn(|mut request: axum::extract::Request, next: axum::middleware::Next| async {
+        if let Some(user) = request.headers().get("x-user").and_then(|user| user.to_str().ok()).map(str::to_owned) {
+            request.extensions_mut().insert(User(user));
+        }
+        next.run(request).await
+    });
+    let app = Router::new().merge(socket).layer(login);
+    let server = Server::start(&endpoint, app.clone()).await;
+    let (mut client, _) = Client::connect_with(server.addr, PATH, "X-User: blue\r\n").await;
+    let greeted = json!({ "user": "blue", "greeting": "hello", "state": "hello" });
+    assert_eq!(client.join("greeter").await["response"], greeted);
+    assert_eq!(Client::refused(server.addr, PATH, "").await.status, 403, "nobody has logged in");
+    let polled = Client::refused(server.addr, "/socket/longpoll?vsn=2.0.0", "X-User: blue\r\n").await;
+    assert!(polled.body.contains(r#""status":410"#), "a session: {}", polled.body);
+}
+
+#[tokio::test]
+async fn a_token_that_a_mount_does_not_read_is_named_in_the_log_once() {
+    let (log, _guard) = Log::watch(tracing::Level::WARN);
+    let (server, _endpoint) = serve(bennu::socket::<Open>("/socket")).await;
+    for _ in 0..2 {
+        let offer = "Sec-WebSocket-Protocol: phoenix, base64url.bearer.phx.YWJj\r\n";
+        Client::connect_with(server.addr, PATH, offer).await;
+    }
+    assert_eq!(log.with(&["authToken", "add .auth_token(true)"]).len(), 1, "{:?}", log.lines());
+}
+
+#[tokio::test]
+async fn a_unix_socket_serves_websockets_too_and_drains() {
+    let endpoint = endpoint();
+    let path = std::env::temp_dir().join(format!("bennu-{}.sock", std::process::id()));
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = bennu::serve(listener, app(&endpoint), &endpoint).with_graceful_shutdown(async { _ = stopped.await });
+    let serving = tokio::spawn(serving.into_future());
+    let mut client = Client::over(tokio::net::UnixStream::connect(&path).await.unwrap());
+    assert_eq!(client.upgrade(PATH, "").await.status, 101);
+    client.joined("room:1").await;
+    stop.send(()).unwrap();
+    assert_eq!(client.close_frame().await.0, Some(1012));
+    client.answer_close(1012).await;
+    assert_eq!(soon("the drain", serving).await.unwrap().unwrap().connections, 1);
+    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test]
 async fn plain_axum_serve_works_with_and_without_the_peer_s_address() {
     let endpoint = endpoint();
-    let app = || bennu::socket::<Curious>("/socket").router::<()>(&endpoint).unwrap();
+    let app = bennu::socket::<Curious>("/socket").router::<()>(&endpoint).unwrap();
     for with_peer in [true, false] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let app = app();
+        let app = app.clone();
         let server = tokio::spawn(async move {
             if with_peer {
                 axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
@@ -304,10 +441,11 @@ async fn plain_axum_serve_works_with_and_without_the_peer_s_address() {
 #[tokio::test]
 async fn a_frame_that_comes_with_the_handshake_is_answered_by_bennu_and_by_axum_serve() {
     let endpoint = endpoint();
-    let server = Server::start(&endpoint, app(&endpoint)).await;
+    let app = app(&endpoint);
+    let server = Server::start(&endpoint, app.clone()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = listener.local_addr().unwrap();
-    let axum = tokio::spawn(axum::serve(listener, app(&endpoint)).into_future());
+    let axum = tokio::spawn(axum::serve(listener, app).into_future());
     for addr in [server.addr, plain] {
         let mut client = Client::tcp(addr).await;
         let mut bytes = handshake(PATH, "").into_bytes();
@@ -431,7 +569,8 @@ async fn origins_are_checked_as_the_mount_says() {
         for origin in bad {
             let response = Client::refused(server.addr, PATH, &format!("Origin: {origin}\r\n")).await;
             assert_eq!(response.status, 403, "{name}: {origin}");
-            assert!(log.has(&["origin not allowed", origin]), "{name}: {:?}", log.lines());
+            let remedy = format!(".check_origin(CheckOrigin::list([{origin:?}])?)");
+            assert!(log.has(&["check_origin does not allow", &remedy]), "{name}: {:?}", log.lines());
         }
     }
 }

@@ -44,6 +44,8 @@ struct Ending;
 struct EndingSocket;
 
 impl Socket for EndingSocket {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         if request.params.get("held").is_some() {
             let mut go_on: Subscription<GoOn> = request.endpoint.pubsub().subscribe("go on");
@@ -59,8 +61,8 @@ impl Socket for EndingSocket {
 }
 
 impl<S: Socket> Channel<S> for Ending {
-    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Ending)
+    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Ending)
     }
 
     async fn terminate(&mut self, reason: Terminate, ctx: &mut Context<S, Self>) {
@@ -77,8 +79,8 @@ impl<S: Socket> Channel<S> for Ending {
 struct Stuck;
 
 impl<S: Socket> Channel<S> for Stuck {
-    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Stuck)
+    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Stuck)
     }
 
     async fn terminate(&mut self, _: Terminate, _: &mut Context<S, Self>) {

@@ -13,6 +13,8 @@ use tracing::Level;
 struct Telling;
 
 impl Socket for Telling {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         match request.params.get("how") {
             Some("refused") => Err(Refusal::because("not today")),
@@ -42,7 +44,7 @@ impl Touchy {
 impl<S: Socket> Channel<S> for Touchy {
     const INTERCEPT: &'static [&'static str] = &["touch"];
 
-    async fn join(topic: &str, _: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, _: Payload, ctx: &mut Context<S, Self>) -> Joined<Self> {
         let touchy = Touchy { when: topic.trim_start_matches("touchy:").to_owned() };
         touchy.crash_if("join");
         if touchy.when == "refused" {
@@ -51,7 +53,7 @@ impl<S: Socket> Channel<S> for Touchy {
         if touchy.when == "timer" {
             ctx.send_after(std::time::Duration::from_millis(1), Poke);
         }
-        Ok(touchy)
+        accept(touchy)
     }
 
     async fn handle_in(&mut self, event: &str, _: Payload, ctx: &mut Context<S, Self>) -> Handled {

@@ -27,7 +27,7 @@ struct TlsServer {
     addr: SocketAddr,
     connector: TlsConnector,
     shutdown: oneshot::Sender<()>,
-    task: JoinHandle<Drained>,
+    task: JoinHandle<std::io::Result<Drained>>,
 }
 
 impl TlsServer {
@@ -48,13 +48,8 @@ impl TlsServer {
 
         let addr = listener.local_addr().expect("bound");
         let (shutdown, signal) = oneshot::channel::<()>();
-        let (endpoint, app) = (endpoint.clone(), app(endpoint));
-        let task = tokio::spawn(async move {
-            bennu::serve_tls(listener, server, app, &endpoint, quick_drain(), async {
-                let _ = signal.await;
-            })
-            .await
-        });
+        let serving = bennu::serve(listener, app(endpoint), endpoint).tls(server).drain(quick_drain());
+        let task = tokio::spawn(serving.with_graceful_shutdown(async { _ = signal.await }).into_future());
         TlsServer { addr, connector: TlsConnector::from(Arc::new(client)), shutdown, task }
     }
 
@@ -129,7 +124,7 @@ async fn over_tls_both_sides_close_with_their_codes() {
     server.shutdown.send(()).unwrap();
     assert_eq!(staying.close_frame().await.0, Some(1012));
     staying.answer_close(1012).await;
-    assert_eq!(soon("the drain", server.task).await.unwrap(), Drained { connections: 1, left: 0 });
+    assert_eq!(soon("the drain", server.task).await.unwrap().unwrap(), Drained { connections: 1, left: 0 });
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! The task of one joined topic: runs user code one message at a time, and makes sure that whatever goes wrong in it
 //! ends this channel only.
 //!
-//! Started by the [`join`](crate::join) that has succeeded; tells the session when it has ended. Each callback runs in a box
-//! of its own: an idle channel's task holds its state, not its largest handler. Invariant: what the channel has said is
-//! flushed before its task waits.
+//! Made by a [`join`](crate::join) that has succeeded, which runs `joined` and starts the task; reports its end to the
+//! session. Each callback runs in a box of its own: an idle channel's task holds its state, not its largest handler.
+//! Invariant: what the channel has sent is flushed before its task waits.
 
 use crate::channel::{Channel, Terminate};
+use crate::connection::Connection;
 use crate::context::{Context as ChannelContext, OwnInfo};
 use crate::endpoint::ChannelAlive;
+use crate::exit::Exit;
 use crate::mailbox::Overflow;
 use crate::outcome::{Flow, Reply, StopReason};
-use crate::session::{End, Event, Exit, Incoming};
+use crate::session::{End, Ended, Event, Incoming};
 use crate::slot::Mail;
 use crate::socket::Socket;
 use crate::supervision::{Failure, discard, supervise};
@@ -25,9 +27,11 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 /// A joined channel.
-pub(crate) struct Actor<S, C> {
+pub(crate) struct Actor<S: Socket, C> {
     channel: C,
     ctx: ChannelContext<S, C>,
+    /// How `joined` has ended the channel, if it did.
+    ending: Option<Box<Ending>>,
 }
 
 /// How one mail went.
@@ -49,7 +53,17 @@ enum Ending {
 
 impl<S: Socket, C: Channel<S>> Actor<S, C> {
     pub(crate) fn new(channel: C, ctx: ChannelContext<S, C>) -> Self {
-        Actor { channel, ctx }
+        Actor { channel, ctx, ending: None }
+    }
+
+    /// Runs the channel's `joined`, once the join's reply is queued. What was broadcast since the join began comes after
+    /// it.
+    pub(crate) async fn joined(&mut self) {
+        let Actor { channel, ctx, .. } = self;
+        let slot = ctx.slot.clone();
+        let joined = supervise(&slot, async { Handled::from(channel.joined(ctx).await) }.boxed()).await;
+        slot.release();
+        self.ending = Ending::after(Callback::Joined, joined).map(Box::new);
     }
 
     /// The channel's own task. It ends by itself: [`Endpoint`](crate::Endpoint) counts it until then.
@@ -57,19 +71,16 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         let slot = self.ctx.slot.clone();
         tokio::spawn(async move {
             let _alive = alive;
-            let mut running = std::pin::pin!(self.run());
-            poll_fn(|cx| {
-                let polled = running.as_mut().poll(cx);
-                slot.connection.outbox().flush();
-                polled
-            })
-            .await;
+            flushing(&slot.connection, self.run()).await;
         });
     }
 
     async fn run(mut self: Box<Self>) {
         let mut batch = VecDeque::new();
-        let ending = self.serve(&mut batch).await;
+        let ending = match self.ending.take() {
+            Some(ending) => *ending,
+            None => self.serve(&mut batch).await,
+        };
         Box::pin(self.finish(ending, batch)).await;
     }
 
@@ -83,8 +94,16 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
                     // In a box, as a callback is.
                     Box::pin(self.fewer_tasks(batch)).await
                 } else if let Some(mail) = batch.pop_front() {
-                    let callback = Callback::of(&mail);
-                    Ending::after(callback, supervise(&slot, self.handle(mail).boxed()).await)
+                    match mail {
+                        Mail::Frame(frame) => {
+                            slot.forward(frame);
+                            None
+                        }
+                        mail => {
+                            let callback = Callback::of(&mail);
+                            Ending::after(callback, supervise(&slot, self.handle(mail).boxed()).await)
+                        }
+                    }
                 } else {
                     // Made anew each time: an idle channel holds no queue.
                     *batch = VecDeque::new();
@@ -127,7 +146,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
                 return Poll::Ready(Some(ended));
             }
             if !std::mem::replace(&mut waits, true) {
-                slot.instruments.task_limit();
+                slot.route.instruments.task_limit();
             }
             slot.mailbox.poll_ending(cx).map(|()| None)
         })
@@ -149,23 +168,29 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
     }
 
     async fn handle(&mut self, mail: Mail<OwnInfo<S, C>>) -> Handled {
-        let Actor { channel, ctx } = self;
+        let Actor { channel, ctx, .. } = self;
         match mail {
             Mail::Message(message) => self.handle_in(message).await,
             Mail::Intercepted(sent) => {
-                Handled::from(channel.handle_out(sent.event(), sent.payload().clone(), ctx).await)
+                let flow = channel.handle_out(sent.event(), sent.payload().clone(), ctx).await;
+                ctx.slot.release();
+                Handled::from(flow)
+            }
+            Mail::Frame(frame) => {
+                ctx.slot.forward(frame);
+                Handled::Done
             }
             Mail::Info(info) => Handled::from(info.handle(channel, ctx).await),
             Mail::End(End::Left(reference)) => match ctx.reply(&reference, &Reply::ok(Payload::empty())) {
                 Ok(()) => Handled::Ended(End::Left(reference)),
-                Err(error) => Handled::Crashed(format!("cannot reply: {error}")),
+                Err(error) => Handled::Crashed(format!("could not reply: {error}")),
             },
             Mail::End(end) => Handled::Ended(end),
         }
     }
 
     async fn handle_in(&mut self, message: Incoming) -> Handled {
-        let Actor { channel, ctx } = self;
+        let Actor { channel, ctx, .. } = self;
         let Incoming { reference, event, payload } = message;
         let event = match event {
             Event::Named(event) => event,
@@ -173,39 +198,40 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         };
         let slot = ctx.slot.clone();
         let started = Instant::now();
-        let span = slot.instruments.message(&ctx.id.topic, &event, &payload, ctx.endpoint().filter_parameters());
+        let span = slot.route.instruments.message(&ctx.id.topic, &event, &payload, ctx.endpoint().filter_parameters());
         ctx.in_reply_to = Some(reference);
         let handled = channel.handle_in(&event, payload, ctx).instrument(span).await;
         let reference = ctx.in_reply_to.take().unwrap_or_default();
-        slot.instruments.handled(started.elapsed());
-        let outcome = match handled {
-            Ok(outcome) => outcome,
-            Err(why) => return Handled::Crashed(why.to_string()),
+        slot.route.instruments.handled(started.elapsed());
+        let (reply, stop) = match handled {
+            Ok(outcome) => (outcome.reply, outcome.stop),
+            Err(Exit::Reply(payload)) => (Some(Reply::error(payload)), None),
+            Err(Exit::Crash(crash)) => return Handled::Crashed(crash.to_string()),
         };
-        if let Some(reply) = outcome.reply
+        if let Some(reply) = reply
             && let Err(error) = ctx.reply(&reference, &reply)
         {
-            return Handled::Crashed(format!("cannot reply: {error}"));
+            return Handled::Crashed(format!("could not reply: {error}"));
         }
-        outcome.stop.map_or(Handled::Done, Handled::from)
+        stop.map_or(Handled::Done, Handled::from)
     }
 
     /// Runs `terminate`, gives everything back and tells the session.
     async fn finish(self: Box<Self>, ending: Ending, batch: VecDeque<Mail<OwnInfo<S, C>>>) {
-        let Actor { mut channel, mut ctx } = *self;
+        let Actor { mut channel, mut ctx, .. } = *self;
         let slot = ctx.slot.clone();
-        let (mut exit, reason) = match ending {
-            Ending::Ended(End::Left(_)) => (Exit::Done, Some(Terminate::Left)),
-            Ending::Ended(End::Replaced) => (Exit::Done, Some(Terminate::Replaced)),
-            Ending::Ended(End::Closed) => (Exit::Done, Some(Terminate::Closed)),
-            Ending::Stopped => (Exit::Done, Some(Terminate::Stopped)),
+        let (mut ended, reason) = match ending {
+            Ending::Ended(End::Left(_)) => (Ended::Done, Some(Terminate::Left)),
+            Ending::Ended(End::Replaced) => (Ended::Done, Some(Terminate::Replaced)),
+            Ending::Ended(End::Closed) => (Ended::Done, Some(Terminate::Closed)),
+            Ending::Stopped => (Ended::Done, Some(Terminate::Stopped)),
             Ending::Crashed(callback, why) => {
-                slot.instruments.crashed(ctx.topic(), &callback, &why);
-                (Exit::Crashed, Some(Terminate::Crashed(why)))
+                slot.route.instruments.crashed(ctx.topic(), &callback, &why);
+                (Ended::Crashed, Some(Terminate::Crashed(why)))
             }
             Ending::Killed(callback) => {
-                slot.instruments.crashed(ctx.topic(), &callback, &Failure::Killed.to_string());
-                (Exit::Done, None)
+                slot.route.instruments.crashed(ctx.topic(), &callback, &Failure::Killed.to_string());
+                (Ended::Done, None)
             }
         };
         if let Some(reason) = reason {
@@ -213,19 +239,19 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
             slot.mailbox.push_end(Mail::End(End::Closed));
             let terminated = async { channel.terminate(reason, &mut ctx).await }.boxed();
             if let Err(failure) = supervise(&slot, terminated).await {
-                slot.instruments.crashed(ctx.topic(), &Callback::Terminate, &failure.to_string());
-                exit = Exit::Crashed;
+                slot.route.instruments.crashed(ctx.topic(), &Callback::Terminate, &failure.to_string());
+                ended = Ended::Crashed;
             }
         }
         let id = ctx.id.clone();
         if let Some(tasks) = ctx.tasks() {
-            let ended = match supervise(&slot, tasks.shutdown().boxed()).await {
+            let down = match supervise(&slot, tasks.shutdown().boxed()).await {
                 Ok(panicked) => panicked.map_or(Ok(Handled::Done), |error| task_ended(Err(error))),
                 Err(failure) => Err(failure),
             };
-            if let Err(failure) = ended {
-                slot.instruments.crashed(&id.topic, &Callback::Task, &failure.to_string());
-                exit = Exit::Crashed;
+            if let Err(failure) = down {
+                slot.route.instruments.crashed(&id.topic, &Callback::Task, &failure.to_string());
+                ended = Ended::Crashed;
             }
         }
         // Unsubscribes and cancels timers before the client hears that the channel has ended.
@@ -233,10 +259,10 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         whole &= discard(&slot, &id.topic, (batch, slot.mailbox.close()));
         whole &= discard(&slot, &id.topic, channel);
         if !whole {
-            exit = Exit::Crashed;
+            ended = Ended::Crashed;
         }
-        slot.instruments.ended();
-        slot.connection.exited(&id, exit);
+        slot.route.instruments.ended();
+        slot.connection.exited(&id, ended);
         slot.mailbox.retire();
     }
 }
@@ -280,16 +306,27 @@ impl From<StopReason> for Handled {
 }
 
 impl Callback {
-    fn of<S, C>(mail: &Mail<OwnInfo<S, C>>) -> Self {
+    fn of<S: Socket, C>(mail: &Mail<OwnInfo<S, C>>) -> Self {
         match mail {
             Mail::Message(Incoming { event: Event::Named(event) | Event::NotText(event), .. }) => {
                 Callback::HandleIn(event.clone())
             }
             Mail::Intercepted(sent) => Callback::HandleOut(sent.event().into()),
             Mail::Info(info) => Callback::HandleInfo(info.name()),
-            Mail::End(_) => Callback::Mailbox,
+            Mail::Frame(_) | Mail::End(_) => Callback::Mailbox,
         }
     }
+}
+
+/// Runs a channel's code. What it has sent by the end of each poll is written before it waits.
+pub(crate) async fn flushing<T>(connection: &Connection, code: impl Future<Output = T>) -> T {
+    let mut code = std::pin::pin!(code);
+    poll_fn(|cx| {
+        let polled = code.as_mut().poll(cx);
+        connection.outbox().flush();
+        polled
+    })
+    .await
 }
 
 /// A task ends as a callback does. One that was cancelled from outside has met the end of its runtime.

@@ -1,7 +1,7 @@
 //! A broadcast of a channel event, and the fastlane: encoded once for each encoding, shared by every receiver.
 
 use crate::encoding::Encoding;
-use bennu_protocol::{Outbound, Payload};
+use bennu_protocol::{IntoPayload, Outbound, Payload};
 use bennu_pubsub::{Message, PublishError};
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -46,8 +46,8 @@ pub enum BroadcastError {
     /// Other nodes could not be reached; this node's subscribers have received it.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The channel has not joined yet; broadcast after `join`, for example from `handle_info`.
-    #[error("a channel cannot broadcast before its join has succeeded")]
+    /// The channel has not joined yet.
+    #[error("a channel cannot broadcast inside `join`: broadcast from `joined`")]
     NotJoined,
 }
 
@@ -56,8 +56,8 @@ impl Broadcast {
     ///
     /// # Errors
     /// [`BroadcastError::NotAnObject`] and [`BroadcastError::TooLong`].
-    pub fn new(topic: &str, event: &str, payload: impl Into<Payload>) -> Result<Self, BroadcastError> {
-        let payload = payload.into();
+    pub fn new(topic: &str, event: &str, payload: impl IntoPayload) -> Result<Self, BroadcastError> {
+        let payload = payload.into_payload();
         if payload.as_binary().is_some() {
             for (part, text) in [("topic", topic), ("event", event)] {
                 if text.len() > 255 {

@@ -1,7 +1,7 @@
 //! The channel as its author writes it: one joined topic of one client.
 
 use crate::context::{Context, PushError};
-use crate::outcome::{Flow, Handled, JoinError, noreply, unhandled};
+use crate::outcome::{Flow, Handled, Joined, noreply, unhandled};
 use crate::socket::Socket;
 use bennu_protocol::{EncodeError, Payload};
 use std::future::Future;
@@ -14,8 +14,8 @@ use std::future::Future;
 /// struct PingChannel;
 ///
 /// impl<S: Socket> Channel<S> for PingChannel {
-///     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-///         Ok(PingChannel)
+///     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+///         accept(PingChannel)
 ///     }
 ///
 ///     async fn handle_in(&mut self, event: &str, _payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
@@ -32,7 +32,8 @@ use std::future::Future;
 pub trait Channel<S: Socket>: Sized + Send + 'static {
     /// Events whose broadcasts go through [`Channel::handle_out`] instead of straight to the client.
     ///
-    /// An intercepted broadcast costs one call and one encoding for each client; all others are encoded once.
+    /// An intercepted broadcast costs one call and one encoding for each client; all others are encoded once. While one
+    /// waits for its `handle_out`, later broadcasts on the topic wait behind it, so that their order holds.
     const INTERCEPT: &'static [&'static str] = &[];
 
     /// Most tasks of this channel's own, see [`Context::spawn`], that run at once. 100, as many as a client may have
@@ -47,18 +48,36 @@ pub trait Channel<S: Socket>: Sized + Send + 'static {
     /// A client wants to join `topic`. Runs beside the connection: other channels go on meanwhile, and messages sent
     /// to this topic wait in order.
     ///
+    /// The channel is subscribed to its topic before this is called, and the broadcasts that arrive meanwhile wait, within
+    /// [`Limits::mailbox_bytes`], until the join's reply has been sent and [`Channel::joined`] has returned. A state that
+    /// is read here misses nothing: each later broadcast of this node reaches the client after the reply.
+    ///
+    /// Nothing can be pushed or broadcast yet: the reply carries what [`accept_with`](crate::accept_with) is given, and
+    /// `joined` comes next.
+    ///
     /// # Errors
-    /// [`crate::refuse`] refuses with a payload; any other error crashes the join.
-    fn join(
-        topic: &str,
-        params: Payload,
-        ctx: &mut Context<S, Self>,
-    ) -> impl Future<Output = Result<Self, JoinError>> + Send;
+    /// [`crate::refuse`] and [`OrReply::or_reply`](crate::OrReply::or_reply) refuse with a payload; `?` on any other error
+    /// crashes the join. What waited for a join that does not succeed is dropped.
+    ///
+    /// [`Limits::mailbox_bytes`]: crate::Limits::mailbox_bytes
+    fn join(topic: &str, params: Payload, ctx: &mut Context<S, Self>) -> impl Future<Output = Joined<Self>> + Send;
+
+    /// The client has joined: the join's reply is on its way. Runs once, before the first message, broadcast or timer; what it
+    /// broadcasts itself reaches its own client once it has returned.
+    /// Does nothing, unless implemented.
+    ///
+    /// # Errors
+    /// Any error crashes this channel.
+    fn joined(&mut self, ctx: &mut Context<S, Self>) -> impl Future<Output = Flow> + Send {
+        let _ = ctx;
+        async { noreply() }
+    }
 
     /// A message from the client.
     ///
     /// # Errors
-    /// Any error crashes this channel, as does an event that nobody handles.
+    /// [`OrReply::or_reply`](crate::OrReply::or_reply) and [`crate::refuse`] answer with an `error` reply. Any other error
+    /// crashes this channel, as does an event that nobody handles.
     fn handle_in(
         &mut self,
         event: &str,
@@ -100,7 +119,8 @@ pub trait Channel<S: Socket>: Sized + Send + 'static {
     }
 }
 
-/// Handles one type of message from timers, PubSub and other tasks. A channel can only be sent what it handles.
+/// Handles one type of message from timers, PubSub and other tasks. Only messages that a channel handles can be sent to
+/// it.
 pub trait HandleInfo<S: Socket, M>: Channel<S> {
     /// A message of that type.
     ///

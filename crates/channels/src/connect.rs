@@ -3,23 +3,39 @@
 use crate::endpoint::Endpoint;
 use crate::params::{MissingParam, Params};
 use bennu_token::TokenError;
-use http::{HeaderMap, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri};
 use serde::de::DeserializeOwned;
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A client's request to connect.
-#[derive(Debug, Clone)]
-pub struct Connect {
+/// A client's request to connect. `T` is the state of the socket's mount, see [`Socket::State`](crate::Socket::State).
+#[derive(Clone)]
+pub struct Connect<T = ()> {
     /// The parameters of the client's URL.
     pub params: Params,
     /// What the transport knows.
     pub info: ConnectInfo,
     /// The application's endpoint.
     pub endpoint: Endpoint,
+    state: Arc<T>,
 }
 
-/// What the transport knows of a client. Everything in it but [`ConnectInfo::peer`] is the client's own word.
+/// What the transport knows of a client. Everything in it but [`ConnectInfo::peer`] and [`ConnectInfo::extensions`] is
+/// the client's own word.
+///
+/// A transport fills it. A test makes one:
+///
+/// ```
+/// use bennu_channels::ConnectInfo;
+///
+/// #[derive(Clone)]
+/// struct User(u64);
+///
+/// let info = ConnectInfo::new().with_peer(([10, 0, 0, 7], 5000)).with_header("user-agent", "phone").with_extension(User(1));
+/// assert_eq!(info.headers["user-agent"], "phone");
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConnectInfo {
@@ -31,13 +47,37 @@ pub struct ConnectInfo {
     pub headers: HeaderMap,
     /// The request's URI.
     pub uri: Uri,
+    /// The extensions of the request: what layers before the mount have added, as axum's `Extension<User>`.
+    pub extensions: Extensions,
     /// The token that came by subprotocol or header, on a mount that asks for one.
     pub auth_token: Option<String>,
     /// The session from the cookie, when the mount reads one and the CSRF token matched.
     pub session: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
+/// A request extension that a socket needs and no layer has added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the request has no extension {0}: the layer that adds it must wrap the router that the socket is merged into")]
+pub struct MissingExtension(&'static str);
+
 impl Connect {
+    /// A request as a transport makes it: the socket's mount adds its state.
+    pub fn new(params: Params, info: ConnectInfo, endpoint: Endpoint) -> Self {
+        Connect { params, info, endpoint, state: Arc::new(()) }
+    }
+}
+
+impl<T> Connect<T> {
+    pub(crate) fn with_state<U>(self, state: Arc<U>) -> Connect<U> {
+        let Connect { params, info, endpoint, .. } = self;
+        Connect { params, info, endpoint, state }
+    }
+
+    /// The state that the socket was mounted with.
+    pub fn state(&self) -> &T {
+        &self.state
+    }
+
     /// A parameter of the client's URL.
     ///
     /// # Errors
@@ -54,12 +94,20 @@ impl Connect {
         self.info.path.get(name).ok_or_else(|| MissingParam(name.to_owned()))
     }
 
-    /// The token that came by subprotocol or header.
+    /// The token that came by subprotocol or header. Only a mount with `.auth_token(true)` reads one.
     ///
     /// # Errors
     /// [`MissingParam`] when there was none.
     pub fn auth_token(&self) -> Result<&str, MissingParam> {
-        self.info.auth_token.as_deref().ok_or_else(|| MissingParam("auth token".to_owned()))
+        self.info.auth_token.as_deref().ok_or_else(|| MissingParam("authToken".to_owned()))
+    }
+
+    /// What a layer before the mount has found out, as a login layer's `Extension<User>`.
+    ///
+    /// # Errors
+    /// [`MissingExtension`], which refuses the connection when it is passed on with `?`.
+    pub fn extension<E: Clone + Send + Sync + 'static>(&self) -> Result<&E, MissingExtension> {
+        self.info.extensions.get().ok_or(MissingExtension(std::any::type_name::<E>()))
     }
 
     /// The `user-agent` header.
@@ -71,7 +119,67 @@ impl Connect {
     ///
     /// # Errors
     /// [`TokenError`], which refuses the connection when it is passed on with `?`.
-    pub fn verify<T: DeserializeOwned>(&self, salt: &str, token: &str, max_age: Duration) -> Result<T, TokenError> {
+    pub fn verify<D: DeserializeOwned>(&self, salt: &str, token: &str, max_age: Duration) -> Result<D, TokenError> {
         self.endpoint.verify(salt, token, max_age)
+    }
+}
+
+/// Without the state, which need not be `Debug`.
+impl<T> fmt::Debug for Connect<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("params", &self.params)
+            .field("info", &self.info)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConnectInfo {
+    /// A client of which nothing is known.
+    pub fn new() -> Self {
+        ConnectInfo::default()
+    }
+
+    /// The same, from that peer.
+    pub fn with_peer(mut self, peer: impl Into<SocketAddr>) -> Self {
+        self.peer = Some(peer.into());
+        self
+    }
+
+    /// The same, with the part `name` of the mount's path.
+    pub fn with_path(mut self, name: &str, value: &str) -> Self {
+        self.path = self.path.iter().chain([(name, value)]).collect();
+        self
+    }
+
+    /// The same, with one more header.
+    ///
+    /// # Panics
+    /// When `name` or `value` is not one of HTTP's.
+    #[track_caller]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().unwrap_or_else(|error| panic!("{name:?} is not a header's name: {error}"));
+        let value: HeaderValue = value.parse().unwrap_or_else(|error| panic!("{value:?} is not a header: {error}"));
+        self.headers.append(name, value);
+        self
+    }
+
+    /// The same, with that extension of the request.
+    pub fn with_extension<E: Clone + Send + Sync + 'static>(mut self, extension: E) -> Self {
+        self.extensions.insert(extension);
+        self
+    }
+
+    /// The same, with that token by subprotocol.
+    pub fn with_auth_token(mut self, token: impl Into<String>) -> Self {
+        self.auth_token = Some(token.into());
+        self
+    }
+
+    /// The same, with that session from the cookie.
+    pub fn with_session(mut self, session: serde_json::Map<String, serde_json::Value>) -> Self {
+        self.session = Some(session);
+        self
     }
 }

@@ -9,7 +9,7 @@ use crate::broadcast::Broadcast;
 use crate::encoding::Encoding;
 use crate::endpoint::{self, Backlog, Endpoint, Registration, Upgrading};
 use crate::outbox::{Drainer, Outbox, Taken};
-use crate::session::{Action, Actions, End, Exit, Incoming, Join, JoinId, Session, Unheard};
+use crate::session::{Action, Actions, End, Ended, Incoming, Join, JoinId, Session, Unheard};
 use crate::telemetry::SocketInstruments;
 use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, Ref, event};
 use bennu_pubsub::{Attachment, Delivery, Sink};
@@ -78,6 +78,8 @@ pub struct Connected {
     pub(crate) upgrading: Upgrading,
     /// `None` where nobody asked to be let in, as in a test.
     pub(crate) newcomer: Option<Newcomer>,
+    /// Why it is closed at once.
+    pub(crate) refused: Option<String>,
 }
 
 impl Connected {
@@ -88,7 +90,7 @@ impl Connected {
 
     /// The connection, once the transport can carry messages; `drainer` is told when the outbox has something.
     pub fn open(self, encoding: Encoding, drainer: Arc<dyn Drainer>) -> Arc<Connection> {
-        let Connected { opener, id, endpoint, common, upgrading, newcomer } = self;
+        let Connected { opener, id, endpoint, common, upgrading, newcomer, refused } = self;
         let connection = Arc::new(Connection {
             session: Mutex::new(Session::new(common.limits.max_channels)),
             outbox: Outbox::new(common.limits.outbox_bytes, drainer),
@@ -107,7 +109,9 @@ impl Connected {
         }
         let registered: Weak<dyn endpoint::Registered> = Arc::downgrade(&connection) as _;
         *connection.registration.lock() = Some(connection.endpoint.register(registered));
-        if connection.endpoint.is_draining() {
+        if let Some(reason) = refused {
+            connection.close(Close::Refused(reason));
+        } else if connection.endpoint.is_draining() {
             // It came too late for the drain's list.
             connection.close(Close::Restart);
         }
@@ -226,7 +230,7 @@ impl Connection {
         self.arrived();
     }
 
-    pub(crate) fn exited(&self, id: &JoinId, exit: Exit) {
+    pub(crate) fn exited(&self, id: &JoinId, exit: Ended) {
         self.step(|session| session.exited(id, exit));
     }
 
@@ -235,6 +239,11 @@ impl Connection {
     pub(crate) fn send(&self, message: &Outbound<'_>) -> Result<(), EncodeError> {
         self.outbox.hold(self.encoding.encode(message)?);
         Ok(())
+    }
+
+    /// Whether a payload can be sent to this client.
+    pub(crate) fn can_send(&self, payload: &Payload) -> Result<(), EncodeError> {
+        self.encoding.serializer.accepts(payload)
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -280,8 +289,8 @@ impl Connection {
                 }),
                 Action::End { join_ref, topic, exit } => {
                     let (event, payload) = match exit {
-                        Exit::Done => (event::CLOSE, Payload::empty()),
-                        Exit::Crashed => (event::ERROR, crash_payload()),
+                        Ended::Done => (event::CLOSE, Payload::empty()),
+                        Ended::Crashed => (event::ERROR, crash_payload()),
                     };
                     let (join_ref, topic, payload) = (&join_ref, &*topic, &payload);
                     self.send_or_close(&Outbound::End { join_ref, topic, event, payload });

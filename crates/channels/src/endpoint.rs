@@ -5,7 +5,7 @@ use crate::admission::Admission;
 use crate::broadcast::{Broadcast, BroadcastError};
 use crate::presence::Presence;
 use crate::telemetry::EndpointInstruments;
-use bennu_protocol::{self as protocol, Payload, event};
+use bennu_protocol::{self as protocol, IntoPayload, Payload, event};
 use bennu_pubsub::{PubSub, SubscriberId};
 use bennu_token::{MaxAge, Secret, Token, TokenError};
 use parking_lot::Mutex;
@@ -130,7 +130,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`BroadcastError`]: a payload that is no object, a binary one with a topic over 255 bytes, or nodes out of reach.
-    pub fn broadcast(&self, topic: &str, event: &str, payload: impl Into<Payload>) -> Result<(), BroadcastError> {
+    pub fn broadcast(&self, topic: &str, event: &str, payload: impl IntoPayload) -> Result<(), BroadcastError> {
         self.broadcast_from(SubscriberId::NONE, topic, event, payload)
     }
 
@@ -142,7 +142,7 @@ impl Endpoint {
         &self,
         topic: &str,
         event: &str,
-        payload: impl Into<Payload>,
+        payload: impl IntoPayload,
     ) -> Result<usize, BroadcastError> {
         let broadcast = Broadcast::new(topic, event, payload)?;
         self.instruments().broadcasts.increment(1);
@@ -155,7 +155,7 @@ impl Endpoint {
         except: SubscriberId,
         topic: &str,
         event: &str,
-        payload: impl Into<Payload>,
+        payload: impl IntoPayload,
     ) -> Result<(), BroadcastError> {
         let broadcast = Broadcast::new(topic, event, payload)?;
         self.instruments().broadcasts.increment(1);

@@ -22,6 +22,7 @@ mod context;
 mod drain;
 mod encoding;
 mod endpoint;
+mod exit;
 mod fastlane;
 mod handle;
 mod info;
@@ -40,6 +41,7 @@ mod router;
 mod session;
 mod slot;
 mod socket;
+mod state;
 mod supervision;
 mod task;
 mod telemetry;
@@ -50,31 +52,34 @@ mod timer;
 pub use admission::Crowded;
 pub use broadcast::{Broadcast, BroadcastError};
 pub use channel::{Channel, HandleInfo, Terminate};
-pub use connect::{Connect, ConnectInfo};
+pub use connect::{Connect, ConnectInfo, MissingExtension};
 pub use connection::{Connected, Connection, Limits};
 pub use context::{Context, PushError};
 pub use drain::{Drain, Drained};
 pub use encoding::{Encoding, Framing};
 pub use endpoint::{Endpoint, EndpointBuilder};
+pub use exit::{Crash, Exit, IntoCrash, OrReply, TopicPartError, crash, refuse};
+pub use info::InfoFor;
 pub use inform::{ChannelGone, ChannelRef};
 pub use mount::{NotConnected, SocketMount};
 pub use outbox::{Drainer, Outbox, Taken};
 pub use outcome::{
-    Crash, Flow, Handled, JoinError, Outcome, Reply, Step, StopReason, noreply, refuse, reply, reply_error, reply_ok,
-    stop, stop_with, unhandled,
+    Accepted, Flow, Handled, Joined, Outcome, Reply, Step, StopReason, accept, accept_with, noreply, reply,
+    reply_error, reply_ok, stop, stop_with, unhandled,
 };
 pub use params::{MalformedQuery, MissingParam, Params};
 pub use presence::{
     Presence, PresenceDiff, PresenceEntry, PresenceError, PresenceHandler, PresenceList, PresenceMap, PresenceOptions,
 };
-pub use reply_ref::ReplyRef;
+pub use reply_ref::{NothingToReplyTo, ReplyRef};
 pub use router::ChannelRouter;
 pub use socket::{Refusal, Socket};
+pub use state::GivenState;
 pub use supervision::SHUTDOWN_TIMEOUT;
 pub use timer::Timer;
 
 pub use bennu_presence as tracker;
 pub use bennu_protocol as protocol;
-pub use bennu_protocol::{Payload, PayloadError, Status};
+pub use bennu_protocol::{IntoPayload, Payload, PayloadError, Status};
 pub use bennu_pubsub as pubsub;
 pub use bennu_token as token;

@@ -35,14 +35,15 @@ pub enum NotConnected {
 }
 
 impl SocketMount {
-    /// Builds the router of a socket.
+    /// Builds the router of a socket, whose channels share `state`.
     ///
     /// # Errors
     /// [`PatternError`] for a pattern that cannot be a route.
-    pub fn new<S: Socket>(endpoint: Endpoint, limits: Limits) -> Result<Self, PatternError> {
-        let router = Arc::new(ChannelRouter::of(S::channels)?);
+    pub fn new<S: Socket>(endpoint: Endpoint, state: Arc<S::State>, limits: Limits) -> Result<Self, PatternError> {
+        let router = Arc::new(ChannelRouter::<S>::of(state.clone())?);
         let common = Arc::new(Common { limits, instruments: SocketInstruments::of::<S>() });
-        Ok(SocketMount { connector: Arc::new(Typed { router, common: common.clone() }), endpoint, common })
+        let connector = Arc::new(Typed { router, state, common: common.clone() });
+        Ok(SocketMount { connector, endpoint, common })
     }
 
     /// The endpoint it belongs to.
@@ -67,7 +68,36 @@ impl SocketMount {
             common: self.common.clone(),
             upgrading,
             newcomer: Some(newcomer),
+            refused: None,
         })
+    }
+
+    /// A client that its socket has refused for good, see [`Refusal::stop`]: its connection has no channels, and is
+    /// closed with the reason as soon as it is open.
+    pub fn turned_away(&self, refusal: &Refusal) -> Connected {
+        Connected {
+            opener: Arc::new(Nothing),
+            id: None,
+            endpoint: self.endpoint.clone(),
+            common: self.common.clone(),
+            upgrading: self.endpoint.upgrade_started(),
+            newcomer: None,
+            refused: Some(refusal.reason().unwrap_or_default().to_owned()),
+        }
+    }
+}
+
+/// The channels of a client that was turned away.
+struct Nothing;
+
+impl Opener for Nothing {
+    fn open(&self, _topic: &str, _connection: &Arc<Connection>) -> Option<Arc<dyn ChannelHandle>> {
+        None
+    }
+
+    #[cfg(feature = "testkit")]
+    fn socket(&self) -> Arc<dyn std::any::Any + Send + Sync> {
+        Arc::new(())
     }
 }
 
@@ -79,16 +109,18 @@ trait Connector: Send + Sync {
 
 struct Typed<S: Socket> {
     router: Arc<ChannelRouter<S>>,
+    state: Arc<S::State>,
     common: Arc<Common>,
 }
 
 impl<S: Socket> Connector for Typed<S> {
     fn connect(&self, request: Connect) -> BoxFuture<'static, Result<Opened, NotConnected>> {
-        let (router, common) = (self.router.clone(), self.common.clone());
+        let (router, state, common) = (self.router.clone(), self.state.clone(), self.common.clone());
         async move {
             let started = Instant::now();
             let (params, endpoint) = (request.params.clone(), request.endpoint.clone());
             let span = common.instruments.connect_span();
+            let request = request.with_state(state);
             let connecting = async { S::connect(request).await.map(|socket| (socket.id(), socket)) }.instrument(span);
             let connected = AssertUnwindSafe(connecting).catch_unwind().await.map_err(|_| {
                 common.instruments.connect_crashed("see the panic's own message above");

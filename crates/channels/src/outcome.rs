@@ -1,16 +1,27 @@
-//! What user code answers with: replies, no reply, stop, refusal and crash. Made by handlers, carried out by the actor.
+//! The results of callbacks: an accepted join, replies, no reply, and stop. Made by user code, carried out by the actor.
 //!
-//! Each callback's result type holds only what that callback may answer, so a wrong outcome does not compile.
+//! Each callback's result type holds only the outcomes that this callback may have, so that another one does not compile.
+//! How callbacks fail is in [`exit`](crate::exit).
 
-use bennu_protocol::{Payload, Status};
+use crate::exit::{Crash, Exit};
+use bennu_protocol::{IntoPayload, Payload, Status};
 use std::borrow::Cow;
-use std::fmt;
 
-/// What `handle_in` returns: `?` on any error is what raising is in Elixir, it ends that channel and nothing else.
-pub type Handled = Result<Outcome, Crash>;
+/// The result of `join`: see [`accept`], [`accept_with`], [`refuse`](crate::refuse).
+pub type Joined<C> = Result<Accepted<C>, Exit>;
 
-/// What `handle_out` and `handle_info` return: there is no message to reply to.
+/// The result of `handle_in`. `?` on any error is what raising is in Elixir: it ends that channel and nothing else.
+pub type Handled = Result<Outcome, Exit>;
+
+/// The result of `joined`, `handle_out` and `handle_info`: there is no message to reply to.
 pub type Flow = Result<Step, Crash>;
+
+/// A join that succeeds: the channel, and the payload of the join's reply. Made by [`accept`] and [`accept_with`].
+#[derive(Debug)]
+pub struct Accepted<C> {
+    pub(crate) channel: C,
+    pub(crate) reply: Payload,
+}
 
 /// How `handle_in` ends: see [`reply_ok`], [`reply_error`], [`reply`], [`noreply`], [`stop`], [`stop_with`].
 #[derive(Debug)]
@@ -19,7 +30,7 @@ pub struct Outcome {
     pub(crate) stop: Option<StopReason>,
 }
 
-/// How `handle_out` or `handle_info` ends: see [`noreply`], [`stop`].
+/// How `joined`, `handle_out` or `handle_info` ends: see [`noreply`], [`stop`].
 #[derive(Debug)]
 pub struct Step {
     pub(crate) stop: Option<StopReason>,
@@ -47,34 +58,51 @@ pub enum StopReason {
 /// A status to reply with, and its payload.
 impl Reply {
     /// A reply with any status.
-    pub fn new(status: impl Into<Status>, payload: impl Into<Payload>) -> Self {
-        Reply { status: status.into(), payload: payload.into() }
+    pub fn new(status: impl Into<Status>, payload: impl IntoPayload) -> Self {
+        Reply { status: status.into(), payload: payload.into_payload() }
     }
 
     /// An `ok` reply.
-    pub fn ok(payload: impl Into<Payload>) -> Self {
+    pub fn ok(payload: impl IntoPayload) -> Self {
         Reply::new(Status::Ok, payload)
     }
 
     /// An `error` reply.
-    pub fn error(payload: impl Into<Payload>) -> Self {
+    pub fn error(payload: impl IntoPayload) -> Self {
         Reply::new(Status::Error, payload)
     }
+}
+
+/// Accepts a join. The reply to the client is `{}`.
+///
+/// # Errors
+/// Never; it is a `Result` so that it can end `join`.
+pub fn accept<C>(channel: C) -> Joined<C> {
+    Ok(Accepted::from(channel))
+}
+
+/// Accepts a join, with the payload of the reply to the client.
+///
+/// # Errors
+/// Never; it is a `Result` so that it can end `join`.
+pub fn accept_with<C>(channel: C, reply: impl IntoPayload) -> Joined<C> {
+    Ok(Accepted { channel, reply: reply.into_payload() })
 }
 
 /// Replies `ok`.
 ///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
-pub fn reply_ok(payload: impl Into<Payload>) -> Handled {
+pub fn reply_ok(payload: impl IntoPayload) -> Handled {
     Ok(Outcome { reply: Some(Reply::ok(payload)), stop: None })
 }
 
-/// Replies `error`: the client's `receive("error")`, not a crash.
+/// Replies `error`: the client's `receive("error")`, not a crash. [`OrReply::or_reply`](crate::OrReply::or_reply) makes
+/// one of a result.
 ///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
-pub fn reply_error(payload: impl Into<Payload>) -> Handled {
+pub fn reply_error(payload: impl IntoPayload) -> Handled {
     Ok(Outcome { reply: Some(Reply::error(payload)), stop: None })
 }
 
@@ -82,7 +110,7 @@ pub fn reply_error(payload: impl Into<Payload>) -> Handled {
 ///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
-pub fn reply(status: impl Into<Status>, payload: impl Into<Payload>) -> Handled {
+pub fn reply(status: impl Into<Status>, payload: impl IntoPayload) -> Handled {
     Ok(Outcome { reply: Some(Reply::new(status, payload)), stop: None })
 }
 
@@ -90,7 +118,7 @@ pub fn reply(status: impl Into<Status>, payload: impl Into<Payload>) -> Handled 
 ///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
-pub fn noreply<O: From<Step>>() -> Result<O, Crash> {
+pub fn noreply<O: From<Step>, E>() -> Result<O, E> {
     Ok(Step { stop: None }.into())
 }
 
@@ -98,7 +126,7 @@ pub fn noreply<O: From<Step>>() -> Result<O, Crash> {
 ///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
-pub fn stop<O: From<Step>>(reason: StopReason) -> Result<O, Crash> {
+pub fn stop<O: From<Step>, E>(reason: StopReason) -> Result<O, E> {
     Ok(Step { stop: Some(reason) }.into())
 }
 
@@ -110,90 +138,22 @@ pub fn stop_with(reason: StopReason, reply: Reply) -> Handled {
     Ok(Outcome { reply: Some(reply), stop: Some(reason) })
 }
 
-/// For events that a channel does not know: crashes it, as in Phoenix.
+/// Crashes the channel, as in Phoenix, for an event that it does not know.
 ///
 /// # Errors
-/// Always: that is what it is for.
+/// Always: that is its purpose.
 pub fn unhandled(event: &str) -> Handled {
-    Err(Crash::new(format!("no handler for event {event:?}")))
+    crate::exit::crash(format!("no handler for event {event:?}"))
+}
+
+impl<C> From<C> for Accepted<C> {
+    fn from(channel: C) -> Self {
+        Accepted { channel, reply: Payload::empty() }
+    }
 }
 
 impl From<Step> for Outcome {
     fn from(step: Step) -> Self {
         Outcome { reply: None, stop: step.stop }
     }
-}
-
-/// Why a channel crashed: the text goes to the log, never to the client.
-///
-/// Made from any error by `?`.
-pub struct Crash(Cow<'static, str>);
-
-impl Crash {
-    /// A crash of one's own words.
-    pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
-        Crash(why.into())
-    }
-}
-
-impl<E: std::error::Error> From<E> for Crash {
-    fn from(error: E) -> Self {
-        Crash(describe(&error).into())
-    }
-}
-
-impl fmt::Display for Crash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Crash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Why a join did not succeed: refused (the client gets the payload) or crashed (it gets "join crashed").
-///
-/// Made from any error by `?`, which is a crash; from [`refuse`], which is a refusal.
-#[derive(Debug)]
-pub struct JoinError(pub(crate) JoinFailure);
-
-#[derive(Debug)]
-pub(crate) enum JoinFailure {
-    Refused(Payload),
-    Crashed(Crash),
-}
-
-/// Refuses a join with a payload, as in `return refuse(json!({ "reason": "unauthorized" }))`.
-///
-/// # Errors
-/// Always: that is what it is for.
-pub fn refuse<T>(payload: impl Into<Payload>) -> Result<T, JoinError> {
-    Err(JoinError(JoinFailure::Refused(payload.into())))
-}
-
-impl<E: std::error::Error> From<E> for JoinError {
-    fn from(error: E) -> Self {
-        JoinError(JoinFailure::Crashed(Crash::from(error)))
-    }
-}
-
-impl From<Crash> for JoinError {
-    fn from(crash: Crash) -> Self {
-        JoinError(JoinFailure::Crashed(crash))
-    }
-}
-
-/// An error with its sources, in one line.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -29,25 +29,25 @@ use std::sync::Arc;
 /// ```
 /// use bennu_channels::prelude::*;
 ///
-/// struct Room;
-/// struct AfterJoin(String);
-///
-/// impl<S: Socket> Channel<S> for Room {
-///     async fn join(_topic: &str, params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-///         ctx.send_self(AfterJoin(params.get("user")?.unwrap_or_default()));
-///         Ok(Room)
-///     }
+/// struct Room {
+///     user: String,
 /// }
 ///
-/// impl<S: Socket> HandleInfo<S, AfterJoin> for Room {
-///     async fn handle_info(&mut self, AfterJoin(user): AfterJoin, ctx: &mut Context<S, Self>) -> Flow {
-///         let presence = ctx.presence();
-///         presence.track(ctx, &user, &json!({ "online_at": 1 }))?;
-///         ctx.push("presence_state", presence.list(ctx.topic()).await)?;
+/// impl<S: Socket> Channel<S> for Room {
+///     async fn join(_topic: &str, params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+///         accept(Room { user: params.get("user")?.unwrap_or_default() })
+///     }
+///
+///     async fn joined(&mut self, ctx: &mut Context<S, Self>) -> Flow {
+///         ctx.track(&self.user, &json!({ "online_at": 1 }))?;
+///         ctx.push("presence_state", ctx.presence_list().await)?;
 ///         noreply()
 ///     }
 /// }
 /// ```
+///
+/// [`Context::track`](crate::Context::track) and its like use the endpoint's presence. One of the application's own, from
+/// [`Presence::start`], is part of its state: `ctx.state().users.track(ctx, key, meta)?`.
 #[derive(Clone)]
 pub struct Presence {
     tracker: Tracker,
@@ -80,7 +80,7 @@ pub(crate) struct OwnPresence {
     /// Of which presence it is.
     name: Arc<str>,
     key: Box<str>,
-    tracked: Tracked,
+    tracked: Arc<Tracked>,
 }
 
 impl Presence {

@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::outcome::Reply;
-use bennu_protocol::{EncodeError, Name, Outbound, Payload, Ref};
+use bennu_protocol::{EncodeError, IntoPayload, Name, Outbound, Ref};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -15,6 +15,11 @@ pub struct ReplyRef {
     pub(crate) join_ref: Ref,
     pub(crate) reference: Ref,
 }
+
+/// There is no message that a reply could answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no message to reply to: only `handle_in` has one")]
+pub struct NothingToReplyTo;
 
 impl ReplyRef {
     /// Answers. A client that has gone meanwhile does not get it; that is no error.
@@ -37,7 +42,7 @@ impl ReplyRef {
     ///
     /// # Errors
     /// As [`ReplyRef::reply`].
-    pub fn ok(self, payload: impl Into<Payload>) -> Result<(), EncodeError> {
+    pub fn ok(self, payload: impl IntoPayload) -> Result<(), EncodeError> {
         self.reply(Reply::ok(payload))
     }
 
@@ -45,7 +50,7 @@ impl ReplyRef {
     ///
     /// # Errors
     /// As [`ReplyRef::reply`].
-    pub fn error(self, payload: impl Into<Payload>) -> Result<(), EncodeError> {
+    pub fn error(self, payload: impl IntoPayload) -> Result<(), EncodeError> {
         self.reply(Reply::error(payload))
     }
 }

@@ -1,20 +1,19 @@
-//! A channel becomes a route of its socket: the one place where its type is erased.
+//! A route of a mounted socket: a topic pattern, the channel that it opens, and everything that the route's channels share.
 
-use crate::channel::Channel;
-use crate::context::ChannelSlot;
-use crate::router::ChannelRouter;
+use crate::connection::{ChannelHandle, Connection};
 use crate::socket::Socket;
 use crate::telemetry::Instruments;
+use bennu_protocol::TopicPattern;
 use std::sync::Arc;
 
-impl<S: Socket> ChannelRouter<S> {
-    /// Routes a topic (`"lobby"`), or every topic with a prefix (`"room:*"`), to a channel. A `*` anywhere else is an
-    /// error that mounting the socket returns.
-    pub fn channel<C: Channel<S>>(&mut self, pattern: &str) -> &mut Self {
-        const { assert!(C::MAX_TASKS > 0, "MAX_TASKS is at least 1: a channel that starts tasks may have one") };
-        self.add(pattern, Instruments::of::<C>(), |socket, connection, instruments| {
-            Arc::new(ChannelSlot::<S, C>::new(socket, connection, instruments))
-        });
-        self
-    }
+/// Made once for each pattern when a socket is mounted; every channel that it opens has a reference.
+pub(crate) struct Route<S: Socket> {
+    pub(crate) pattern: TopicPattern,
+    pub(crate) instruments: Instruments,
+    /// The state of the socket's mount.
+    pub(crate) state: Arc<S::State>,
+    pub(crate) open: Open<S>,
 }
+
+/// Opens a channel, whose type only this function knows.
+pub(crate) type Open<S> = fn(Arc<S>, Arc<Connection>, Arc<Route<S>>) -> Arc<dyn ChannelHandle>;

@@ -90,7 +90,7 @@ pub(crate) enum End {
 
 /// How a channel ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub(crate) enum Ended {
     /// `phx_close`.
     Done,
     /// `phx_error`.
@@ -103,7 +103,7 @@ pub(crate) enum Action<H> {
     /// Send a reply.
     Reply(Box<Answer>),
     /// Send `phx_close` or `phx_error`.
-    End { join_ref: Ref, topic: Arc<str>, exit: Exit },
+    End { join_ref: Ref, topic: Arc<str>, exit: Ended },
     /// Run this join in its channel.
     Start(H, Box<Join>),
     /// Give this message to a channel.
@@ -127,13 +127,13 @@ pub(crate) type Actions<H> = SmallVec<[Action<H>; 1]>;
 /// See the module.
 pub(crate) struct Session<H> {
     /// Sorted by topic. Boxed: the table itself stays small, and most connections have few channels.
-    channels: Vec<Box<Joined<H>>>,
+    channels: Vec<Box<Entry<H>>>,
     max_channels: usize,
     next_key: u32,
     closed: bool,
 }
 
-struct Joined<H> {
+struct Entry<H> {
     topic: Arc<str>,
     key: Key,
     join_ref: Ref,
@@ -215,7 +215,7 @@ impl<H: Clone> Session<H> {
         let join = Box::new(Join { id: JoinId { topic, key }, join_ref, reference, params: payload });
         match place {
             Err(at) => {
-                self.insert(at, Joined::new(handle.clone(), &join, None));
+                self.insert(at, Entry::new(handle.clone(), &join, None));
                 smallvec![Action::Start(handle, join)]
             }
             Ok(at) => self.join_again(at, handle, join),
@@ -228,7 +228,7 @@ impl<H: Clone> Session<H> {
         let mut actions = Actions::new();
         match old.successor.replace(Box::new(Successor { handle, join })) {
             // It never started, and no client listens to a join that it has itself overtaken.
-            Some(overtaken) => actions.push(end(overtaken.join.id.topic, overtaken.join.join_ref, Exit::Done)),
+            Some(overtaken) => actions.push(end(overtaken.join.id.topic, overtaken.join.join_ref, Ended::Done)),
             None if old.phase == Phase::Leaving => {}
             None => actions.push(Action::Stop(old.handle.clone(), End::Replaced)),
         }
@@ -250,7 +250,7 @@ impl<H: Clone> Session<H> {
                 return Actions::new();
             }
             let join_ref = waiting.join.join_ref.clone();
-            let ended = end(entry.topic.clone(), join_ref.clone(), Exit::Done);
+            let ended = end(entry.topic.clone(), join_ref.clone(), Ended::Done);
             // The old one was told to end and still does, now as one that nobody replaces.
             entry.successor = None;
             entry.phase = Phase::Leaving;
@@ -287,7 +287,7 @@ impl<H: Clone> Session<H> {
         let entry = &mut self.channels[at];
         let mut actions = smallvec![entry.reply(reference, Reply::ok(response))];
         if let Some(replaced) = entry.replaced.take() {
-            actions.push(end(id.topic.clone(), *replaced, Exit::Done));
+            actions.push(end(id.topic.clone(), *replaced, Ended::Done));
         }
         self.unless_closed(actions)
     }
@@ -298,7 +298,7 @@ impl<H: Clone> Session<H> {
         let mut entry = self.channels.remove(at);
         let mut actions = smallvec![entry.reply(reference, Reply::error(response))];
         if let Some(replaced) = entry.replaced.take() {
-            actions.push(end(id.topic.clone(), *replaced, Exit::Done));
+            actions.push(end(id.topic.clone(), *replaced, Ended::Done));
         }
         for reference in unheard.messages {
             actions.push(unmatched(reference, Name::Text(id.topic.to_string().into())));
@@ -312,11 +312,11 @@ impl<H: Clone> Session<H> {
     }
 
     /// A channel that had joined ended.
-    pub(crate) fn exited(&mut self, id: &JoinId, exit: Exit) -> Actions<H> {
+    pub(crate) fn exited(&mut self, id: &JoinId, exit: Ended) -> Actions<H> {
         let Some(at) = self.find_join(id) else { return Actions::new() };
         let entry = *self.channels.remove(at);
         let mut actions = Actions::new();
-        let replaced = entry.successor.is_some() && entry.phase != Phase::Leaving && exit == Exit::Done;
+        let replaced = entry.successor.is_some() && entry.phase != Phase::Leaving && exit == Ended::Done;
         if replaced {
             self.succeed(at, entry.successor, Some(Box::new(entry.join_ref)), &mut actions);
         } else {
@@ -359,7 +359,7 @@ impl<H: Clone> Session<H> {
     ) {
         if let Some(waiting) = waiting {
             let Successor { handle, join } = *waiting;
-            self.insert(at, Joined::new(handle.clone(), &join, replaced));
+            self.insert(at, Entry::new(handle.clone(), &join, replaced));
             actions.push(Action::Start(handle, join));
         } else if self.channels.is_empty() {
             self.channels = Vec::new();
@@ -385,7 +385,7 @@ impl<H: Clone> Session<H> {
         self.find(&id.topic).ok().filter(|at| self.channels[*at].key == id.key)
     }
 
-    fn insert(&mut self, at: usize, entry: Joined<H>) {
+    fn insert(&mut self, at: usize, entry: Entry<H>) {
         if self.channels.is_empty() {
             self.channels.reserve_exact(1);
         }
@@ -393,9 +393,9 @@ impl<H: Clone> Session<H> {
     }
 }
 
-impl<H> Joined<H> {
+impl<H> Entry<H> {
     fn new(handle: H, join: &Join, replaced: Option<Box<Ref>>) -> Self {
-        Joined {
+        Entry {
             topic: join.id.topic.clone(),
             key: join.id.key,
             join_ref: join.join_ref.clone(),
@@ -426,7 +426,7 @@ fn unmatched<H>(reference: Ref, topic: Name<'static>) -> Action<H> {
     reply(Ref::NULL, reference, topic, Reply::error(reason))
 }
 
-fn end<H>(topic: Arc<str>, join_ref: Ref, exit: Exit) -> Action<H> {
+fn end<H>(topic: Arc<str>, join_ref: Ref, exit: Ended) -> Action<H> {
     Action::End { join_ref, topic, exit }
 }
 

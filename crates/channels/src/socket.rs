@@ -1,7 +1,7 @@
 //! The socket as its author writes it: who may connect, and which channels there are.
 
 use crate::connect::Connect;
-use crate::outcome::describe;
+use crate::exit::{Crash, IntoCrash};
 use crate::router::ChannelRouter;
 use std::borrow::Cow;
 use std::fmt;
@@ -13,11 +13,13 @@ use std::future::Future;
 /// use bennu_channels::prelude::*;
 /// # struct RoomChannel;
 /// # impl<S: Socket> Channel<S> for RoomChannel {
-/// #     async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> { Ok(RoomChannel) }
+/// #     async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> { accept(RoomChannel) }
 /// # }
 /// struct UserSocket { user_id: u64 }
 ///
 /// impl Socket for UserSocket {
+///     type State = ();
+///
 ///     async fn connect(request: Connect) -> Result<Self, Refusal> {
 ///         let user_id = request.verify("user", request.param("token")?, Token::ONE_DAY)?;
 ///         Ok(UserSocket { user_id })
@@ -29,11 +31,18 @@ use std::future::Future;
 /// }
 /// ```
 pub trait Socket: Sized + Send + Sync + 'static {
-    /// A client wants to connect. What this returns is what every channel of the connection sees.
+    /// The application's state, such as its database pool: given to the mount by `.with_state(..)`, and shared by
+    /// `connect` and all channels of the socket. `()` when there is none.
+    ///
+    /// A channel reads it with [`Context::state`](crate::Context::state). A channel for more than one socket asks for the
+    /// part that it needs, as in `impl<S: Socket<State: AsRef<Db>>> Channel<S> for Audit`.
+    type State: Send + Sync + 'static;
+
+    /// Decides whether a client may connect. Every channel of the connection sees the socket that this returns.
     ///
     /// # Errors
     /// [`Refusal`]: `?` on any error refuses plainly (403) and logs why.
-    fn connect(request: Connect) -> impl Future<Output = Result<Self, Refusal>> + Send;
+    fn connect(request: Connect<Self::State>) -> impl Future<Output = Result<Self, Refusal>> + Send;
 
     /// Names the connections of, say, one user: broadcasting `disconnect` on that name closes them.
     fn id(&self) -> Option<String> {
@@ -46,33 +55,69 @@ pub trait Socket: Sized + Send + Sync + 'static {
 
 /// Why a connection is refused.
 ///
-/// Without a reason the client gets 403; with one, the mount's error handler makes the response.
+/// | | the client gets | a stock client then |
+/// |---|---|---|
+/// | [`Refusal::plain`], `?` on an error | 403 | connects again, more and more slowly |
+/// | [`Refusal::because`] | the response of the mount's error handler, 403 without one | connects again |
+/// | [`Refusal::stop`] | a connection that is closed at once, with code 1000 and the reason | stops, and shows the reason |
+///
+/// A browser hides the response to a refused handshake from the page: only the last row tells its user anything. A client
+/// that long polls gets 403 in each case.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
-    reason: Option<Cow<'static, str>>,
+    kind: Kind,
     cause: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Because(Cow<'static, str>),
+    Stop(Cow<'static, str>),
 }
 
 impl Refusal {
     /// Refuses without a reason: 403.
     pub fn plain() -> Self {
-        Refusal { reason: None, cause: None }
+        Refusal { kind: Kind::Plain, cause: None }
     }
 
     /// Refuses with a reason that the mount's error handler turns into a response.
     pub fn because(reason: impl Into<Cow<'static, str>>) -> Self {
-        Refusal { reason: Some(reason.into()), cause: None }
+        Refusal { kind: Kind::Because(reason.into()), cause: None }
+    }
+
+    /// Refuses for good: a client that is banned, or whose account has expired, need not try again.
+    ///
+    /// The handshake succeeds, and the connection is closed at once with code 1000 and the reason. `phoenix.js` shows it
+    /// in `socket.onClose` and does not connect again. The reason is cut at 123 bytes, the most that a close frame holds.
+    pub fn stop(reason: impl Into<Cow<'static, str>>) -> Self {
+        Refusal { kind: Kind::Stop(reason.into()), cause: None }
     }
 
     /// The reason, for the error handler.
     pub fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
+        match &self.kind {
+            Kind::Plain => None,
+            Kind::Because(reason) | Kind::Stop(reason) => Some(reason),
+        }
+    }
+
+    /// Whether the client need not try again: see [`Refusal::stop`].
+    pub fn is_final(&self) -> bool {
+        matches!(self.kind, Kind::Stop(_))
     }
 }
 
-impl<E: std::error::Error> From<E> for Refusal {
+impl<E: IntoCrash> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Refusal { reason: None, cause: Some(describe(&error)) }
+        Refusal::from(error.into_crash())
+    }
+}
+
+impl From<Crash> for Refusal {
+    fn from(crash: Crash) -> Self {
+        Refusal { kind: Kind::Plain, cause: Some(crash.to_string()) }
     }
 }
 

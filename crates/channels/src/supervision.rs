@@ -5,6 +5,7 @@
 
 use crate::mailbox::Overflow;
 use crate::slot::Slot;
+use crate::socket::Socket;
 use crate::telemetry::Callback;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -48,7 +49,7 @@ impl fmt::Display for Failure {
 
 /// Runs one callback: a panic is caught, and once the channel is told to end, or its mailbox is full, it has
 /// [`SHUTDOWN_TIMEOUT`] left.
-pub(crate) async fn supervise<S, I, T>(slot: &Slot<S, I>, callback: BoxFuture<'_, T>) -> Result<T, Failure> {
+pub(crate) async fn supervise<S: Socket, I, T>(slot: &Slot<S, I>, callback: BoxFuture<'_, T>) -> Result<T, Failure> {
     let mut callback = AssertUnwindSafe(callback).catch_unwind();
     let mut deadline = None;
     let mut has_waited = false;
@@ -75,10 +76,10 @@ pub(crate) async fn supervise<S, I, T>(slot: &Slot<S, I>, callback: BoxFuture<'_
 }
 
 /// Drops what holds values of the user's. A panic there is logged and goes no further; `false` says that there was one.
-pub(crate) fn discard<S, I, T>(slot: &Slot<S, I>, topic: &str, what: T) -> bool {
+pub(crate) fn discard<S: Socket, I, T>(slot: &Slot<S, I>, topic: &str, what: T) -> bool {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(what)));
     if let Err(panic) = &dropped {
-        slot.instruments.crashed(topic, &Callback::Drop, &Failure::panicked(&**panic).to_string());
+        slot.route.instruments.crashed(topic, &Callback::Drop, &Failure::panicked(&**panic).to_string());
     }
     dropped.is_ok()
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Callback {
     Join,
+    Joined,
     HandleIn(CompactString),
     HandleOut(CompactString),
     HandleInfo(&'static str),
@@ -31,6 +32,7 @@ impl fmt::Display for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Callback::Join => f.write_str("join"),
+            Callback::Joined => f.write_str("joined"),
             Callback::HandleIn(event) => write!(f, "handle_in({event:?})"),
             Callback::HandleOut(event) => write!(f, "handle_out({event:?})"),
             Callback::HandleInfo(message) => write!(f, "handle_info({message})"),
@@ -220,6 +222,16 @@ impl Instruments {
         }
     }
 
+    /// A join has been under way for long.
+    pub(crate) fn join_hangs(&self, topic: &str, after: Duration) {
+        tracing::warn!(
+            topic,
+            channel = self.channel,
+            ?after,
+            "join has not returned yet; clients give up after 10 s and join again"
+        );
+    }
+
     /// The span that a message is handled in.
     pub(crate) fn message(&self, topic: &str, event: &str, payload: &Payload, filter: &[String]) -> tracing::Span {
         let parameters = Filtered { value: payload, names: filter };
@@ -254,7 +266,8 @@ mod tests {
     #[test]
     fn sensitive_values_are_filtered_at_every_depth_and_in_connection_parameters() {
         let names = ["password".to_owned(), "token".to_owned()];
-        let payload = Payload::from(json!({ "list": [{ "auth_token": 1 }], "user": { "name": "n", "password": "x" } }));
+        let payload =
+            Payload::json(&json!({ "list": [{ "auth_token": 1 }], "user": { "name": "n", "password": "x" } }));
         let shown = format!("{:?}", Filtered { value: &payload, names: &names });
         assert_eq!(shown, r#"{"list":[{"auth_token":"[FILTERED]"}],"user":{"name":"n","password":"[FILTERED]"}}"#);
         let params = Params::from_iter([("token", "secret"), ("vsn", "2.0.0")]);

@@ -26,12 +26,17 @@ impl Connected {
     ///
     /// # Errors
     /// [`PatternError`] for a pattern that cannot be a route.
-    pub fn with<S: Socket>(socket: S, endpoint: &Endpoint, limits: Limits) -> Result<Self, PatternError> {
-        let router = Arc::new(ChannelRouter::of(S::channels)?);
+    pub fn with<S: Socket>(
+        socket: S,
+        state: Arc<S::State>,
+        endpoint: &Endpoint,
+        limits: Limits,
+    ) -> Result<Self, PatternError> {
+        let router = Arc::new(ChannelRouter::<S>::of(state)?);
         let (id, upgrading) = (socket.id(), endpoint.upgrade_started());
         let opener = Arc::new(Live { socket: Arc::new(socket), router });
         let common = Arc::new(Common { limits, instruments: SocketInstruments::of::<S>() });
-        Ok(Connected { opener, id, endpoint: endpoint.clone(), common, upgrading, newcomer: None })
+        Ok(Connected { opener, id, endpoint: endpoint.clone(), common, upgrading, newcomer: None, refused: None })
     }
 
     /// The socket, when it is of that type.

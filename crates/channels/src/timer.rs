@@ -40,8 +40,9 @@ impl<M> Timers<M> {
         timer
     }
 
-    pub(crate) fn cancel(&mut self, timer: Timer) -> bool {
-        self.messages.remove(&timer).is_some()
+    /// The message of a timer that has not fired.
+    pub(crate) fn cancel(&mut self, timer: Timer) -> Option<M> {
+        self.messages.remove(&timer)
     }
 
     /// The message of the earliest timer that is due.
@@ -65,8 +66,8 @@ mod tests {
         let mut timers = Timers::new();
         for _ in 0..10_000 {
             let timer = timers.set(Duration::from_secs(3600), ());
-            assert!(timers.cancel(timer));
-            assert!(!timers.cancel(timer));
+            assert!(timers.cancel(timer).is_some());
+            assert!(timers.cancel(timer).is_none());
         }
         assert!(timers.messages.is_empty());
     }

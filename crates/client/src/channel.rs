@@ -2,7 +2,7 @@
 
 use crate::session::ChannelId;
 use crate::shared::{Hold, Shared};
-use crate::{Event, Interruption, JoinError, Message, Payload, PushError, Reply};
+use crate::{Event, Interruption, IntoPayload, JoinError, Message, Payload, PushError, Reply};
 use futures_core::Stream;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -24,8 +24,8 @@ impl Opening {
     }
 
     /// What the server's `join` gets; `{}` by default.
-    pub fn params(self, params: impl Into<Payload>) -> Self {
-        Opening { params: params.into(), ..self }
+    pub fn params(self, params: impl IntoPayload) -> Self {
+        Opening { params: params.into_payload(), ..self }
     }
 
     /// Joins and waits for the server's answer.
@@ -125,7 +125,7 @@ impl Channel {
     }
 
     /// Pushes an event; the reply is what is awaited. See [`Pusher::push`].
-    pub fn push(&self, event: impl Into<String>, payload: impl Into<Payload>) -> Push {
+    pub fn push(&self, event: impl Into<String>, payload: impl IntoPayload) -> Push {
         self.pusher.push(event, payload)
     }
 
@@ -133,7 +133,7 @@ impl Channel {
     ///
     /// # Errors
     /// As [`Pusher::send`].
-    pub fn send(&self, event: &str, payload: impl Into<Payload>) -> Result<(), PushError> {
+    pub fn send(&self, event: &str, payload: impl IntoPayload) -> Result<(), PushError> {
         self.pusher.send(event, payload)
     }
 
@@ -146,8 +146,8 @@ impl Channel {
     ///
     /// # Errors
     /// Only [`JoinError::Unsendable`].
-    pub fn set_params(&self, params: impl Into<Payload>) -> Result<(), JoinError> {
-        self.pusher.hold.shared.look(|session| session.set_params(self.pusher.id, params.into()))
+    pub fn set_params(&self, params: impl IntoPayload) -> Result<(), JoinError> {
+        self.pusher.hold.shared.look(|session| session.set_params(self.pusher.id, params.into_payload()))
     }
 
     /// Leaves, and waits until the server has answered, or the push timeout.
@@ -233,9 +233,9 @@ impl Pusher {
     ///
     /// # Cancellation
     /// Dropped before it was sent, it is not sent. Dropped later, the reply is ignored.
-    pub fn push(&self, event: impl Into<String>, payload: impl Into<Payload>) -> Push {
+    pub fn push(&self, event: impl Into<String>, payload: impl IntoPayload) -> Push {
         let timeout = self.hold.shared.look(|session| session.settings().push_timeout);
-        let ready = Ready { pusher: self.clone(), event: event.into(), payload: payload.into(), timeout };
+        let ready = Ready { pusher: self.clone(), event: event.into(), payload: payload.into_payload(), timeout };
         Push(Stage::Ready(Box::new(ready)))
     }
 
@@ -244,8 +244,8 @@ impl Pusher {
     ///
     /// # Errors
     /// [`PushError`]: the buffer is full, the channel has ended, or the message cannot be written.
-    pub fn send(&self, event: &str, payload: impl Into<Payload>) -> Result<(), PushError> {
-        self.submit(event, payload.into(), None).map(drop)
+    pub fn send(&self, event: &str, payload: impl IntoPayload) -> Result<(), PushError> {
+        self.submit(event, payload.into_payload(), None).map(drop)
     }
 
     fn submit(&self, event: &str, payload: Payload, timeout: Option<Duration>) -> Result<u64, PushError> {

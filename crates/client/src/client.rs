@@ -3,7 +3,7 @@
 use crate::channel::{Channel, Opening};
 use crate::session::Session;
 use crate::shared::{Hold, Shared};
-use crate::{Builder, ConnectError, ConnectionState, JoinError, Lost, Payload};
+use crate::{Builder, ConnectError, ConnectionState, IntoPayload, JoinError, Lost};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -48,7 +48,7 @@ impl Client {
     ///
     /// # Cancellation
     /// A dropped join is taken back: the channel is left.
-    pub async fn join(&self, topic: &str, params: impl Into<Payload>) -> Result<Channel, JoinError> {
+    pub async fn join(&self, topic: &str, params: impl IntoPayload) -> Result<Channel, JoinError> {
         self.channel(topic).params(params).join().await
     }
 
@@ -153,8 +153,8 @@ mod tests {
         goes::<Builder>();
         fn is_send<F: std::future::Future + Send>(_: impl FnOnce(Client) -> F) {}
         is_send(|client: Client| async move {
-            let mut room = client.join("room", Payload::empty()).await?;
-            let _ = room.push("event", Payload::empty()).await;
+            let mut room = client.join("room", crate::Payload::empty()).await?;
+            let _ = room.push("event", crate::Payload::empty()).await;
             room.next().await;
             room.leave().await;
             client.disconnect().await;

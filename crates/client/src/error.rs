@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Why an attempt to connect failed.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL is none that can be connected to. The caller's fault: nothing is tried again.
@@ -60,6 +60,13 @@ pub enum ConnectError {
     Disconnected,
 }
 
+/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+impl std::fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
 /// Why there is no connection any more, or not yet.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -93,6 +100,16 @@ pub enum Lost {
     /// The client closed it: [`Client::disconnect`](crate::Client::disconnect).
     #[error("the client disconnected")]
     Disconnected,
+}
+
+impl Lost {
+    /// Whether the server wants no further attempt: it closed the connection with code 1000 and a reason, as a Bennu
+    /// server does with a client that it refuses for good. The client then stays closed.
+    ///
+    /// Code 1000 without a reason is no such word: some servers close idle connections with it.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Lost::Closed { code: Some(1000), reason } if !reason.is_empty())
+    }
 }
 
 /// Why a channel was not joined.

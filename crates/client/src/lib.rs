@@ -69,7 +69,7 @@ mod state;
 mod stream;
 mod websocket;
 
-pub use bennu_protocol::{EncodeError, Payload, PayloadError, Status};
+pub use bennu_protocol::{EncodeError, IntoPayload, Payload, PayloadError, Status};
 pub use builder::Builder;
 pub use channel::{Channel, Opening, Push, Pusher};
 pub use client::{Client, States};

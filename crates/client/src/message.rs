@@ -65,7 +65,7 @@ pub enum End {
     Closed,
     /// The client joined the same topic once more; a topic is joined once a connection.
     Replaced,
-    /// The client was disconnected for good.
+    /// The client was disconnected for good, by its user or by the server ([`Lost::is_final`](crate::Lost::is_final)).
     Disconnected,
 }
 

@@ -181,6 +181,10 @@ impl Session {
     pub(crate) fn lost(&mut self, now: Instant, cause: Lost) {
         match self.phase {
             Phase::Ending { .. } => self.closed(),
+            Phase::Open(_) if cause.is_final() => {
+                self.last_lost = Some(Arc::new(cause));
+                self.closed();
+            }
             Phase::Connecting | Phase::Open(_) => {
                 let was_open = matches!(self.phase, Phase::Open(_));
                 let delay = self.jitter.around(self.settings.reconnect.delay(self.tries));

@@ -24,7 +24,7 @@ pub enum ConnectionState {
         /// Why there is none.
         cause: Arc<Lost>,
     },
-    /// The client was disconnected, and does nothing any more.
+    /// The client was disconnected, or the server refused it for good (see [`Lost::is_final`]): it does nothing any more.
     Closed,
 }
 

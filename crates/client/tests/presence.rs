@@ -82,7 +82,7 @@ fn what_the_server_adds_beside_the_metas_is_kept() {
 }
 
 fn message(event: &str, payload: Value, join: u32) -> Message {
-    Message { event: event.to_owned(), payload: payload.into(), join }
+    Message { event: event.to_owned(), payload: payload.into_payload(), join }
 }
 
 #[test]
@@ -207,6 +207,8 @@ proptest! {
 struct Open;
 
 impl Socket for Open {
+    type State = ();
+
     async fn connect(_: Connect) -> Result<Self, Refusal> {
         Ok(Open)
     }
@@ -222,9 +224,9 @@ struct Crowd;
 struct Arrived;
 
 impl Channel<Open> for Crowd {
-    async fn join(_: &str, _: Payload, ctx: &mut Context<Open, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, _: Payload, ctx: &mut Context<Open, Self>) -> Joined<Self> {
         ctx.send_self(Arrived);
-        Ok(Crowd)
+        accept(Crowd)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<Open, Self>) -> Handled {
@@ -248,11 +250,9 @@ async fn a_channels_messages_keep_the_presences_and_a_rejoin_begins_with_the_new
     let endpoint = bennu::Endpoint::new(bennu::token::Secret::new("a secret of at least twenty bytes").unwrap());
     let socket = bennu::socket::<Open>("/socket").check_origin(bennu::CheckOrigin::any());
     let app = Router::new().merge(socket.router(&endpoint).unwrap());
-    let listener = bennu::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = bennu::bind(([127, 0, 0, 1], 0)).unwrap();
     let url = format!("ws://{}/socket", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        bennu::serve(listener, app, &endpoint, bennu::Drain::default(), std::future::pending()).await
-    });
+    tokio::spawn(bennu::serve(listener, app, &endpoint).into_future());
     let client = Client::connect(url).await.unwrap();
     let mut room = client.join("crowd", json!({})).await.unwrap();
     let mut presence = Presence::new();

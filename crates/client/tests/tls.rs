@@ -13,6 +13,8 @@ use std::sync::Arc;
 struct Open;
 
 impl Socket for Open {
+    type State = ();
+
     async fn connect(_: Connect) -> Result<Self, Refusal> {
         Ok(Open)
     }
@@ -25,8 +27,8 @@ impl Socket for Open {
 struct Echo;
 
 impl Channel<Open> for Echo {
-    async fn join(_: &str, _: Payload, _: &mut Context<Open, Self>) -> Result<Self, JoinError> {
-        Ok(Echo)
+    async fn join(_: &str, _: Payload, _: &mut Context<Open, Self>) -> Joined<Self> {
+        accept(Echo)
     }
 
     async fn handle_in(&mut self, _: &str, payload: Payload, _: &mut Context<Open, Self>) -> Handled {
@@ -45,12 +47,9 @@ async fn serve() -> (u16, CertificateDer<'static>) {
     let endpoint = bennu::Endpoint::new(bennu::token::Secret::new("a secret of at least twenty bytes").unwrap());
     let socket = bennu::socket::<Open>("/socket").check_origin(bennu::CheckOrigin::any()).longpoll(true);
     let app = Router::new().merge(socket.router(&endpoint).unwrap());
-    let listener = bennu::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = bennu::bind(([127, 0, 0, 1], 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        let drain = bennu::Drain::default();
-        bennu::serve_tls(listener, Arc::new(config), app, &endpoint, drain, std::future::pending()).await
-    });
+    tokio::spawn(bennu::serve(listener, app, &endpoint).tls(config).into_future());
     (port, certificate)
 }
 

@@ -4,9 +4,9 @@
 //!
 //! serves http://localhost:4000/dashboard (`PORT` chooses another port) until Ctrl-C.
 
+use bennu::Endpoint;
 use bennu::prelude::*;
 use bennu::token::Secret;
-use bennu::{Drain, Endpoint};
 use bennu_client::Client;
 use bennu_dashboard::{Access, Dashboard};
 use bennu_telemetry::Telemetry;
@@ -19,6 +19,8 @@ const VISITORS: u64 = 60;
 struct UserSocket;
 
 impl Socket for UserSocket {
+    type State = ();
+
     async fn connect(_request: Connect) -> Result<Self, Refusal> {
         Ok(UserSocket)
     }
@@ -32,8 +34,8 @@ impl Socket for UserSocket {
 struct RoomChannel;
 
 impl<S: Socket> Channel<S> for RoomChannel {
-    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        if topic == "room:closed" { refuse(json!({ "reason": "this room is closed" })) } else { Ok(RoomChannel) }
+    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        if topic == "room:closed" { refuse(json!({ "reason": "this room is closed" })) } else { accept(RoomChannel) }
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -51,9 +53,9 @@ impl<S: Socket> Channel<S> for RoomChannel {
 struct SearchChannel;
 
 impl<S: Socket> Channel<S> for SearchChannel {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         tokio::time::sleep(Duration::from_millis(3)).await;
-        Ok(SearchChannel)
+        accept(SearchChannel)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
@@ -77,18 +79,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // On the loopback address alone: whoever can reach it may look.
         .merge(dashboard.router("/dashboard", &endpoint, Access::everyone())?);
     let port = std::env::var("PORT").map_or(Ok(4000), |port| port.parse())?;
-    let listener = bennu::bind(([127, 0, 0, 1], port).into())?;
+    let listener = bennu::bind(([127, 0, 0, 1], port))?;
     println!("http://localhost:{}/dashboard", listener.local_addr()?.port());
     let address = format!("ws://{}/socket", listener.local_addr()?);
     let mut visitors = tokio::task::JoinSet::new();
     for n in 0..VISITORS {
         visitors.spawn(visit(address.clone(), n));
     }
-    bennu::serve(listener, app, &endpoint, Drain::default(), async {
-        let _ = tokio::signal::ctrl_c().await;
+    let shutdown = async move {
+        bennu::shutdown_signal().await;
         visitors.shutdown().await;
-    })
-    .await;
+    };
+    bennu::serve(listener, app, &endpoint).with_graceful_shutdown(shutdown).await?;
     Ok(())
 }
 

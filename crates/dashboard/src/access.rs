@@ -35,10 +35,6 @@ impl Access {
         Access(Rule::Everyone)
     }
 
-    pub(crate) fn nobody() -> Self {
-        Access(Rule::Nobody)
-    }
-
     pub(crate) fn admits(&self, token: Option<&str>, headers: &HeaderMap) -> bool {
         match &self.0 {
             Rule::Token(expected) => token.is_some_and(|token| bool::from(token.as_bytes().ct_eq(expected.as_bytes()))),

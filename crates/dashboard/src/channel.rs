@@ -9,29 +9,19 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// What the page's socket and channel need, found at the endpoint.
+/// The state of the page's socket, and of the page itself.
 pub(crate) struct Shared {
     pub(crate) access: Access,
-    pub(crate) ticker: Option<Arc<Ticker>>,
-}
-
-impl Shared {
-    /// Of an endpoint that no dashboard was mounted at.
-    fn none() -> Arc<Self> {
-        Arc::new(Shared { access: Access::nobody(), ticker: None })
-    }
-
-    fn of(endpoint: &Endpoint) -> Arc<Self> {
-        endpoint.extension(Shared::none)
-    }
+    pub(crate) ticker: Arc<Ticker>,
 }
 
 pub(crate) struct DashboardSocket;
 
 impl Socket for DashboardSocket {
-    async fn connect(request: Connect) -> Result<Self, Refusal> {
-        let shared = Shared::of(&request.endpoint);
-        match shared.access.admits(request.param("token").ok(), &request.info.headers) {
+    type State = Arc<Shared>;
+
+    async fn connect(request: Connect<Arc<Shared>>) -> Result<Self, Refusal> {
+        match request.state().access.admits(request.param("token").ok(), &request.info.headers) {
             true => Ok(DashboardSocket),
             false => Err(Refusal::because("this dashboard is not for everybody")),
         }
@@ -56,17 +46,14 @@ struct Welcome<'a> {
 }
 
 impl Channel<DashboardSocket> for DashboardChannel {
-    async fn join(topic: &str, _params: Payload, ctx: &mut Context<DashboardSocket, Self>) -> Result<Self, JoinError> {
-        let endpoint = ctx.endpoint().clone();
-        let shared = Shared::of(&endpoint);
-        let Some(ticker) = shared.ticker.as_ref().filter(|ticker| ticker.topic() == topic) else {
+    async fn join(topic: &str, _params: Payload, ctx: &mut Context<DashboardSocket, Self>) -> Joined<Self> {
+        let ticker = &ctx.state().ticker;
+        if ticker.topic() != topic {
             return refuse(json!({ "reason": "there is no such dashboard" }));
-        };
-        let viewer = ticker.watch(&endpoint);
-        let node = endpoint.pubsub().node().to_string();
+        }
+        let viewer = ticker.watch(ctx.endpoint());
+        let node = ctx.endpoint().pubsub().node().to_string();
         let welcome = Welcome { node, bounds: histogram::bounds(), told: ticker.told() };
-        let welcome = serde_json::value::to_raw_value(&welcome)?;
-        ctx.join_reply(Payload::from_json_text(welcome.get())?);
-        Ok(DashboardChannel { _viewer: viewer })
+        accept_with(DashboardChannel { _viewer: viewer }, &welcome)
     }
 }

@@ -16,15 +16,12 @@ pub struct Dashboard {
 }
 
 /// Why there is no dashboard.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DashboardError {
     /// The path cannot be one.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// An endpoint has one dashboard.
-    #[error("this endpoint has a dashboard already: mount one, at one path")]
-    Mounted,
     /// The topic is made of random bytes.
     #[error("no random topic can be made: {0}")]
     Random(#[from] getrandom::Error),
@@ -44,20 +41,25 @@ impl Dashboard {
     /// The page at `path`, as `/dashboard`, with its files and its socket below it.
     ///
     /// # Errors
-    /// [`DashboardError`]: a path that cannot be one, an endpoint that has a dashboard already, or no random bytes.
+    /// [`DashboardError`]: a path that cannot be one or is taken, or no random bytes.
     pub fn router<S>(&self, path: &str, endpoint: &Endpoint, access: Access) -> Result<Router<S>, DashboardError>
     where
         S: Clone + Send + Sync + 'static,
     {
-        let socket = bennu::socket::<DashboardSocket>(format!("{path}/socket")).longpoll(true).router(endpoint)?;
         let topic = format!("bennu:dashboard:{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
         let ticker = Arc::new(Ticker::new(self.recorder.0.clone(), topic));
-        let shared = Arc::new(Shared { access, ticker: Some(ticker) });
-        let found = endpoint.extension(|| shared.clone());
-        if !Arc::ptr_eq(&found, &shared) {
-            return Err(DashboardError::Mounted);
-        }
+        let shared = Arc::new(Shared { access, ticker });
+        let socket =
+            bennu::socket::<DashboardSocket>(format!("{path}/socket")).with_state(shared.clone()).longpoll(true);
+        let socket = socket.router(endpoint)?;
         Ok(page::routes(path, shared).merge(socket))
+    }
+}
+
+/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+impl std::fmt::Debug for DashboardError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(path: &str, shared: Arc<S
         if !shared.access.admits(query.get("token").map(String::as_str), &headers) {
             return (StatusCode::FORBIDDEN, HEADERS, FORBIDDEN).into_response();
         }
-        let topic = shared.ticker.as_ref().map_or("", |ticker| ticker.topic());
+        let topic = shared.ticker.topic();
         let page = PAGE.replace("{{below}}", &below).replace("{{topic}}", topic);
         (HEADERS, Html(page)).into_response()
     };

@@ -2,8 +2,8 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use bennu::Endpoint;
 use bennu::token::Secret;
+use bennu::{Endpoint, MountError};
 use bennu_client::{Client, ConnectError};
 use bennu_dashboard::{Access, Dashboard, DashboardError};
 use serde_json::Value;
@@ -85,11 +85,12 @@ async fn a_viewer_gets_a_welcome_and_a_snapshot_a_second_and_no_other_topic() {
 }
 
 #[tokio::test]
-async fn an_endpoint_has_one_dashboard() {
+async fn a_path_has_one_dashboard() {
     let endpoint = endpoint();
     let _first: axum::Router = Dashboard::new().router("/dashboard", &endpoint, Access::everyone()).unwrap();
-    let second = Dashboard::new().router::<()>("/other", &endpoint, Access::everyone());
-    assert!(matches!(second, Err(DashboardError::Mounted)));
+    let second = Dashboard::new().router::<()>("/dashboard", &endpoint, Access::everyone());
+    assert!(matches!(second, Err(DashboardError::Mount(MountError::Taken(path))) if path == "/dashboard/socket"));
+    assert!(Dashboard::new().router::<()>("/other", &endpoint, Access::everyone()).is_ok());
 }
 
 async fn serve(app: axum::Router) -> std::net::SocketAddr {

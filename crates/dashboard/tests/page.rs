@@ -1,8 +1,8 @@
 //! The page in headless Chromium: it goes live and shows what happens.
 
+use bennu::Endpoint;
 use bennu::prelude::*;
 use bennu::token::Secret;
-use bennu::{Drain, Endpoint};
 use bennu_client::Client;
 use bennu_dashboard::{Access, Dashboard};
 use tokio::sync::oneshot;
@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 struct Room;
 
 impl<S: Socket> Channel<S> for Room {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Room)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Room)
     }
 
     async fn handle_in(&mut self, event: &str, _payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
@@ -22,6 +22,8 @@ impl<S: Socket> Channel<S> for Room {
 struct UserSocket;
 
 impl Socket for UserSocket {
+    type State = ();
+
     async fn connect(_request: Connect) -> Result<Self, Refusal> {
         Ok(UserSocket)
     }
@@ -38,12 +40,11 @@ async fn the_page_goes_live_and_shows_connections_channels_latencies_and_trouble
     let endpoint = Endpoint::new(Secret::new("0123456789abcdef".repeat(4)).unwrap());
     let app = bennu::socket::<UserSocket>("/socket").router(&endpoint).unwrap();
     let app = app.merge(dashboard.router("/dashboard", &endpoint, Access::token("sesame")).unwrap());
-    let listener = bennu::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = bennu::bind(([127, 0, 0, 1], 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(async move {
-        bennu::serve(listener, app, &endpoint, Drain::default(), async { _ = stopped.await }).await
-    });
+    let serving = bennu::serve(listener, app, &endpoint).with_graceful_shutdown(async { _ = stopped.await });
+    let serving = tokio::spawn(serving.into_future());
 
     test_browser::with_browser("dashboard", async |browser| {
         let page = browser.open(&format!("http://localhost:{port}/dashboard?token=sesame")).await;
@@ -66,5 +67,5 @@ async fn the_page_goes_live_and_shows_connections_channels_latencies_and_trouble
     })
     .await;
     stop.send(()).unwrap();
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
 }

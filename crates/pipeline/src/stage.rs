@@ -159,7 +159,7 @@ impl<K, In, Out> fmt::Debug for Stage<'_, K, In, Out> {
 }
 
 /// A stage was described in a way that cannot work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// It takes items, and was not told from where.
@@ -212,4 +212,11 @@ pub enum StartError {
         /// How many it has.
         partitions: usize,
     },
+}
+
+/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+impl std::fmt::Debug for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }

@@ -29,6 +29,7 @@ mod binary;
 pub mod client;
 mod close;
 pub mod event;
+mod into_payload;
 mod json;
 mod message;
 mod name;
@@ -41,6 +42,7 @@ mod v2;
 mod version;
 
 pub use close::Close;
+pub use into_payload::IntoPayload;
 pub use message::{Frame, FrameKind, Inbound, Outbound, Status};
 pub use name::Name;
 pub use pattern::{PatternError, TopicPattern};

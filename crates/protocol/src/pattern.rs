@@ -1,14 +1,29 @@
-//! Topic patterns of a channel router: an exact topic, or a prefix that ends in `*`.
+//! Topic patterns of a channel router: an exact topic, a prefix that ends in `*`, and named parts.
+//!
+//! Read once, when a socket is mounted; matched by the session for each join. A pattern without parts costs one
+//! comparison.
 
-/// What a route matches: `room:lobby` exactly, or with `room:*` every topic that begins with `room:`.
+/// The topics of a route.
+///
+/// | pattern | topics |
+/// |---|---|
+/// | `room:lobby` | that one |
+/// | `room:*` | all that begin with `room:` |
+/// | `room:{id}` | `room:` and one part, which is not empty and has no `:` |
+/// | `room:{id}:*` | `room:`, one part, `:`, and anything |
+///
+/// A part stands between colons. Its value is read with [`TopicPattern::part`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicPattern {
     text: Box<str>,
+    /// Whether the pattern ends in `*`, which is not in `text`.
     prefix: bool,
+    /// Whether `text` has parts.
+    parts: bool,
 }
 
 /// A pattern that cannot be a route.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
     /// A `*` stands before the last character.
@@ -19,13 +34,32 @@ pub enum PatternError {
         /// Byte offset of the first misplaced `*`.
         at: usize,
     },
+    /// A brace that does not belong to a part.
+    #[error(
+        "topic pattern {pattern:?}: {segment:?} is not a part; write \"{{name}}\" between colons, as in \"room:{{id}}\""
+    )]
+    MalformedPart {
+        /// The pattern as given.
+        pattern: String,
+        /// What stands between the colons.
+        segment: String,
+    },
+    /// Two parts have one name.
+    #[error("topic pattern {pattern:?}: two parts are named {name:?}; give each a name of its own")]
+    DuplicatePart {
+        /// The pattern as given.
+        pattern: String,
+        /// The name.
+        name: String,
+    },
 }
 
 impl TopicPattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// [`PatternError::SplatInside`] when a `*` is not the last character, as Phoenix refuses at compile time.
+    /// [`PatternError::SplatInside`] when a `*` is not the last character, as Phoenix refuses at compile time;
+    /// [`PatternError::MalformedPart`] and [`PatternError::DuplicatePart`].
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
         let (text, prefix) = match pattern.strip_suffix('*') {
             Some(rest) => (rest, true),
@@ -34,22 +68,94 @@ impl TopicPattern {
         if let Some(at) = text.find('*') {
             return Err(PatternError::SplatInside { pattern: pattern.to_owned(), at });
         }
-        Ok(TopicPattern { text: text.into(), prefix })
+        let mut names = Vec::new();
+        for segment in text.split(':').filter(|segment| segment.contains(['{', '}'])) {
+            // What follows a part up to the next colon would belong to both.
+            let is_cut = prefix && text.ends_with(segment) && !text.ends_with(':');
+            let name = name_of(segment).filter(|_| !is_cut).ok_or_else(|| PatternError::MalformedPart {
+                pattern: pattern.to_owned(),
+                segment: if is_cut { format!("{segment}*") } else { segment.to_owned() },
+            })?;
+            if names.contains(&name) {
+                return Err(PatternError::DuplicatePart { pattern: pattern.to_owned(), name: name.to_owned() });
+            }
+            names.push(name);
+        }
+        Ok(TopicPattern { text: text.into(), prefix, parts: !names.is_empty() })
     }
 
     /// Whether a topic is this pattern's. Case-sensitive.
     pub fn matches(&self, topic: &str) -> bool {
-        if self.prefix { topic.starts_with(&*self.text) } else { topic == &*self.text }
+        match self.parts {
+            false if self.prefix => topic.starts_with(&*self.text),
+            false => topic == &*self.text,
+            true => self.segments(topic).all(|(segment, value)| match (name_of(segment), value) {
+                (Some(_), value) => value.is_some_and(|value| !value.is_empty()),
+                (None, value) => value == Some(segment),
+            }),
+        }
     }
+
+    /// The value of a part in a topic that matches; `None` when the pattern has no part of that name.
+    pub fn part<'t>(&self, topic: &'t str, name: &str) -> Option<&'t str> {
+        self.segments(topic).find(|(segment, _)| name_of(segment) == Some(name))?.1
+    }
+
+    /// The names of the parts, in order.
+    pub fn part_names(&self) -> impl Iterator<Item = &str> {
+        self.text.split(':').filter_map(name_of)
+    }
+
+    /// The pattern's segments, each with the topic's. The topic's last is `None` where the pattern goes on, and `Some` of
+    /// the rest where the topic does.
+    fn segments<'t>(&self, topic: &'t str) -> impl Iterator<Item = (&str, Option<&'t str>)> {
+        let count = self.text.split(':').count();
+        let mut values = topic.splitn(count, ':');
+        self.text.split(':').enumerate().map(move |(at, segment)| {
+            let value = values.next().map(|value| match (at + 1 == count, self.prefix) {
+                // The last segment of a prefix pattern is a prefix itself.
+                (true, true) => value.get(..segment.len()).unwrap_or(value),
+                _ => value,
+            });
+            // A part has no colon, so the rest that `splitn` leaves in the last value is no part.
+            (segment, value.filter(|value| name_of(segment).is_none() || !value.contains(':')))
+        })
+    }
+}
+
+/// The pattern as it was given.
+impl std::fmt::Display for TopicPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)?;
+        if self.prefix { f.write_str("*") } else { Ok(()) }
+    }
+}
+
+/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+impl std::fmt::Debug for PatternError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// The name of a segment that is a part.
+fn name_of(segment: &str) -> Option<&str> {
+    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+    (!name.is_empty() && !name.contains(['{', '}'])).then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn pattern(text: &str) -> TopicPattern {
+        TopicPattern::new(text).unwrap()
+    }
 
     #[test]
     fn an_exact_pattern_matches_only_itself() {
-        let pattern = TopicPattern::new("ping").unwrap();
+        let pattern = pattern("ping");
         assert!(pattern.matches("ping"));
         for other in ["pin", "pingx", "Ping", "", "ping:"] {
             assert!(!pattern.matches(other), "{other:?}");
@@ -58,12 +164,12 @@ mod tests {
 
     #[test]
     fn a_splat_matches_every_topic_with_its_prefix_even_none_after_it() {
-        let pattern = TopicPattern::new("ping:*").unwrap();
+        let ping = pattern("ping:*");
         for topic in ["ping:", "ping:a", "ping:*", "ping:a:b"] {
-            assert!(pattern.matches(topic), "{topic:?}");
+            assert!(ping.matches(topic), "{topic:?}");
         }
-        assert!(!pattern.matches("ping"));
-        assert!(TopicPattern::new("*").unwrap().matches("anything"));
+        assert!(!ping.matches("ping"));
+        assert!(pattern("*").matches("anything"));
     }
 
     #[test]
@@ -74,5 +180,86 @@ mod tests {
             "topic pattern \"ping:*a\": `*` may only be the last character, found at byte 5 of 7"
         );
         assert!(TopicPattern::new("a*b*").is_err());
+    }
+
+    #[test]
+    fn a_part_matches_one_segment_that_is_not_empty_and_gives_its_value() {
+        let seat = pattern("hall:{hall}:seat:{seat}");
+        assert!(seat.matches("hall:a:seat:7"));
+        for other in ["hall:a:seat", "hall:a:seat:", "hall::seat:7", "hall:a:seat:7:x", "hall:a:sofa:7", "hall:a", ""] {
+            assert!(!seat.matches(other), "{other:?}");
+        }
+        assert_eq!(seat.part("hall:a:seat:7", "hall"), Some("a"));
+        assert_eq!(seat.part("hall:a:seat:7", "seat"), Some("7"));
+        assert_eq!(seat.part("hall:a:seat:7", "row"), None);
+        assert_eq!(seat.part_names().collect::<Vec<_>>(), ["hall", "seat"]);
+        assert_eq!(seat.to_string(), "hall:{hall}:seat:{seat}");
+    }
+
+    #[test]
+    fn parts_may_stand_before_a_splat() {
+        let wild = pattern("room:{id}:*");
+        for topic in ["room:7:", "room:7:a", "room:7:a:b"] {
+            assert!(wild.matches(topic), "{topic:?}");
+            assert_eq!(wild.part(topic, "id"), Some("7"));
+        }
+        for other in ["room:7", "room::a", "room:"] {
+            assert!(!wild.matches(other), "{other:?}");
+        }
+        let prefix = pattern("room:{id}:user-*");
+        assert!(prefix.matches("room:7:user-a:b") && !prefix.matches("room:7:users"));
+        assert_eq!(prefix.to_string(), "room:{id}:user-*");
+    }
+
+    #[test]
+    fn what_is_not_a_part_is_refused_by_value_with_what_to_write() {
+        let error = TopicPattern::new("room:{id").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "topic pattern \"room:{id\": \"{id\" is not a part; write \"{name}\" between colons, as in \"room:{id}\""
+        );
+        for malformed in ["room:{}", "room:a{id}", "{a}{b}", "room:{id}x", "room:{id}*", "}"] {
+            assert!(matches!(TopicPattern::new(malformed), Err(PatternError::MalformedPart { .. })), "{malformed:?}");
+        }
+        let error = TopicPattern::new("{a}:{a}").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "topic pattern \"{a}:{a}\": two parts are named \"a\"; give each a name of its own"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_topic_made_from_a_pattern_matches_it_and_has_the_parts_that_it_was_made_of(
+            segments in prop::collection::vec((any::<bool>(), "[a-zé]{1,4}"), 1..5),
+            rest in prop::option::of("[a-z:]{0,6}"),
+        ) {
+            let of = |names: bool| -> Vec<String> {
+                let written = segments.iter().enumerate();
+                written.map(|(at, (is_part, text))| match (is_part, names) {
+                    (true, true) => format!("{{p{at}}}"),
+                    _ => text.clone(),
+                }).collect()
+            };
+            let (mut text, mut topic) = (of(true).join(":"), of(false).join(":"));
+            if let Some(rest) = &rest {
+                text.push_str(":*");
+                topic = format!("{topic}:{rest}");
+            }
+            let pattern = TopicPattern::new(&text).unwrap();
+            prop_assert!(pattern.matches(&topic), "{} and {}", pattern, topic);
+            for (at, (is_part, value)) in segments.iter().enumerate() {
+                let expected = is_part.then_some(value.as_str());
+                prop_assert_eq!(pattern.part(&topic, &format!("p{at}")), expected);
+            }
+        }
+
+        #[test]
+        fn no_pattern_and_no_topic_panics(pattern in "[ab:{}*é]{0,10}", topic in "[ab:{}*é]{0,10}") {
+            if let Ok(pattern) = TopicPattern::new(&pattern) {
+                let _ = pattern.matches(&topic);
+                let _ = pattern.part(&topic, "a");
+            }
+        }
     }
 }

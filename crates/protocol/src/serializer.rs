@@ -1,6 +1,6 @@
 //! The two versions of the wire format behind one type. Called by sessions (decode) and by whoever sends (encode).
 
-use crate::{Frame, FrameKind, Inbound, Outbound, PayloadError, binary, v1, v2};
+use crate::{Frame, FrameKind, Inbound, Outbound, Payload, PayloadError, binary, v1, v2};
 
 /// A version of the wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,6 +105,18 @@ impl Serializer {
             (Serializer::V2, Some(data)) => binary::encode(message, data, frame),
             (Serializer::V1, None) => v1::encode(message, frame),
             (Serializer::V2, None) => v2::encode(message, frame),
+        }
+    }
+
+    /// Checks that this version can carry a payload.
+    ///
+    /// # Errors
+    /// [`EncodeError`] for binary data in version 1, and for a value that could not be written as JSON.
+    pub fn accepts(self, payload: &Payload) -> Result<(), EncodeError> {
+        match (self, payload.as_binary()) {
+            (Serializer::V1, Some(data)) => Err(EncodeError::BinaryInV1 { bytes: data.len() }),
+            (Serializer::V2, Some(_)) => Ok(()),
+            (_, None) => Ok(payload.json_bytes().map(drop)?),
         }
     }
 

@@ -43,7 +43,7 @@ pub enum PublishError {
 }
 
 /// A node that could not be connected to at run time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The nodes of this engine do not connect to each other.
@@ -64,6 +64,13 @@ pub enum ConnectError {
         /// Why not.
         reason: String,
     },
+}
+
+/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+impl std::fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// What [`Adapter::leave`] returns.

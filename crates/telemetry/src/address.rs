@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// An address that cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// It is none.
@@ -31,6 +31,13 @@ pub enum AddressError {
         /// What the exporter says.
         why: String,
     },
+}
+
+/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+impl std::fmt::Debug for AddressError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// The first address that a text stands for.

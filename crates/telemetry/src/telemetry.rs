@@ -34,7 +34,7 @@ pub struct Telemetry {
 }
 
 /// Why nothing was installed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
     /// There is nowhere to send anything.
@@ -46,6 +46,13 @@ pub enum InstallError {
     /// The system gives no thread.
     #[error("the thread that looks after the exporters cannot be started: {0}")]
     Thread(#[from] io::Error),
+}
+
+/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+impl std::fmt::Debug for InstallError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl Telemetry {

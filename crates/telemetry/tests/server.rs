@@ -1,9 +1,9 @@
 //! What docs/prometheus/alerts.yml and docs/grafana/bennu.json name exists at `/metrics` of a running server. One test,
 //! since a process has one recorder.
 
+use bennu::Endpoint;
 use bennu::prelude::*;
 use bennu::token::Secret;
-use bennu::{Drain, Endpoint};
 use bennu_client::Client;
 use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_redis::Redis;
@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 struct Room;
 
 impl<S: Socket> Channel<S> for Room {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Room)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Room)
     }
 
     async fn handle_in(&mut self, _event: &str, _payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -32,6 +32,8 @@ impl<S: Socket> Channel<S> for Room {
 struct UserSocket;
 
 impl Socket for UserSocket {
+    type State = ();
+
     async fn connect(_request: Connect) -> Result<Self, Refusal> {
         Ok(UserSocket)
     }
@@ -49,12 +51,11 @@ async fn every_metric_that_the_alerts_and_the_grafana_dashboard_name_is_there() 
     let secret = Secret::new("0123456789abcdef".repeat(4)).unwrap();
     let endpoint = Endpoint::builder(secret).pubsub(pubsub).build();
     let app = bennu::socket::<UserSocket>("/socket").router(&endpoint).unwrap().merge(exporters.metrics_router());
-    let listener = bennu::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = bennu::bind(([127, 0, 0, 1], 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(async move {
-        bennu::serve(listener, app, &endpoint, Drain::default(), async { _ = stopped.await }).await
-    });
+    let serving = bennu::serve(listener, app, &endpoint).with_graceful_shutdown(async { _ = stopped.await });
+    let serving = tokio::spawn(serving.into_future());
     let client = Client::connect(format!("ws://{address}/socket")).await.unwrap();
     let room = client.join("room:1", json!({})).await.unwrap();
     room.push("say", json!({})).await.unwrap();
@@ -84,7 +85,7 @@ async fn every_metric_that_the_alerts_and_the_grafana_dashboard_name_is_there() 
     }
     client.disconnect().await;
     stop.send(()).unwrap();
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
 }
 
 async fn scrape(address: SocketAddr) -> String {

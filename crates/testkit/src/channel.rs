@@ -5,7 +5,7 @@ use crate::reply::PushRef;
 use crate::socket::TestSocket;
 use crate::test::ChannelTest;
 use bennu_channels::protocol::event;
-use bennu_channels::{Channel, ChannelGone, ChannelRef, HandleInfo, Payload, Socket};
+use bennu_channels::{Channel, ChannelGone, ChannelRef, InfoFor, IntoPayload, Payload, Socket};
 use serde_json::Value;
 use std::fmt;
 use std::panic::Location;
@@ -62,8 +62,8 @@ impl<S: Socket> TestChannel<S> {
     /// # Panics
     /// When the payload cannot be sent.
     #[track_caller]
-    pub fn push(&self, event: &str, payload: impl Into<Payload>) -> PushRef {
-        self.socket.push(&self.join_ref, &self.topic, event, payload.into())
+    pub fn push(&self, event: &str, payload: impl IntoPayload) -> PushRef {
+        self.socket.push(&self.join_ref, &self.topic, event, payload.into_payload())
     }
 
     /// Leaves the topic. The ref is for [`assert_reply!`](crate::assert_reply), which an `ok` answers.
@@ -85,7 +85,7 @@ impl<S: Socket> TestChannel<S> {
     /// # Panics
     /// When the payload cannot be broadcast.
     #[track_caller]
-    pub fn broadcast_from(&self, event: &str, payload: impl Into<Payload>) {
+    pub fn broadcast_from(&self, event: &str, payload: impl IntoPayload) {
         self.test().broadcast_from(&self.topic, event, payload);
     }
 
@@ -95,7 +95,7 @@ impl<S: Socket> TestChannel<S> {
     /// # Panics
     /// When the channel has ended, or is of another type.
     #[track_caller]
-    pub fn send<C: HandleInfo<S, M>, M: Send + 'static>(&self, message: M) {
+    pub fn send<C: Channel<S>, M: InfoFor<S, C>>(&self, message: M) {
         if self.reference::<C>().and_then(|channel| channel.send(message)).is_err() {
             self.gone::<C>(Location::caller());
         }

@@ -5,14 +5,16 @@ use crate::socket::TestSocket;
 use crate::test::ChannelTest;
 use crate::transport::{FRAMING, Transport};
 use bennu_channels::protocol::Serializer;
-use bennu_channels::{Connect, ConnectInfo, Connected, Encoding, Limits, NotConnected, Socket, SocketMount};
+use bennu_channels::{
+    Connect, ConnectInfo, Connected, Encoding, GivenState, Limits, NotConnected, Socket, SocketMount,
+};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// A test's client reads everything at once, so it is never too slow; the rest is as usual.
 const LIMITS: Limits = Limits { max_channels: 100, outbox_bytes: usize::MAX, mailbox_bytes: 1 << 20 };
 
-impl ChannelTest {
+impl<T> ChannelTest<T> {
     /// A client connects, with the parameters of its URL; they are what `phoenix.js` would make of this object.
     ///
     /// # Errors
@@ -20,8 +22,11 @@ impl ChannelTest {
     ///
     /// # Panics
     /// When `params` is no object, or a pattern of the socket's router cannot be a route.
-    pub async fn connect<S: Socket>(&self, params: Value) -> Result<TestSocket<S>, NotConnected> {
-        self.connect_with(params, ConnectInfo::default()).await
+    pub async fn connect<S: Socket>(&self, params: Value) -> Result<TestSocket<S>, NotConnected>
+    where
+        T: GivenState<S::State>,
+    {
+        self.connect_with(params, ConnectInfo::new()).await
     }
 
     /// A client connects of which the transport knows something: headers, an address, a session.
@@ -31,13 +36,13 @@ impl ChannelTest {
     ///
     /// # Panics
     /// As [`ChannelTest::connect`].
-    pub async fn connect_with<S: Socket>(
-        &self,
-        params: Value,
-        info: ConnectInfo,
-    ) -> Result<TestSocket<S>, NotConnected> {
-        let request = Connect { params: query(&params), info, endpoint: self.endpoint().clone() };
-        let mount = SocketMount::new::<S>(self.endpoint().clone(), LIMITS).unwrap_or_else(|error| panic!("{error}"));
+    pub async fn connect_with<S: Socket>(&self, params: Value, info: ConnectInfo) -> Result<TestSocket<S>, NotConnected>
+    where
+        T: GivenState<S::State>,
+    {
+        let request = Connect::new(query(&params), info, self.endpoint().clone());
+        let mount = SocketMount::new::<S>(self.endpoint().clone(), self.shared_state().given(), LIMITS);
+        let mount = mount.unwrap_or_else(|error| panic!("{error}"));
         Ok(self.open(mount.connect(request).await?))
     }
 
@@ -46,8 +51,12 @@ impl ChannelTest {
     /// # Panics
     /// When a pattern of the socket's router cannot be a route.
     #[track_caller]
-    pub fn socket<S: Socket>(&self, socket: S) -> TestSocket<S> {
-        self.open(Connected::with(socket, self.endpoint(), LIMITS).unwrap_or_else(|error| panic!("{error}")))
+    pub fn socket<S: Socket>(&self, socket: S) -> TestSocket<S>
+    where
+        T: GivenState<S::State>,
+    {
+        let connected = Connected::with(socket, self.shared_state().given(), self.endpoint(), LIMITS);
+        self.open(connected.unwrap_or_else(|error| panic!("{error}")))
     }
 
     fn open<S: Socket>(&self, connected: Connected) -> TestSocket<S> {
@@ -59,6 +68,6 @@ impl ChannelTest {
         let connection = connected.open(encoding, transport.clone());
         transport.attach(&connection);
         self.keep(connection.clone());
-        TestSocket::new(self.clone(), client, id, socket, connection)
+        TestSocket::new(self.stateless(), client, id, socket, connection)
     }
 }

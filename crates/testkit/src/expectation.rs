@@ -178,7 +178,7 @@ pub trait Expected {
 
 impl Expected for Value {
     fn to_payload(&self) -> Payload {
-        self.clone().into()
+        Payload::json(self)
     }
 }
 
@@ -190,13 +190,13 @@ impl Expected for Payload {
 
 impl Expected for Vec<u8> {
     fn to_payload(&self) -> Payload {
-        self.clone().into()
+        Payload::binary(self.clone())
     }
 }
 
 impl Expected for Bytes {
     fn to_payload(&self) -> Payload {
-        self.clone().into()
+        Payload::binary(self.clone())
     }
 }
 

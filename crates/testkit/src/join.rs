@@ -5,7 +5,7 @@ use crate::channel::TestChannel;
 use crate::mailbox::Inbox;
 use crate::socket::TestSocket;
 use bennu_channels::protocol::event;
-use bennu_channels::{Payload, Socket, Status};
+use bennu_channels::{IntoPayload, Payload, Socket, Status};
 use serde_json::Value;
 use std::fmt;
 use std::panic::Location;
@@ -34,7 +34,7 @@ impl<S: Socket> TestSocket<S> {
     pub fn subscribe_and_join(
         &self,
         topic: &str,
-        params: impl Into<Payload>,
+        params: impl IntoPayload,
     ) -> impl Future<Output = Result<TestChannel<S>, Refused>> {
         self.test().subscribe(topic);
         self.join(topic, params)
@@ -48,12 +48,8 @@ impl<S: Socket> TestSocket<S> {
     /// # Panics
     /// When there is no answer within 10 s of virtual time.
     #[track_caller]
-    pub fn join(
-        &self,
-        topic: &str,
-        params: impl Into<Payload>,
-    ) -> impl Future<Output = Result<TestChannel<S>, Refused>> {
-        let (caller, params) = (Location::caller(), params.into());
+    pub fn join(&self, topic: &str, params: impl IntoPayload) -> impl Future<Output = Result<TestChannel<S>, Refused>> {
+        let (caller, params) = (Location::caller(), params.into_payload());
         async move {
             let join_ref = self.next_ref();
             self.send(&join_ref, &join_ref, topic, event::JOIN, params);

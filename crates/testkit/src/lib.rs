@@ -11,8 +11,8 @@
 //! struct RoomChannel;
 //!
 //! impl<S: Socket> Channel<S> for RoomChannel {
-//!     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-//!         Ok(RoomChannel)
+//!     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+//!         accept(RoomChannel)
 //!     }
 //!
 //!     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -24,6 +24,8 @@
 //! struct UserSocket;
 //!
 //! impl Socket for UserSocket {
+//!     type State = ();
+//!
 //!     async fn connect(_request: Connect) -> Result<Self, Refusal> {
 //!         Ok(UserSocket)
 //!     }

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::mailbox::{Inbox, Mailbox, Scope, View};
 use bennu_channels::pubsub::{Attachment, Delivery, Sink, SubscriberId};
 use bennu_channels::token::Secret;
-use bennu_channels::{Broadcast, Connection, Endpoint, Payload};
+use bennu_channels::{Broadcast, Connection, Endpoint, IntoPayload};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,13 +22,14 @@ use std::time::Duration;
 /// # use bennu_channels::prelude::*;
 /// # struct PingChannel;
 /// # impl<S: Socket> Channel<S> for PingChannel {
-/// #     async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> { Ok(PingChannel) }
+/// #     async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> { accept(PingChannel) }
 /// #     async fn handle_in(&mut self, _: &str, _: Payload, _: &mut Context<S, Self>) -> Handled {
 /// #         reply_ok(json!({ "ping": "pong" }))
 /// #     }
 /// # }
 /// # struct UserSocket;
 /// # impl Socket for UserSocket {
+/// #     type State = ();
 /// #     async fn connect(_: Connect) -> Result<Self, Refusal> { Ok(UserSocket) }
 /// #     fn channels(router: &mut ChannelRouter<Self>) { router.channel::<PingChannel>("ping"); }
 /// # }
@@ -42,8 +43,12 @@ use std::time::Duration;
 /// assert_reply!(reference, ok, json!({ "ping": "pong" }));
 /// # }
 /// ```
-#[derive(Clone)]
-pub struct ChannelTest(Arc<Shared>);
+///
+/// A socket that names a state is tested with [`ChannelTest::with_state`].
+pub struct ChannelTest<T = ()> {
+    shared: Arc<Shared>,
+    state: Arc<T>,
+}
 
 struct Shared {
     endpoint: Endpoint,
@@ -75,28 +80,51 @@ impl ChannelTest {
     #[track_caller]
     pub fn with_endpoint(endpoint: Endpoint) -> Self {
         clock::stop();
-        ChannelTest(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             endpoint,
             mailbox: Arc::default(),
             connections: Mutex::default(),
             clients: AtomicUsize::new(0),
             subscriptions: Mutex::default(),
-        }))
+        });
+        ChannelTest { shared, state: Arc::new(()) }
+    }
+}
+
+impl<T> ChannelTest<T> {
+    /// The same test, for sockets with this state: as `.with_state(..)` on a mount. Tests with several states share the
+    /// endpoint and the mailbox.
+    pub fn with_state<U>(&self, state: U) -> ChannelTest<U> {
+        ChannelTest { shared: self.shared.clone(), state: Arc::new(state) }
+    }
+
+    /// The state that its sockets share.
+    pub fn state(&self) -> &T {
+        &self.state
+    }
+
+    pub(crate) fn shared_state(&self) -> Arc<T> {
+        self.state.clone()
+    }
+
+    /// The test without its state, which its clients keep.
+    pub(crate) fn stateless(&self) -> ChannelTest {
+        self.with_state(())
     }
 
     /// The endpoint: to broadcast with, to sign tokens, to disconnect.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.0.endpoint
+        &self.shared.endpoint
     }
 
     /// Subscribes the test itself to a topic, once: what is broadcast there arrives in its mailbox, for
     /// [`assert_broadcast!`](crate::assert_broadcast). Joining with `subscribe_and_join` does it too.
     pub fn subscribe(&self, topic: &str) {
-        let mut subscriptions = self.0.subscriptions.lock();
+        let mut subscriptions = self.shared.subscriptions.lock();
         if !subscriptions.contains_key(topic) {
-            let sink = Arc::new(Subscriber { topic: topic.to_owned(), mailbox: self.0.mailbox.clone() });
-            subscriptions.insert(topic.to_owned(), self.0.endpoint.pubsub().attach(topic, sink));
-            self.0.mailbox.subscribed(topic);
+            let sink = Arc::new(Subscriber { topic: topic.to_owned(), mailbox: self.shared.mailbox.clone() });
+            subscriptions.insert(topic.to_owned(), self.shared.endpoint.pubsub().attach(topic, sink));
+            self.shared.mailbox.subscribed(topic);
         }
     }
 
@@ -105,10 +133,10 @@ impl ChannelTest {
     /// # Panics
     /// When the payload cannot be broadcast.
     #[track_caller]
-    pub fn broadcast_from(&self, topic: &str, event: &str, payload: impl Into<Payload>) {
-        let from = self.0.subscriptions.lock().get(topic).map_or(SubscriberId::NONE, Attachment::id);
+    pub fn broadcast_from(&self, topic: &str, event: &str, payload: impl IntoPayload) {
+        let from = self.shared.subscriptions.lock().get(topic).map_or(SubscriberId::NONE, Attachment::id);
         let sent = Broadcast::new(topic, event, payload)
-            .and_then(|broadcast| Ok(self.0.endpoint.pubsub().broadcast_from(from, topic, broadcast)?));
+            .and_then(|broadcast| Ok(self.shared.endpoint.pubsub().broadcast_from(from, topic, broadcast)?));
         sent.unwrap_or_else(|error| panic!("{event:?} cannot be broadcast on {topic:?}: {error}"));
     }
 
@@ -120,36 +148,42 @@ impl ChannelTest {
 
     /// The number of one more client.
     pub(crate) fn next_client(&self) -> usize {
-        self.0.clients.fetch_add(1, Ordering::Relaxed) + 1
+        self.shared.clients.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.0.mailbox
+        &self.shared.mailbox
     }
 
     /// Keeps a client connected whose handles are dropped.
     pub(crate) fn keep(&self, connection: Arc<Connection>) {
-        self.0.connections.lock().push(connection);
+        self.shared.connections.lock().push(connection);
     }
 
     pub(crate) fn forget(&self, connection: &Arc<Connection>) {
-        self.0.connections.lock().retain(|known| !Arc::ptr_eq(known, connection));
+        self.shared.connections.lock().retain(|known| !Arc::ptr_eq(known, connection));
     }
 
     pub(crate) fn look(&self, scope: Scope) -> View {
-        View::new(&self.0.mailbox, scope)
+        View::new(&self.shared.mailbox, scope)
     }
 }
 
-impl Inbox for ChannelTest {
+impl<T> Inbox for ChannelTest<T> {
     fn view(&self) -> View {
         self.look(Scope::Everything)
     }
 }
 
-impl std::fmt::Debug for ChannelTest {
+impl<T> Clone for ChannelTest<T> {
+    fn clone(&self) -> Self {
+        ChannelTest { shared: self.shared.clone(), state: self.state.clone() }
+    }
+}
+
+impl<T> std::fmt::Debug for ChannelTest<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ChannelTest({:?})", self.0.endpoint)
+        write!(f, "ChannelTest({:?})", self.shared.endpoint)
     }
 }
 

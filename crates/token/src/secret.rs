@@ -54,6 +54,25 @@ impl Secret {
         Ok(Self { keyring: Arc::new(Keyring::new(checked(newest.into())?)) })
     }
 
+    /// Takes the secret from an environment variable: `Secret::from_env("SECRET_KEY_BASE")?`.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError`], which names the variable and says how to make a secret. `main` that returns it prints that text.
+    pub fn from_env(variable: &str) -> Result<Self, SecretError> {
+        let variable = || variable.to_owned();
+        match std::env::var(variable()) {
+            Ok(secret) => Secret::new(secret).map_err(|error| match error {
+                SecretError::TooShort { length, limit } => {
+                    SecretError::ShortVariable { variable: variable(), length, limit }
+                }
+                other => other,
+            }),
+            Err(std::env::VarError::NotPresent) => Err(SecretError::NotSet { variable: variable() }),
+            Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::NotText { variable: variable() }),
+        }
+    }
+
     /// Also accepts tokens made with an older secret; new ones are made with the newest still.
     ///
     /// May be called again for one older yet. Each costs a check of a token nobody made one HMAC more (about
@@ -77,8 +96,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Why a text cannot be a [`Secret`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why there is no [`Secret`].
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
     /// It has too few bytes to be safe.
@@ -89,6 +108,41 @@ pub enum SecretError {
         /// [`Secret::MIN_LENGTH`].
         limit: usize,
     },
+    /// The environment variable has too few bytes to be safe.
+    #[error(
+        "the secret in the environment variable {variable} has {length} bytes, it must have at least {limit}; \
+         make one with: export {variable}=$(openssl rand -hex 32)"
+    )]
+    ShortVariable {
+        /// The variable's name.
+        variable: String,
+        /// The secret's length in bytes.
+        length: usize,
+        /// [`Secret::MIN_LENGTH`].
+        limit: usize,
+    },
+    /// There is no such environment variable.
+    #[error(
+        "the environment variable {variable} is not set, it must hold the secret that tokens are signed with; \
+         make one with: export {variable}=$(openssl rand -hex 32)"
+    )]
+    NotSet {
+        /// The variable's name.
+        variable: String,
+    },
+    /// The environment variable is not text.
+    #[error("the environment variable {variable} is not UTF-8, so it cannot be a secret")]
+    NotText {
+        /// The variable's name.
+        variable: String,
+    },
+}
+
+/// As [`Display`](fmt::Display): `main` prints the error that it returns with `Debug`.
+impl fmt::Debug for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 fn checked(secret: String) -> Result<Zeroizing<String>, SecretError> {

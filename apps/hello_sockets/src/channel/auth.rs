@@ -37,17 +37,17 @@ impl AuthChannel {
     /// # Errors
     /// When other nodes are out of reach.
     pub(crate) fn push_timed(endpoint: &Endpoint, user_id: u64, data: Value, at: u64) -> Result<(), BroadcastError> {
-        endpoint.broadcast(&topic_of(user_id), "push_timed", Payload::json(&Timed { data, at }))
+        endpoint.broadcast(&topic_of(user_id), "push_timed", &Timed { data, at })
     }
 }
 
 impl Channel<AuthSocket> for AuthChannel {
     const INTERCEPT: &'static [&'static str] = &["push_timed"];
 
-    async fn join(topic: &str, _params: Payload, ctx: &mut Context<AuthSocket, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, _params: Payload, ctx: &mut Context<AuthSocket, Self>) -> Joined<Self> {
         let user_id = ctx.socket.user_id;
         if topic == topic_of(user_id) {
-            return Ok(AuthChannel);
+            return accept(AuthChannel);
         }
         tracing::error!(topic, user_id, "AuthChannel refused a join");
         refuse(json!({ "reason": "unauthorized" }))

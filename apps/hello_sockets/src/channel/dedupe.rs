@@ -46,8 +46,8 @@ impl DedupeChannel {
 impl<S: Socket> Channel<S> for DedupeChannel {
     const INTERCEPT: &'static [&'static str] = &["number"];
 
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(DedupeChannel::default())
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(DedupeChannel::default())
     }
 
     async fn handle_out(&mut self, _event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Flow {

@@ -9,8 +9,8 @@ pub(crate) struct PingChannel;
 impl<S: Socket> Channel<S> for PingChannel {
     const INTERCEPT: &'static [&'static str] = &["request_ping"];
 
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(PingChannel)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(PingChannel)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {

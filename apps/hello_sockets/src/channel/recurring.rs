@@ -12,9 +12,9 @@ pub(crate) struct RecurringChannel;
 struct SendToken;
 
 impl Channel<AuthSocket> for RecurringChannel {
-    async fn join(_topic: &str, _params: Payload, ctx: &mut Context<AuthSocket, Self>) -> Result<Self, JoinError> {
+    async fn join(_topic: &str, _params: Payload, ctx: &mut Context<AuthSocket, Self>) -> Joined<Self> {
         ctx.send_after(SEND_EVERY, SendToken);
-        Ok(RecurringChannel)
+        accept(RecurringChannel)
     }
 }
 

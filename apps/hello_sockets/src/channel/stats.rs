@@ -17,18 +17,18 @@ pub(crate) struct StatsChannel;
 impl<S: Socket> Channel<S> for StatsChannel {
     const MAX_TASKS: usize = 10;
 
-    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         let count = |status| increment("channel_join", 1, &[("status", status), ("channel", "StatsChannel")]);
         match topic {
             "valid" => {
                 count("success");
-                Ok(StatsChannel)
+                accept(StatsChannel)
             }
             "invalid" => {
                 count("fail");
                 refuse(json!({ "reason": "always fails" }))
             }
-            _ => Err(bennu::Crash::new(format!("neither valid nor invalid: {topic:?}")).into()),
+            _ => crash(format!("neither valid nor invalid: {topic:?}")),
         }
     }
 
@@ -44,12 +44,10 @@ impl<S: Socket> Channel<S> for StatsChannel {
                 reply_ok(json!({ "ping": "pong" }))
             }
             "parallel_slow_ping" => {
-                let later = ctx.reply_ref();
+                let later = ctx.reply_ref()?;
                 ctx.spawn(async move {
                     sleep(SLOW).await;
-                    if let Some(later) = later {
-                        later.ok(json!({ "ping": "pong" }))?;
-                    }
+                    later.ok(json!({ "ping": "pong" }))?;
                     noreply()
                 });
                 noreply()

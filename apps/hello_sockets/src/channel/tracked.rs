@@ -3,24 +3,17 @@
 
 use crate::clock::unix_s;
 use crate::socket::AuthSocket;
-use crate::tracker::UserTracker;
 use bennu::prelude::*;
 
 pub(crate) struct TrackedChannel;
 
-/// Inside `join` nothing can be pushed yet.
-struct AfterJoin;
-
 impl Channel<AuthSocket> for TrackedChannel {
-    async fn join(_topic: &str, _params: Payload, ctx: &mut Context<AuthSocket, Self>) -> Result<Self, JoinError> {
-        ctx.send_self(AfterJoin);
-        Ok(TrackedChannel)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<AuthSocket, Self>) -> Joined<Self> {
+        accept(TrackedChannel)
     }
-}
 
-impl HandleInfo<AuthSocket, AfterJoin> for TrackedChannel {
-    async fn handle_info(&mut self, _: AfterJoin, ctx: &mut Context<AuthSocket, Self>) -> Flow {
-        let users = &UserTracker::of(ctx.endpoint()).presence;
+    async fn joined(&mut self, ctx: &mut Context<AuthSocket, Self>) -> Flow {
+        let users = &ctx.state().presence;
         let (user_id, node) = (ctx.socket.user_id.to_string(), ctx.endpoint().pubsub().node().to_string());
         users.track(ctx, &user_id, &json!({ "online_at": unix_s(), "node": node }))?;
         ctx.push("presence_state", users.list(ctx.topic()).await)?;

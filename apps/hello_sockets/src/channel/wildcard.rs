@@ -6,10 +6,10 @@ pub(crate) struct WildcardChannel;
 
 impl<S: Socket> Channel<S> for WildcardChannel {
     /// What is no integer crashes the join, as `?` on any error does.
-    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         let numbers: Result<Vec<i64>, _> = topic.split(':').skip(1).map(str::parse).collect();
         match numbers?[..] {
-            [a, b] if a.checked_mul(2) == Some(b) => Ok(WildcardChannel),
+            [a, b] if a.checked_mul(2) == Some(b) => accept(WildcardChannel),
             _ => refuse(json!({})),
         }
     }

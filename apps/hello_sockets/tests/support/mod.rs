@@ -6,6 +6,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod client;
+pub(crate) mod kit;
 pub(crate) mod page;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -1,7 +1,9 @@
 //! The application in the test's own process, on a port of its own.
 
+use bennu::Endpoint;
 use bennu::token::Secret;
-use bennu::{Drain, Endpoint};
+use hello_sockets::UserTracker;
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::net::TcpListener;
@@ -19,13 +21,10 @@ impl Server {
 
     pub(crate) async fn start_with(assets: &Path) -> Self {
         let endpoint = Endpoint::new(Secret::new("a secret that only the tests of this application have").unwrap());
-        let app = hello_sockets::app(&endpoint, assets).unwrap();
+        let app = hello_sockets::app(&endpoint, UserTracker::start(&endpoint, None), assets).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = endpoint.clone();
-        tokio::spawn(async move {
-            bennu::serve(listener, app, &serving, Drain::default(), std::future::pending()).await;
-        });
+        tokio::spawn(bennu::serve(listener, app, &endpoint).into_future());
         Server { endpoint, address }
     }
 

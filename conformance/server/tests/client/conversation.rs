@@ -55,7 +55,7 @@ async fn pushes_are_answered_with_whatever_the_channel_says(over: Transport) {
     assert_eq!(ask(&room, "reply_string", json!({})).await, json!("s"));
     assert_eq!(ask(&room, "async_reply", json!({})).await, json!({ "later": true }));
     let error = room.push("param_ping", json!({ "error": true })).await.unwrap().ok().unwrap_err();
-    let reason = Payload::from(json!({ "reason": "You asked for this!" }));
+    let reason = Payload::json(&json!({ "reason": "You asked for this!" }));
     assert_eq!(error, ReplyError::Status { status: Status::Error, payload: reason });
     let reply = room.push("custom_status", json!({})).await.unwrap();
     assert_eq!((reply.status.as_str(), reply.payload.parse().unwrap()), ("teapot", json!({ "a": 1 })));

@@ -134,7 +134,11 @@ impl Service {
                 return Ok(answer::overloaded(http, &error.to_string()));
             }
         };
-        let auth_token = self.mount.options.auth_token.then(|| header(request.headers(), AUTH_TOKEN)).flatten();
+        let auth_token = header(request.headers(), AUTH_TOKEN);
+        if auth_token.is_some() && !self.mount.options.auth_token {
+            self.mount.has_unread_token();
+        }
+        let auth_token = auth_token.filter(|_| self.mount.options.auth_token);
         let connected = match self.mount.connect(params, &mut request, auth_token).await {
             Ok(connected) => connected,
             Err(NotConnected::Refused(_)) => return Ok(answer::status(answer::FORBIDDEN)),

@@ -18,6 +18,8 @@ pub(crate) struct Offered {
     /// The client named some, and none is known: the connection is refused.
     pub(crate) none_known: bool,
     pub(crate) auth_token: Option<String>,
+    /// The client sent a token, and the mount reads none.
+    pub(crate) unread_token: bool,
 }
 
 /// Reads the header. `known` are the mount's subprotocols in its own order of preference.
@@ -25,6 +27,7 @@ pub(crate) fn read(headers: &HeaderMap, known: &[String], auth_token: bool) -> O
     let texts = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     let mut names: Vec<&str> = texts.flat_map(|text| text.split(',')).map(str::trim).collect();
     let mut offered = Offered::default();
+    offered.unread_token = !auth_token && names.iter().any(|name| name.starts_with(BEARER));
     if auth_token {
         let before = names.len();
         let tokens: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(BEARER)).collect();
@@ -80,6 +83,7 @@ mod tests {
             let offered = read(&offer(header), &[], true);
             assert_eq!((offered.chosen.as_deref(), offered.auth_token.as_deref()), (Some("phoenix"), Some("abc")));
         }
+        assert!(read(&offer("phoenix, base64url.bearer.phx.YWJj"), &[], false).unread_token);
         let alone = read(&offer("base64url.bearer.phx.YWJj"), &[], true);
         assert_eq!((alone.chosen, alone.auth_token.as_deref(), alone.none_known), (None, Some("abc"), false));
     }

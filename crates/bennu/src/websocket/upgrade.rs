@@ -43,6 +43,9 @@ impl IntoResponse for Refused {
 pub(crate) async fn serve(mount: Arc<Mounted>, flushers: Arc<Flushers<Link>>, request: Request) -> Response {
     let offered = subprotocol::read(request.headers(), &mount.options.subprotocols, mount.options.auth_token);
     let chosen = offered.chosen.clone();
+    if offered.unread_token {
+        mount.has_unread_token();
+    }
     let mut response = match handshake(mount, flushers, request, offered).await {
         Ok(response) | Err(response) => response,
     };
@@ -77,7 +80,10 @@ async fn handshake(
             .into_response()
     })?;
     let connected = mount.connect(params, &mut request, offered.auth_token).await;
-    let connected = connected.map_err(|error| refusal(&mount, error))?;
+    let connected = match connected {
+        Err(NotConnected::Refused(refusal)) if refusal.is_final() => mount.socket.turned_away(&refusal),
+        connected => connected.map_err(|error| refused(&mount, error))?,
+    };
     // The drain tells those that are connected when it begins; `connect` may have taken its time.
     refuse_when_draining(&mount)?;
 
@@ -100,7 +106,7 @@ fn refuse_when_draining(mount: &Mounted) -> Result<(), Response> {
     Ok(())
 }
 
-fn refusal(mount: &Mounted, error: NotConnected) -> Response {
+fn refused(mount: &Mounted, error: NotConnected) -> Response {
     match error {
         NotConnected::Refused(refusal) => match (&mount.options.error_handler, refusal.reason()) {
             (Some(handler), Some(_)) => handler(&refusal),

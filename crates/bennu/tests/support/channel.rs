@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Open;
 
 impl Socket for Open {
+    type State = ();
+
     async fn connect(_request: Connect) -> Result<Self, Refusal> {
         Ok(Open)
     }
@@ -25,8 +27,8 @@ impl Socket for Open {
 pub struct Room;
 
 impl<S: Socket> Channel<S> for Room {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Room)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Room)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -56,10 +58,10 @@ impl<S: Socket> Channel<S> for Room {
 pub struct SlowJoin;
 
 impl<S: Socket> Channel<S> for SlowJoin {
-    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         let ms = topic.trim_start_matches("slow:").parse()?;
         tokio::time::sleep(Duration::from_millis(ms)).await;
-        Ok(SlowJoin)
+        accept(SlowJoin)
     }
 
     async fn handle_in(&mut self, _event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
@@ -71,8 +73,8 @@ impl<S: Socket> Channel<S> for SlowJoin {
 pub struct Parser;
 
 impl<S: Socket> Channel<S> for Parser {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Parser)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Parser)
     }
 
     async fn handle_in(&mut self, _event: &str, payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
@@ -85,8 +87,8 @@ impl<S: Socket> Channel<S> for Parser {
 pub struct Loaded;
 
 impl<S: Socket> Channel<S> for Loaded {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Loaded)
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Loaded)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -108,7 +110,7 @@ impl<S: Socket> HandleInfo<S, u32> for Loaded {
 pub struct Denied;
 
 impl<S: Socket> Channel<S> for Denied {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         refuse(json!({ "reason": "denied" }))
     }
 }

@@ -13,7 +13,8 @@ pub mod watch;
 use axum::Router;
 use bennu::token::Secret;
 use bennu::{Drain, Drained, Endpoint};
-use std::future::Future;
+use std::future::{Future, IntoFuture};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
@@ -73,7 +74,7 @@ pub fn listen_narrow(send_buffer: u32) -> TcpListener {
 pub struct Server {
     pub addr: SocketAddr,
     shutdown: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Drained>,
+    task: JoinHandle<io::Result<Drained>>,
 }
 
 impl Server {
@@ -88,13 +89,8 @@ impl Server {
     pub fn start_on(listener: TcpListener, endpoint: &Endpoint, app: Router, drain: Drain) -> Self {
         let addr = listener.local_addr().expect("bound");
         let (shutdown, signal) = oneshot::channel::<()>();
-        let endpoint = endpoint.clone();
-        let task = tokio::spawn(async move {
-            bennu::serve(listener, app, &endpoint, drain, async {
-                let _ = signal.await;
-            })
-            .await
-        });
+        let serving = bennu::serve(listener, app, endpoint).drain(drain);
+        let task = tokio::spawn(serving.with_graceful_shutdown(async { _ = signal.await }).into_future());
         Server { addr, shutdown: Some(shutdown), task }
     }
 
@@ -106,6 +102,6 @@ impl Server {
 
     pub async fn drained(mut self) -> Drained {
         self.shut_down();
-        soon("the drain", self.task).await.expect("serving does not panic")
+        soon("the drain", self.task).await.expect("serving does not panic").expect("it drains")
     }
 }

@@ -1,13 +1,15 @@
 //! How large the task of a channel is.
 
 use super::*;
-use crate::outcome::{self, Flow, JoinError, noreply};
+use crate::outcome::{self, Flow, Joined, accept, noreply};
 use crate::socket::Refusal;
 use crate::{ChannelRouter, Connect, HandleInfo};
 
 struct Nobody;
 
 impl Socket for Nobody {
+    type State = ();
+
     async fn connect(_: Connect) -> Result<Self, Refusal> {
         Ok(Nobody)
     }
@@ -25,9 +27,14 @@ async fn hold<const SIZE: usize>() {
 }
 
 impl<const SIZE: usize> Channel<Nobody> for Holds<SIZE> {
-    async fn join(_: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> Joined<Self> {
         hold::<SIZE>().await;
-        Ok(Holds)
+        accept(Holds)
+    }
+
+    async fn joined(&mut self, _: &mut ChannelContext<Nobody, Self>) -> Flow {
+        hold::<SIZE>().await;
+        noreply()
     }
 
     async fn handle_in(&mut self, _: &str, _: Payload, _: &mut ChannelContext<Nobody, Self>) -> outcome::Handled {

@@ -4,8 +4,9 @@
 //! Without a `fetch`, the JSON is put together from the metas' own text; nothing is parsed.
 
 use bennu_presence::{Presence as Tracked, Presences, TrackError};
-use bennu_protocol::Payload;
-use serde::Serialize;
+use bennu_protocol::{IntoPayload, Payload};
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -74,7 +75,7 @@ impl PresenceEntry {
     }
 }
 
-/// Who is at a topic, as clients are sent it: to be pushed as `presence_state`.
+/// The presences at a topic, as clients are sent them: to be pushed as `presence_state`, or put into a larger value.
 #[derive(Debug, Clone)]
 pub struct PresenceList(Payload);
 
@@ -90,9 +91,18 @@ impl PresenceList {
     }
 }
 
-impl From<PresenceList> for Payload {
-    fn from(list: PresenceList) -> Self {
-        list.0
+#[diagnostic::do_not_recommend]
+impl IntoPayload for PresenceList {
+    fn into_payload(self) -> Payload {
+        self.0
+    }
+}
+
+impl Serialize for PresenceList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json =
+            self.0.as_json().ok_or_else(|| S::Error::custom("what `fetch` has added cannot be written as JSON"))?;
+        serde_json::from_str::<&RawValue>(json).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -186,7 +196,9 @@ mod tests {
     use serde_json::json;
 
     fn read(list: PresenceList) -> Value {
-        Payload::from(list).parse().unwrap()
+        let (inside, sent) = (json!({ "list": list }), list.into_payload().parse::<Value>().unwrap());
+        assert_eq!(inside["list"], sent, "it is the same inside another value");
+        sent
     }
 
     #[tokio::test]

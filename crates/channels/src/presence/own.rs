@@ -2,29 +2,33 @@
 
 use super::{OwnPresence, Presence, PresenceError, handler, list};
 use crate::context::Context;
+use crate::socket::Socket;
+use bennu_presence::{Reference, TrackError, Tracked};
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 impl Presence {
-    /// Tracks a key at a channel's own topic, until the channel ends or [`Presence::untrack`]s it. `meta` is anything that
-    /// serde writes as a JSON object. Says the presence's reference, its `phx_ref`.
+    /// Tracks a key at a channel's own topic, until the channel ends or [`Presence::untrack`]s it. `meta` is any value
+    /// that serde writes as a JSON object. Returns the presence's reference, its `phx_ref`.
     ///
     /// This node's clients get a `presence_diff` at once, those of other nodes within a broadcast period, 1.5 s.
     ///
     /// # Errors
     /// [`PresenceError`]: the meta is no object, something is too long, or the channel has tracked that key already.
-    pub fn track<S, C>(
+    pub fn track<S: Socket, C: Send + 'static>(
         &self,
-        ctx: &mut Context<S, C>,
+        ctx: &Context<S, C>,
         key: &str,
         meta: &(impl Serialize + ?Sized),
     ) -> Result<String, PresenceError> {
-        if self.own(ctx, key).is_some() {
+        if ctx.with_presences(|presences| presences.iter().any(|own| self.is_of(own, key))) {
             return Err(PresenceError::AlreadyTracked { key: key.to_owned() });
         }
         let tracked = self.tracker.track(ctx.topic(), key, &list::without_refs(meta)?)?;
         let reference = tracked.reference().to_string();
-        ctx.presences().push(OwnPresence { name: self.tracker.name().into(), key: key.into(), tracked });
+        let own = OwnPresence { name: self.tracker.name().into(), key: key.into(), tracked: Arc::new(tracked) };
+        ctx.with_presences(|presences| presences.push(own));
         self.tell_now(ctx);
         Ok(reference)
     }
@@ -33,58 +37,66 @@ impl Presence {
     ///
     /// # Errors
     /// [`PresenceError`], above all [`PresenceError::NotTracked`].
-    pub fn update<S, C>(
+    pub fn update<S: Socket, C: Send + 'static>(
         &self,
-        ctx: &mut Context<S, C>,
+        ctx: &Context<S, C>,
         key: &str,
         meta: &(impl Serialize + ?Sized),
     ) -> Result<String, PresenceError> {
-        let own = self.own(ctx, key).ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?;
-        let reference = own.tracked.update(&list::without_refs(meta)?)?.to_string();
-        self.tell_now(ctx);
-        Ok(reference)
+        let meta = list::without_refs(meta)?;
+        self.change(ctx, key, |tracked| tracked.update(&meta))
     }
 
     /// Gives a key that this channel has tracked a meta that is made from the one it has.
     ///
     /// # Errors
     /// [`PresenceError`], above all [`PresenceError::NotTracked`].
-    pub fn update_with<S, C>(
+    pub fn update_with<S: Socket, C: Send + 'static>(
         &self,
-        ctx: &mut Context<S, C>,
+        ctx: &Context<S, C>,
         key: &str,
         change: impl Fn(Value) -> Value,
     ) -> Result<String, PresenceError> {
-        let own = self.own(ctx, key).ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?;
-        let reference = own.tracked.update_with(change)?.to_string();
-        self.tell_now(ctx);
-        Ok(reference)
+        self.change(ctx, key, |tracked| tracked.update_with(change))
     }
 
     /// Takes a key away that this channel has tracked.
     ///
     /// # Errors
     /// [`PresenceError::NotTracked`].
-    pub fn untrack<S, C>(&self, ctx: &mut Context<S, C>, key: &str) -> Result<(), PresenceError> {
-        let presences = ctx.presences();
-        let at = presences.iter().position(|own| self.is_of(own, key));
-        let at = at.ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?;
-        drop(presences.swap_remove(at));
+    pub fn untrack<S: Socket, C: Send + 'static>(&self, ctx: &Context<S, C>, key: &str) -> Result<(), PresenceError> {
+        let untracked = ctx.with_presences(|presences| {
+            let at = presences.iter().position(|own| self.is_of(own, key))?;
+            Some(presences.swap_remove(at))
+        });
+        drop(untracked.ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?);
         self.tell_now(ctx);
         Ok(())
     }
 
+    fn change<S: Socket, C: Send + 'static>(
+        &self,
+        ctx: &Context<S, C>,
+        key: &str,
+        change: impl FnOnce(&Tracked) -> Result<Reference, TrackError>,
+    ) -> Result<String, PresenceError> {
+        let tracked = ctx.with_presences(|presences| {
+            presences.iter().find(|own| self.is_of(own, key)).map(|own| own.tracked.clone())
+        });
+        // Outside the context's lock: `change` may be the application's, which may track meanwhile.
+        let tracked = tracked.ok_or_else(|| PresenceError::NotTracked { key: key.to_owned() })?;
+        let reference = change(&tracked)?.to_string();
+        self.tell_now(ctx);
+        Ok(reference)
+    }
+
     /// What a channel has just changed its client hears of before the channel does anything else, if the topic was quiet.
     /// A handler may take its time, and is called by the tracker's task.
-    fn tell_now<S, C>(&self, ctx: &Context<S, C>) {
+    fn tell_now<S: Socket, C: Send + 'static>(&self, ctx: &Context<S, C>) {
         if self.handler.is_none() {
             let pubsub = ctx.endpoint().pubsub();
             self.tracker.tell_now(ctx.topic(), |diff| handler::tell_plain(pubsub, &diff));
         }
-    }
-
-    fn own<'a, S, C>(&self, ctx: &'a mut Context<S, C>, key: &str) -> Option<&'a OwnPresence> {
-        ctx.presences().iter().find(|own| self.is_of(own, key))
     }
 
     fn is_of(&self, own: &OwnPresence, key: &str) -> bool {

@@ -54,7 +54,7 @@ impl Transcript {
         self.show(actions)
     }
 
-    fn exited(&mut self, channel: u32, exit: Exit) -> Vec<String> {
+    fn exited(&mut self, channel: u32, exit: Ended) -> Vec<String> {
         let actions = self.session.exited(&self.started[&channel].id.clone(), exit);
         self.show(actions)
     }
@@ -86,7 +86,7 @@ impl Transcript {
                 Serializer::V2.encode(&reply, &mut frame).unwrap();
             }
             Action::End { join_ref, topic, exit } => {
-                let event = if exit == Exit::Done { "phx_close" } else { "phx_error" };
+                let event = if exit == Ended::Done { "phx_close" } else { "phx_error" };
                 let payload = &Payload::empty();
                 let end = Outbound::End { join_ref: &join_ref, topic: &topic, event, payload };
                 Serializer::V2.encode(&end, &mut frame).unwrap();
@@ -201,7 +201,7 @@ fn a_channel_that_was_joined_without_a_join_ref_hears_messages_without_one_only(
     assert_eq!(client.joined(1), [r#"[null,"1","room","phx_reply",{"response":{},"status":"ok"}]"#]);
     assert_eq!(client.says(r#"[null,"10","room","ping",{}]"#), [r#"deliver 1 "ping""#]);
     assert_eq!(client.says(r#"["zz","12","room","ping",{}]"#), NOTHING);
-    assert_eq!(client.exited(1, Exit::Crashed), [r#"[null,null,"room","phx_error",{}]"#]);
+    assert_eq!(client.exited(1, Ended::Crashed), [r#"[null,null,"room","phx_error",{}]"#]);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_leave_stops_the_channel_and_phx_close_follows_its_end() {
     let mut client = Transcript::new();
     client.join("room", "1");
     assert_eq!(client.says(r#"["1","2","room","phx_leave",{}]"#), ["stop 1 left"]);
-    assert_eq!(client.exited(1, Exit::Done), [r#"["1","1","room","phx_close",{}]"#]);
+    assert_eq!(client.exited(1, Ended::Done), [r#"["1","1","room","phx_close",{}]"#]);
     assert_eq!(client.says(r#"["1","3","room","ping",{}]"#), unmatched_topic(r#""3""#, r#""room""#));
 }
 
@@ -251,7 +251,7 @@ fn leaving_what_was_never_joined_succeeds_with_the_refs_of_the_message() {
 fn a_channel_that_crashes_ends_with_phx_error_and_can_be_joined_again() {
     let mut client = Transcript::new();
     client.join("room", "1");
-    assert_eq!(client.exited(1, Exit::Crashed), [r#"["1","1","room","phx_error",{}]"#]);
+    assert_eq!(client.exited(1, Ended::Crashed), [r#"["1","1","room","phx_error",{}]"#]);
     assert_eq!(client.says(r#"["2","2","room","phx_join",{}]"#), ["start 2 room"]);
 }
 
@@ -260,7 +260,7 @@ fn a_second_join_waits_for_the_end_of_the_first_and_is_answered_before_its_phx_c
     let mut client = Transcript::new();
     client.join("room", "1");
     assert_eq!(client.says(r#"["2","2","room","phx_join",{}]"#), ["stop 1 replaced"]);
-    assert_eq!(client.exited(1, Exit::Done), ["start 2 room"]);
+    assert_eq!(client.exited(1, Ended::Done), ["start 2 room"]);
     assert_eq!(
         client.joined(2),
         [r#"["2","2","room","phx_reply",{"response":{},"status":"ok"}]"#, r#"["1","1","room","phx_close",{}]"#]
@@ -274,9 +274,9 @@ fn a_second_join_with_the_same_join_ref_is_a_join_of_its_own() {
     let mut client = Transcript::new();
     client.join("room", "1");
     assert_eq!(client.says(r#"["1","1","room","phx_join",{}]"#), ["stop 1 replaced"]);
-    assert_eq!(client.exited(1, Exit::Done), ["start 2 room"]);
+    assert_eq!(client.exited(1, Ended::Done), ["start 2 room"]);
     assert_eq!(client.joined(1), NOTHING, "a late word of the first join is not the second's");
-    assert_eq!(client.exited(1, Exit::Crashed), NOTHING);
+    assert_eq!(client.exited(1, Ended::Crashed), NOTHING);
     assert_eq!(client.joined(2).len(), 2);
 }
 
@@ -285,7 +285,7 @@ fn a_second_join_that_is_refused_is_answered_before_the_phx_close_of_the_first()
     let mut client = Transcript::new();
     client.join("room", "1");
     client.says(r#"["2","2","room","phx_join",{}]"#);
-    client.exited(1, Exit::Done);
+    client.exited(1, Ended::Done);
     assert_eq!(
         client.refused(2, &[]),
         [
@@ -301,7 +301,7 @@ fn a_second_join_while_the_first_is_still_joining_lets_that_be_answered_first() 
     client.says(r#"["1","1","room","phx_join",{}]"#);
     assert_eq!(client.says(r#"["2","2","room","phx_join",{}]"#), ["stop 1 replaced"]);
     assert_eq!(client.joined(1), [r#"["1","1","room","phx_reply",{"response":{},"status":"ok"}]"#]);
-    assert_eq!(client.exited(1, Exit::Done), ["start 2 room"]);
+    assert_eq!(client.exited(1, Ended::Done), ["start 2 room"]);
     assert_eq!(client.joined(2)[1], r#"["1","1","room","phx_close",{}]"#);
 }
 
@@ -322,7 +322,7 @@ fn a_first_join_that_crashes_while_it_is_replaced_says_so_before_the_second_star
     let mut client = Transcript::new();
     client.join("room", "1");
     client.says(r#"["2","2","room","phx_join",{}]"#);
-    assert_eq!(client.exited(1, Exit::Crashed), [r#"["1","1","room","phx_error",{}]"#, "start 2 room"]);
+    assert_eq!(client.exited(1, Ended::Crashed), [r#"["1","1","room","phx_error",{}]"#, "start 2 room"]);
     assert_eq!(client.joined(2).len(), 1);
 }
 
@@ -344,7 +344,7 @@ fn a_third_join_overtakes_a_second_that_still_waits_which_is_closed_without_havi
     assert_eq!(client.says(r#"["3","3","room","phx_join",{}]"#), [r#"["2","2","room","phx_close",{}]"#]);
     assert_eq!(client.says(r#"["2","4","room","ping",{}]"#), NOTHING);
     assert_eq!(client.says(r#"["3","5","room","ping",{}]"#), [r#"deliver 3 "ping""#]);
-    assert_eq!(client.exited(1, Exit::Done), ["start 3 room"]);
+    assert_eq!(client.exited(1, Ended::Done), ["start 3 room"]);
     assert_eq!(
         client.joined(3),
         [r#"["3","3","room","phx_reply",{"response":{},"status":"ok"}]"#, r#"["1","1","room","phx_close",{}]"#]
@@ -361,7 +361,7 @@ fn a_leave_while_a_second_join_waits_takes_that_back() {
         client.says(r#"["2","4","room","phx_leave",{}]"#),
         [r#"["2","4","room","phx_reply",{"response":{},"status":"ok"}]"#, r#"["2","2","room","phx_close",{}]"#]
     );
-    assert_eq!(client.exited(1, Exit::Done), [r#"["1","1","room","phx_close",{}]"#]);
+    assert_eq!(client.exited(1, Ended::Done), [r#"["1","1","room","phx_close",{}]"#]);
     assert_eq!(client.says(r#"["5","5","room","phx_join",{}]"#), ["start 3 room"]);
 }
 
@@ -372,7 +372,7 @@ fn a_join_after_a_leave_waits_and_the_old_channel_is_closed_before_the_new_one_i
     assert_eq!(client.says(r#"["1","2","room","phx_leave",{}]"#), ["stop 1 left"]);
     assert_eq!(client.says(r#"["3","3","room","phx_join",{}]"#), NOTHING, "it was told to end already");
     assert_eq!(client.says(r#"["3","4","room","ping",{}]"#), [r#"deliver 2 "ping""#]);
-    assert_eq!(client.exited(1, Exit::Done), [r#"["1","1","room","phx_close",{}]"#, "start 2 room"]);
+    assert_eq!(client.exited(1, Ended::Done), [r#"["1","1","room","phx_close",{}]"#, "start 2 room"]);
     assert_eq!(client.joined(2), [r#"["3","3","room","phx_reply",{"response":{},"status":"ok"}]"#]);
 }
 
@@ -382,7 +382,7 @@ fn a_leave_while_joining_stops_the_join() {
     client.says(r#"["1","1","room","phx_join",{}]"#);
     assert_eq!(client.says(r#"["1","2","room","phx_leave",{}]"#), ["stop 1 left"]);
     assert_eq!(client.joined(1), [r#"["1","1","room","phx_reply",{"response":{},"status":"ok"}]"#]);
-    assert_eq!(client.exited(1, Exit::Done), [r#"["1","1","room","phx_close",{}]"#]);
+    assert_eq!(client.exited(1, Ended::Done), [r#"["1","1","room","phx_close",{}]"#]);
 }
 
 #[test]
@@ -416,7 +416,7 @@ fn past_the_most_channels_a_join_is_refused_until_one_has_ended() {
     assert_eq!(client.says(r#"["5","5","room:2","phx_join",{}]"#), ["stop 2 replaced"], "no new place is needed");
     client.says(r#"["1","6","room:1","phx_leave",{}]"#);
     assert_eq!(client.says(r#"["7","7","room:3","phx_join",{}]"#), [refused(7)], "it has not ended yet");
-    client.exited(1, Exit::Done);
+    client.exited(1, Ended::Done);
     assert!(client.says(r#"["8","8","room:3","phx_join",{}]"#)[0].starts_with("start"));
 }
 
@@ -458,9 +458,9 @@ fn closing_tells_every_channel_and_after_it_nothing_is_said() {
     client.says(r#"["4","4","room:3","phx_join",{}]"#);
     assert_eq!(client.close(), ["stop 1 closed", "stop 2 closed", "stop 3 closed"]);
     assert_eq!(client.joined(2), NOTHING);
-    assert_eq!(client.exited(1, Exit::Done), NOTHING);
-    assert_eq!(client.exited(2, Exit::Crashed), NOTHING);
-    assert_eq!(client.exited(3, Exit::Done), NOTHING, "the join that waited does not start");
+    assert_eq!(client.exited(1, Ended::Done), NOTHING);
+    assert_eq!(client.exited(2, Ended::Crashed), NOTHING);
+    assert_eq!(client.exited(3, Ended::Done), NOTHING, "the join that waited does not start");
     assert!(client.session.channels.is_empty());
 }
 
@@ -478,7 +478,7 @@ fn a_message_that_comes_after_the_end_of_the_connection_leads_to_nothing() {
     ] {
         assert_eq!(client.says(message), NOTHING, "{message}");
     }
-    client.exited(1, Exit::Done);
+    client.exited(1, Ended::Done);
     assert!(client.session.channels.is_empty(), "nothing is left that nobody would end");
 }
 
@@ -489,7 +489,7 @@ fn a_session_whose_channels_have_all_ended_keeps_no_table() {
         client.join(&format!("room:{n}"), &n.to_string());
     }
     for n in 1..=20 {
-        client.exited(n, Exit::Done);
+        client.exited(n, Ended::Done);
     }
     assert_eq!(client.session.channels.capacity(), 0);
 }

@@ -15,17 +15,17 @@ const QUERY: Duration = Duration::from_millis(10);
 struct Queried;
 
 impl<S: Socket> Channel<S> for Queried {
-    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
         let _connection = DATABASE.acquire().await.expect("it is never closed");
         sleep(QUERY).await;
-        Ok(Queried)
+        accept(Queried)
     }
 }
 
 struct Hanging;
 
 impl<S: Socket> Channel<S> for Hanging {
-    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
         std::future::pending().await
     }
 }

@@ -15,10 +15,10 @@ struct Mortal {
 }
 
 impl<S: Socket> Channel<S> for Mortal {
-    async fn join(topic: &str, params: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, params: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
         let seconds = params.get("slow_terminate")?.unwrap_or(0);
         let name = params.get("name")?.unwrap_or_else(|| topic.to_owned());
-        Ok(Mortal { name, slow_terminate: Duration::from_secs(seconds) })
+        accept(Mortal { name, slow_terminate: Duration::from_secs(seconds) })
     }
 
     async fn handle_in(&mut self, event: &str, _: Payload, ctx: &mut Context<S, Self>) -> Handled {

@@ -6,18 +6,19 @@ use bennu_channels::prelude::*;
 use bennu_channels::protocol::Close;
 use bennu_channels::{Connect, Drain, Drained, Limits, NotConnected, SHUTDOWN_TIMEOUT, SocketMount};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
 struct Room;
 
 impl<S: Socket> Channel<S> for Room {
-    async fn join(_: &str, params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, params: Payload, ctx: &mut Context<S, Self>) -> Joined<Self> {
         if params.get("deny")? == Some(true) {
             return refuse(json!({}));
         }
         ctx.subscribe::<Broadcast>("news");
-        Ok(Room)
+        accept(Room)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -50,6 +51,8 @@ impl<S: Socket> HandleInfo<S, Broadcast> for Room {
 struct Named(Option<String>);
 
 impl Socket for Named {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         match request.params.get("id") {
             Some("nobody") => Err(Refusal::plain()),
@@ -119,10 +122,10 @@ async fn another_event_on_the_id_of_a_socket_does_nothing() {
 #[tokio::test(start_paused = true)]
 async fn connections_that_are_refused_say_why() {
     let endpoint = endpoint();
-    let mount = SocketMount::new::<Named>(endpoint.clone(), Limits::default()).unwrap();
+    let mount = SocketMount::new::<Named>(endpoint.clone(), Arc::new(()), Limits::default()).unwrap();
     let refusal = async |id: &str| {
         let params = [("id", id)].into_iter().collect();
-        let request = Connect { params, info: Default::default(), endpoint: endpoint.clone() };
+        let request = Connect::new(params, ConnectInfo::new(), endpoint.clone());
         match mount.connect(request).await {
             Err(NotConnected::Refused(refusal)) => refusal,
             Err(other) => panic!("{other:?}"),
@@ -140,7 +143,7 @@ async fn connections_that_are_refused_say_why() {
 async fn patterns_are_tried_in_the_order_in_which_they_were_registered() {
     struct Exact;
     impl<S: Socket> Channel<S> for Exact {
-        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
             refuse(json!({ "by": "exact" }))
         }
     }
@@ -156,7 +159,8 @@ async fn patterns_are_tried_in_the_order_in_which_they_were_registered() {
 #[tokio::test(start_paused = true)]
 async fn a_pattern_that_cannot_be_a_route_is_an_error_where_the_socket_is_mounted() {
     socket!(Wrong: "room:*" => Room, "ro*m" => Room, "*:*" => Room);
-    let error = SocketMount::new::<Wrong>(endpoint(), Limits::default()).err().expect("the first is named");
+    let error =
+        SocketMount::new::<Wrong>(endpoint(), Arc::new(()), Limits::default()).err().expect("the first is named");
     assert_eq!(error.to_string(), "topic pattern \"ro*m\": `*` may only be the last character, found at byte 2 of 4");
 }
 
@@ -375,9 +379,9 @@ async fn a_client_that_was_connecting_when_the_drain_began_is_told_as_soon_as_it
 #[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_a_client_that_is_connecting_and_no_longer_when_that_comes_to_nothing() {
     let endpoint = endpoint();
-    let mount = SocketMount::new::<Named>(endpoint.clone(), Limits::default()).unwrap();
+    let mount = SocketMount::new::<Named>(endpoint.clone(), Arc::new(()), Limits::default()).unwrap();
     let params = [("id", "late")].into_iter().collect();
-    let request = Connect { params, info: Default::default(), endpoint: endpoint.clone() };
+    let request = Connect::new(params, ConnectInfo::new(), endpoint.clone());
     let connecting = tokio::spawn(async move { mount.connect(request).await.map(drop) });
     rest().await;
     let started = Instant::now();
@@ -390,8 +394,8 @@ async fn a_drain_waits_for_a_client_that_is_connecting_and_no_longer_when_that_c
 async fn a_stuck_channel_holds_up_a_drain_no_longer_than_the_shutdown_timeout() {
     struct Stuck;
     impl<S: Socket> Channel<S> for Stuck {
-        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
-            Ok(Stuck)
+        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
+            accept(Stuck)
         }
         async fn handle_in(&mut self, _: &str, _: Payload, _: &mut Context<S, Self>) -> Handled {
             std::future::pending::<()>().await;

@@ -30,7 +30,7 @@ impl Drop for Grenade {
 impl<S: Socket> Channel<S> for Fragile {
     const INTERCEPT: &'static [&'static str] = &["boom", "out_error"];
 
-    async fn join(_: &str, params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, params: Payload, ctx: &mut Context<S, Self>) -> Joined<Self> {
         if params.get("panic")? == Some(true) {
             panic!("on purpose, in join");
         }
@@ -50,7 +50,7 @@ impl<S: Socket> Channel<S> for Fragile {
         if params.get("error")? == Some(true) {
             "seven".parse::<u8>()?;
         }
-        Ok(Fragile { on_terminate: false, on_drop: false })
+        accept(Fragile { on_terminate: false, on_drop: false })
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -421,6 +421,8 @@ async fn a_panic_in_the_drop_of_what_a_refused_join_had_begun() {
 async fn a_join_that_panics_in_connect_is_no_connection_and_says_so() {
     struct Panicking;
     impl Socket for Panicking {
+        type State = ();
+
         async fn connect(_: Connect) -> Result<Self, bennu_channels::Refusal> {
             panic!("on purpose, in connect");
         }
@@ -428,8 +430,9 @@ async fn a_join_that_panics_in_connect_is_no_connection_and_says_so() {
     }
     quiet_panics();
     let log = Log::capture();
-    let mount = bennu_channels::SocketMount::new::<Panicking>(endpoint(), Default::default()).unwrap();
-    let request = Connect { params: Default::default(), info: Default::default(), endpoint: endpoint() };
+    let mount =
+        bennu_channels::SocketMount::new::<Panicking>(endpoint(), Default::default(), Default::default()).unwrap();
+    let request = Connect::new(Default::default(), Default::default(), endpoint());
     assert!(matches!(mount.connect(request).await, Err(bennu_channels::NotConnected::Crashed)));
     assert!(log.of("ERROR")[0].starts_with(r#"ERROR connect panicked socket="Panicking""#), "{:?}", log.lines());
 }

@@ -3,7 +3,7 @@
 use crate::socket;
 use crate::support::*;
 use bennu_channels::prelude::*;
-use bennu_channels::{BroadcastError, Limits, PushError, SHUTDOWN_TIMEOUT};
+use bennu_channels::{BroadcastError, Limits, NothingToReplyTo, PushError, SHUTDOWN_TIMEOUT};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 struct Slow;
 
 impl<S: Socket> Channel<S> for Slow {
-    async fn join(_: &str, params: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, params: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
         let _noted = params.get::<bool>("note")?.map(|_| Noted);
         tokio::time::sleep(Duration::from_millis(params.get("ms")?.unwrap_or(300))).await;
         if params.get("deny")? == Some(true) {
@@ -21,7 +21,7 @@ impl<S: Socket> Channel<S> for Slow {
         if params.get("crash")? == Some(true) {
             "not a number".parse::<u8>()?;
         }
-        Ok(Slow)
+        accept(Slow)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, _: &mut Context<S, Self>) -> Handled {
@@ -46,21 +46,21 @@ struct Eager;
 struct AfterJoin(&'static str);
 
 impl<S: Socket> Channel<S> for Eager {
-    async fn join(_: &str, params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, params: Payload, ctx: &mut Context<S, Self>) -> Joined<Self> {
         assert_eq!(ctx.push("early", json!({})), Err(PushError::NotJoined));
         assert_eq!(ctx.broadcast("early", json!({})), Err(BroadcastError::NotJoined));
         assert_eq!(ctx.broadcast_from("early", json!({})), Err(BroadcastError::NotJoined));
-        assert!(ctx.reply_ref().is_none());
+        assert_eq!(ctx.reply_ref().unwrap_err(), NothingToReplyTo);
         ctx.send_self(AfterJoin("self"));
         ctx.channel().send(AfterJoin("ref")).expect("a channel that joins can be sent to");
         ctx.send_after(Duration::ZERO, AfterJoin("timer"));
         if let Some(reply) = params.get::<serde_json::Value>("reply")? {
-            ctx.join_reply(reply);
+            return accept_with(Eager, reply);
         }
         if params.get("push")? == Some(true) {
             ctx.push("early", json!({}))?;
         }
-        Ok(Eager)
+        accept(Eager)
     }
 }
 
@@ -237,7 +237,12 @@ async fn a_push_in_join_is_an_error_that_says_what_to_do() {
     client.send(json!(["1", "1", "eager", "phx_join", { "push": true }]));
     client.expect([error("1", "1", "eager", json!({ "reason": "join crashed" }))]).await;
     client.expect_nothing().await;
-    assert!(log.of("ERROR")[0].contains("a channel cannot push before its join has succeeded"), "{:?}", log.lines());
+    assert!(
+        log.of("ERROR")[0]
+            .contains("a channel cannot push inside `join`: return `accept_with(..)`, or push from `joined`"),
+        "{:?}",
+        log.lines()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use crate::socket;
 use crate::support::*;
 use bennu_channels::prelude::*;
 use bennu_channels::protocol::{Frame, Serializer};
-use bennu_channels::{ChannelGone, ChannelRef, ReplyRef, Status};
+use bennu_channels::{ChannelGone, ChannelRef, NothingToReplyTo, ReplyRef, Status};
 use serde_json::json;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ struct Talker;
 struct Say(&'static str);
 
 impl Channel<TestSocket> for Talker {
-    async fn join(_: &str, params: Payload, ctx: &mut Context<TestSocket, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, params: Payload, ctx: &mut Context<TestSocket, Self>) -> Joined<Self> {
         CHANNELS.with_borrow_mut(|channels| channels.push(ctx.channel()));
         if params.get("binary")? == Some(true) {
-            ctx.join_reply(vec![1, 2]);
+            return accept_with(Talker, vec![1, 2]);
         }
-        Ok(Talker)
+        accept(Talker)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<TestSocket, Self>) -> Handled {
@@ -67,7 +67,7 @@ impl Channel<TestSocket> for Talker {
                 });
                 reply("first", json!({}))
             }
-            "broken" => reply_ok(Payload::json(&[Payload::binary(vec![1])])),
+            "broken" => reply_ok(&std::collections::BTreeMap::from([((1, 2), 3)])),
             _ => unhandled(event),
         }
     }
@@ -75,7 +75,7 @@ impl Channel<TestSocket> for Talker {
 
 impl HandleInfo<TestSocket, Say> for Talker {
     async fn handle_info(&mut self, say: Say, ctx: &mut Context<TestSocket, Self>) -> Flow {
-        assert!(ctx.reply_ref().is_none(), "there is nothing to answer");
+        assert_eq!(ctx.reply_ref().unwrap_err(), NothingToReplyTo);
         ctx.push("said", json!({ "what": say.0 }))?;
         noreply()
     }
@@ -270,7 +270,7 @@ async fn a_push_that_the_client_cannot_receive_is_an_error_and_a_reply_is_a_cras
     assert_eq!(client.next().await[3], "pushed");
     client.send(json!(["1", "3", long, "broken", {}]));
     client.expect([phx_error("1", &long)]).await;
-    assert!(log.of("ERROR")[0].contains("cannot reply: payload cannot be written as JSON"), "{:?}", log.lines());
+    assert!(log.of("ERROR")[0].contains("could not reply: payload cannot be written as JSON"), "{:?}", log.lines());
 }
 
 #[tokio::test(start_paused = true)]

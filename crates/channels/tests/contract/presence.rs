@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep};
 struct Room;
 
 impl<S: Socket> Channel<S> for Room {
-    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Room)
+    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Room)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -235,7 +235,7 @@ async fn a_handler_adds_to_many_at_once_and_hears_every_change_with_its_state() 
         notes(),
         [r#"fetch room:1 ["ada", "bob"]"#, "fetch room:1 []", "2 came, 0 went, 2 are there, 2 were seen"]
     );
-    let listed: Payload = presence.list("room:1").await.into();
+    let listed = presence.list("room:1").await.into_payload();
     assert_eq!(listed.parse::<serde_json::Value>().unwrap()["ada"], entry("ada", &ada));
     assert_eq!(json!(presence.get_by_key("room:1", "bob").await), entry("bob", &bob));
     assert_eq!(notes(), [r#"fetch room:1 ["ada", "bob"]"#, r#"fetch room:1 ["bob"]"#]);

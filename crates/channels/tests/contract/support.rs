@@ -33,11 +33,11 @@ pub fn secret() -> Secret {
 }
 
 /// A client of a new endpoint, with the defaults.
-pub async fn connect<S: Socket>() -> Client {
+pub async fn connect<S: Socket<State = ()>>() -> Client {
     connect_to::<S>(&endpoint()).await
 }
 
-pub async fn connect_to<S: Socket>(endpoint: &Endpoint) -> Client {
+pub async fn connect_to<S: Socket<State = ()>>(endpoint: &Endpoint) -> Client {
     Connecting::to(endpoint).open::<S>().await
 }
 
@@ -60,9 +60,15 @@ impl Connecting {
         self
     }
 
-    pub async fn open<S: Socket>(self) -> Client {
-        let mount = SocketMount::new::<S>(self.endpoint.clone(), self.limits).expect("the routes are right");
-        let request = Connect { params: self.params, info: ConnectInfo::default(), endpoint: self.endpoint };
+    pub async fn open<S: Socket<State = ()>>(self) -> Client {
+        self.open_with::<S>(()).await
+    }
+
+    /// Of a socket that was mounted with a state.
+    pub async fn open_with<S: Socket>(self, state: S::State) -> Client {
+        let mount = SocketMount::new::<S>(self.endpoint.clone(), Arc::new(state), self.limits);
+        let mount = mount.expect("the routes are right");
+        let request = Connect::new(self.params, ConnectInfo::new(), self.endpoint);
         let connected = mount.connect(request).await.expect("the socket accepts");
         let signal = Arc::new(Signal(Notify::new()));
         let encoding = Encoding { serializer: self.serializer, framing: &PLAIN };
@@ -183,6 +189,12 @@ impl Client {
         self.send(serde_json::json!([null, "heart", "phoenix", "heartbeat", {}]));
         self.expect([serde_json::json!([null, "heart", "phoenix", "phx_reply", {"status": "ok", "response": {}}])])
             .await;
+    }
+
+    /// What has arrived so far, without letting anything else happen.
+    pub fn take_waiting(&mut self) -> Vec<Value> {
+        self.drain();
+        self.arrived.drain(..).map(|frame| serde_json::from_slice(&frame[1..]).expect("JSON")).collect()
     }
 
     /// Why the server closes this connection; waits for it.
@@ -323,6 +335,8 @@ macro_rules! socket {
         pub struct $socket;
 
         impl bennu_channels::Socket for $socket {
+            type State = ();
+
             async fn connect(_: bennu_channels::Connect) -> Result<Self, bennu_channels::Refusal> {
                 Ok($socket)
             }

@@ -26,14 +26,14 @@ struct Work<const MAX: usize>;
 impl<S: Socket, const MAX: usize> Channel<S> for Work<MAX> {
     const MAX_TASKS: usize = MAX;
 
-    async fn join(_: &str, params: Payload, ctx: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, params: Payload, ctx: &mut Context<S, Self>) -> Joined<Self> {
         for _ in 0..params.get("tasks")?.unwrap_or(0) {
             ctx.spawn(async {
                 sleep(WORK).await;
                 noreply()
             });
         }
-        if params.get("refuse")?.unwrap_or(false) { refuse(json!({})) } else { Ok(Work) }
+        if params.get("refuse")?.unwrap_or(false) { refuse(json!({})) } else { accept(Work) }
     }
 
     async fn handle_in(&mut self, event: &str, _: Payload, ctx: &mut Context<S, Self>) -> Handled {

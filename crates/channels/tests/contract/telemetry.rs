@@ -13,12 +13,12 @@ use std::time::Duration;
 struct Room;
 
 impl<S: Socket> Channel<S> for Room {
-    async fn join(_: &str, params: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+    async fn join(_: &str, params: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
         if params.get("deny")? == Some(true) {
             return refuse(json!({}));
         }
         params.get::<u8>("number")?;
-        Ok(Room)
+        accept(Room)
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
@@ -36,6 +36,8 @@ impl<S: Socket> Channel<S> for Room {
 struct Keyed;
 
 impl Socket for Keyed {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         if request.param("key")? == "panic" {
             panic!("on purpose");
@@ -196,9 +198,9 @@ async fn joins_messages_and_crashes_are_counted_and_gauges_come_back_to_zero() {
 async fn a_duration_is_measured_in_seconds() {
     struct Slow;
     impl<S: Socket> Channel<S> for Slow {
-        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
+        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
             tokio::time::sleep(Duration::from_millis(250)).await;
-            Ok(Slow)
+            accept(Slow)
         }
     }
     socket!(SlowSocket: "slow" => Slow);
@@ -219,10 +221,11 @@ async fn connections_that_are_refused_or_crash_or_break_the_protocol_are_counted
     quiet_panics();
     let mut metrics = Metrics::record();
     let endpoint = endpoint();
-    let mount = bennu_channels::SocketMount::new::<Keyed>(endpoint.clone(), Limits::default()).unwrap();
+    let mount =
+        bennu_channels::SocketMount::new::<Keyed>(endpoint.clone(), Default::default(), Limits::default()).unwrap();
     for params in [vec![], vec![("key", "panic")]] {
         let params = params.into_iter().collect();
-        let request = Connect { params, info: Default::default(), endpoint: endpoint.clone() };
+        let request = Connect::new(params, Default::default(), endpoint.clone());
         assert!(mount.connect(request).await.is_err());
     }
     metrics.expect([
@@ -263,8 +266,8 @@ async fn slow_clients_broadcasts_that_are_skipped_and_drained_connections_are_co
 async fn what_waits_for_clients_and_for_channels_is_measured_every_five_seconds() {
     struct Busy;
     impl<S: Socket> Channel<S> for Busy {
-        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
-            Ok(Busy)
+        async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
+            accept(Busy)
         }
         async fn handle_in(&mut self, _: &str, _: Payload, _: &mut Context<S, Self>) -> Handled {
             tokio::time::sleep(Duration::from_secs(7)).await;

@@ -20,8 +20,8 @@ struct Ring(String);
 struct Again;
 
 impl<S: Socket> Channel<S> for Clock {
-    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Result<Self, JoinError> {
-        Ok(Clock::default())
+    async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {
+        accept(Clock::default())
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Handled {

@@ -149,7 +149,7 @@ fn a_push_is_answered_once_by_its_ref() {
     play.reply(two, "ok");
     assert_eq!(play.answer(one), None);
     let reply = play.answer(two).unwrap().unwrap();
-    assert_eq!((reply.status, reply.payload), (Status::Error, Payload::from(json!({ "n": 3 }))));
+    assert_eq!((reply.status, reply.payload), (Status::Error, Payload::json(&json!({ "n": 3 }))));
     play.pass(9 * SECOND);
     assert_eq!(play.answer(one), None);
     play.pass(SECOND);
@@ -241,7 +241,7 @@ fn a_crashed_channel_is_joined_again_by_the_schedule_and_its_pushes_fail() {
     let reference = play.push(id, "raise").unwrap();
     play.sent();
     play.receive(r#"["1","1","room","phx_error",{"reason":"channel_crash"}]"#);
-    let reason = Payload::from(json!({ "reason": "channel_crash" }));
+    let reason = Payload::json(&json!({ "reason": "channel_crash" }));
     assert_eq!(play.events(id), [Event::Interrupted(Interruption::Crashed(reason))]);
     assert_eq!(play.answer(reference), Some(Err(PushError::Crashed { event: "raise".to_owned() })));
     let waits = play.push(id, "waits").unwrap();
@@ -442,7 +442,7 @@ fn a_server_that_does_not_answer_the_close_is_not_waited_for() {
 fn what_the_wire_cannot_carry_is_refused_where_it_is_given() {
     let mut play = Play::connected();
     let id = play.joined("room");
-    let broken = Payload::json(&[Payload::binary(vec![1])]);
+    let broken = Payload::json(&std::collections::BTreeMap::from([((1, 2), 3)]));
     let pushed = play.session.push(play.now, id, "event", broken.clone(), None);
     assert!(matches!(pushed, Err(PushError::Unsendable(_))));
     let long = "e".repeat(256);
@@ -482,6 +482,22 @@ fn tasks_that_have_stopped_watching_are_not_kept_for_ever() {
         play.session.take_wakes();
     }
     assert!(play.session.watchers.len() <= MAX_WATCHERS);
+}
+
+#[test]
+fn a_close_with_1000_and_a_reason_is_final_and_one_without_a_reason_is_not() {
+    let closed = |reason: &str| Lost::Closed { code: Some(1000), reason: reason.to_owned() };
+    let mut play = Play::connected();
+    let id = play.joined("room");
+    play.session.lost(play.now, closed("banned"));
+    assert_eq!(play.session.intent(), Intent::Finish);
+    assert!(matches!(play.session.state(), ConnectionState::Closed));
+    assert!(play.session.last_lost().unwrap().to_string().ends_with("with code 1000: banned"));
+    assert_eq!(play.events(id), [Event::Closed(End::Disconnected)]);
+
+    let mut play = Play::connected();
+    play.session.lost(play.now, closed(""));
+    assert_eq!(play.session.intent(), Intent::Wait, "some servers close an idle connection in this way");
 }
 
 #[test]

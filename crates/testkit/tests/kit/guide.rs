@@ -12,6 +12,8 @@ pub struct ChatSocket {
 }
 
 impl Socket for ChatSocket {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         let name = request.verify("chat", request.param("token")?, Token::ONE_DAY).inspect_err(|_| {
             tracing::warn!("somebody without a token");
@@ -40,13 +42,12 @@ struct Say {
 struct Bored;
 
 impl Channel<ChatSocket> for RoomChannel {
-    async fn join(topic: &str, _: Payload, ctx: &mut Context<ChatSocket, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, _: Payload, ctx: &mut Context<ChatSocket, Self>) -> Joined<Self> {
         if topic == "room:attic" {
             return refuse(json!({ "reason": "locked" }));
         }
-        ctx.join_reply(json!({ "you": ctx.socket.name }));
         ctx.send_after(Duration::from_secs(600), Bored);
-        Ok(RoomChannel { said: 0 })
+        accept_with(RoomChannel { said: 0 }, json!({ "you": ctx.socket.name }))
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<ChatSocket, Self>) -> Handled {

@@ -79,7 +79,7 @@ async fn a_name_and_any_other_expression_are_compared_and_match_nothing_else() {
     refute_push!(room, "pushed", &expected);
     refute_push!(room, "pushed", kept.payload);
     refute_push!(room, "pushed", number(THREE + 3));
-    refute_push!(room, "pushed", Payload::from(number(7)));
+    refute_push!(room, "pushed", Payload::json(&number(7)));
     refute_push!(room, "pushed", if room.topic() == "room:1" { number(8) } else { number(9) });
     assert_push!(room, "pushed", number(THREE));
     let (event, two) = (String::from("pushed"), number(2));

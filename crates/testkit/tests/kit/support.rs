@@ -14,6 +14,8 @@ pub struct UserSocket {
 }
 
 impl Socket for UserSocket {
+    type State = ();
+
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         match request.param("user")? {
             "panic" => panic!("asked to"),
@@ -41,7 +43,7 @@ pub struct Tick(pub &'static str);
 impl Channel<UserSocket> for Room {
     const INTERCEPT: &'static [&'static str] = &["intercepted"];
 
-    async fn join(topic: &str, params: Payload, ctx: &mut Context<UserSocket, Self>) -> Result<Self, JoinError> {
+    async fn join(topic: &str, params: Payload, ctx: &mut Context<UserSocket, Self>) -> Joined<Self> {
         match topic {
             "room:closed" => return refuse(json!({ "reason": "closed" })),
             "room:never" => std::future::pending().await,
@@ -49,8 +51,8 @@ impl Channel<UserSocket> for Room {
             "room:broken" => _ = "no number".parse::<u8>()?,
             _ => {}
         }
-        ctx.join_reply(json!({ "user": ctx.socket.user, "params": params }));
-        Ok(Room::default())
+        let params: serde_json::Value = params.parse()?;
+        accept_with(Room::default(), json!({ "user": ctx.socket.user, "params": params }))
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<UserSocket, Self>) -> Handled {
@@ -102,8 +104,8 @@ impl HandleInfo<UserSocket, Tick> for Room {
 pub struct Other;
 
 impl Channel<UserSocket> for Other {
-    async fn join(_: &str, _: Payload, _: &mut Context<UserSocket, Self>) -> Result<Self, JoinError> {
-        Ok(Other)
+    async fn join(_: &str, _: Payload, _: &mut Context<UserSocket, Self>) -> Joined<Self> {
+        accept(Other)
     }
 }
 

@@ -161,13 +161,13 @@ impl World {
             }
             (_, well) => {
                 self.channels[channel].stage = Stage::Ended;
-                self.session.exited(&id, if well { Exit::Done } else { Exit::Crashed })
+                self.session.exited(&id, if well { Ended::Done } else { Ended::Crashed })
             }
         };
         assert!(!self.closed || actions.is_empty(), "nothing is said to a client that is gone");
         self.check(actions);
         if self.channels[channel].stage == Stage::Ended {
-            assert!(self.session.exited(&id, Exit::Done).is_empty(), "the session has forgotten it");
+            assert!(self.session.exited(&id, Ended::Done).is_empty(), "the session has forgotten it");
         }
     }
 

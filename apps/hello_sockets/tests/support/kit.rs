@@ -1,0 +1,12 @@
+//! Tests of `/auth_socket` on the test kit.
+
+use bennu_testkit::ChannelTest;
+use hello_sockets::UserTracker;
+
+pub(crate) type AuthTest = ChannelTest<UserTracker>;
+
+/// A test whose sockets know who is here.
+pub(crate) fn auth_test() -> AuthTest {
+    let test = ChannelTest::new();
+    test.with_state(UserTracker::start(test.endpoint(), None))
+}

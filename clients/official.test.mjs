@@ -26,6 +26,35 @@ test("a join is answered ok, and its params reach the channel", async () => {
   assert.deepEqual(response, { topic: "reply:lobby", got: { colour: "blue", nested: [1, null] } });
 });
 
+test("a client that is refused for good sees the reason, and 1.8.15 does not connect again", async () => {
+  const { Socket: Before } = await import("phoenix-1.8.15");
+  const socket = new Before(`${server.ws}/stopconn_socket`, { transport: WebSocket, ...HURRY });
+  sockets.push(socket);
+  const { code, reason } = await within(closeOf(socket), "the close");
+  assert.deepEqual([code, String(reason)], [1000, "banned"]);
+  assert.equal(socket.reconnectTimer.timer, null, "no further attempt is scheduled");
+});
+
+test("a client that is refused for good connects again since 1.8.16, unless its onClose disconnects", async () => {
+  const stubborn = new Socket(`${server.ws}/stopconn_socket`, { transport: WebSocket, ...HURRY });
+  sockets.push(stubborn);
+  await within(closeOf(stubborn), "the close");
+  await within(closeOf(stubborn), "the close of the next connection");
+  stubborn.disconnect();
+
+  const polite = new Socket(`${server.ws}/stopconn_socket`, { transport: WebSocket, ...HURRY });
+  sockets.push(polite);
+  polite.onClose(({ code, reason }) => { if (code === 1000 && reason) polite.disconnect(); });
+  await within(closeOf(polite), "the close");
+  assert.ok(polite.closeWasClean && !polite.isConnected(), "it counts as disconnected by its own user");
+});
+
+function closeOf(socket) {
+  const closed = new Promise((resolve) => socket.onClose(resolve));
+  socket.connect();
+  return closed;
+}
+
 test("a refused join gives the channel's reason", async () => {
   const socket = await connect();
   const { status, response } = await tryJoin(socket, "deny:lobby");

@@ -146,7 +146,8 @@ async fn what_keeps_a_server_from_starting_is_one_line() {
     let error = login.fail_to_start("SECRET_KEY_BASE", "too short").await;
     assert_eq!(
         error,
-        "hello_sockets: SECRET_KEY_BASE cannot be used: a secret of 9 bytes is too short: it must have at least 20"
+        "hello_sockets: the secret in the environment variable SECRET_KEY_BASE has 9 bytes, it must have at least 20; \
+         make one with: export SECRET_KEY_BASE=$(openssl rand -hex 32)"
     );
     let error = login.fail_to_start("ASSETS", "/nowhere").await;
     assert!(error.starts_with("hello_sockets: the page's files in /nowhere cannot be read: "), "{error}");

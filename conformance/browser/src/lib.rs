@@ -120,6 +120,11 @@ impl Page {
         self.find(selector).await.click().await.unwrap();
     }
 
+    /// The text of the first element like this, as it is shown.
+    pub async fn text(&self, selector: &str) -> String {
+        self.find(selector).await.text().await.unwrap()
+    }
+
     /// Types a text into a field in place of what is there.
     pub async fn fill(&self, selector: &str, text: &str) {
         let field = self.find(selector).await;

@@ -14,7 +14,7 @@ use bennu::pubsub::{NodeName, PubSub};
 use bennu::token::Secret;
 use bennu::{CheckOrigin, Endpoint, LongPoll};
 use bennu_pubsub_redis::Redis;
-use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, UserSocket};
+use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, StoppingSocket, UserSocket};
 use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -92,6 +92,7 @@ fn app(endpoint: &Endpoint) -> Result<axum::Router, Box<dyn Error>> {
                 .longpoll(true)
                 .router(endpoint)?,
         )
+        .merge(bennu::socket::<StoppingSocket>("/stopconn_socket").check_origin(any()).longpoll(true).router(endpoint)?)
         .merge(
             bennu::socket::<CrashingSocket>("/crashconn_socket").check_origin(any()).longpoll(true).router(endpoint)?,
         ))

@@ -111,6 +111,19 @@ impl Socket for RefusingSocket {
     fn channels(_: &mut ChannelRouter<Self>) {}
 }
 
+/// Refuses for good.
+pub(crate) struct StoppingSocket;
+
+impl Socket for StoppingSocket {
+    type State = ();
+
+    async fn connect(_: Connect) -> Result<Self, Refusal> {
+        Err(Refusal::stop("banned"))
+    }
+
+    fn channels(_: &mut ChannelRouter<Self>) {}
+}
+
 pub(crate) struct CrashingSocket;
 
 impl Socket for CrashingSocket {

@@ -55,14 +55,14 @@ pub trait Socket: Sized + Send + Sync + 'static {
 
 /// Why a connection is refused.
 ///
-/// | | the client gets | a stock client then |
-/// |---|---|---|
-/// | [`Refusal::plain`], `?` on an error | 403 | connects again, more and more slowly |
-/// | [`Refusal::because`] | the response of the mount's error handler, 403 without one | connects again |
-/// | [`Refusal::stop`] | a connection that is closed at once, with code 1000 and the reason | stops, and shows the reason |
+/// | | the client gets |
+/// |---|---|
+/// | [`Refusal::plain`], `?` on an error | 403 |
+/// | [`Refusal::because`] | the response of the mount's error handler; 403 without one |
+/// | [`Refusal::stop`] | a connection that is closed at once, with code 1000 and the reason |
 ///
-/// A browser hides the response to a refused handshake from the page: only the last row tells its user anything. A client
-/// that long polls gets 403 in each case.
+/// A browser hides the response to a refused handshake from its page, so in the first two cases a stock client connects
+/// again for ever, more and more slowly. A client that long polls gets 403 in each case.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
     kind: Kind,
@@ -89,8 +89,15 @@ impl Refusal {
 
     /// Refuses for good: a client that is banned, or whose account has expired, need not try again.
     ///
-    /// The handshake succeeds, and the connection is closed at once with code 1000 and the reason. `phoenix.js` shows it
-    /// in `socket.onClose` and does not connect again. The reason is cut at 123 bytes, the most that a close frame holds.
+    /// The handshake succeeds, and the connection is closed at once with code 1000 and the reason, which `phoenix.js` hands
+    /// to `socket.onClose`. Up to version 1.8.15 it does not connect again. Later versions do unless the page disconnects,
+    /// which one line does for all versions:
+    ///
+    /// ```js
+    /// socket.onClose(({ code, reason }) => { if (code === 1000 && reason) socket.disconnect() })
+    /// ```
+    ///
+    /// The Rust client stops by itself. The reason is cut at 123 bytes, the most that a close frame holds.
     pub fn stop(reason: impl Into<Cow<'static, str>>) -> Self {
         Refusal { kind: Kind::Stop(reason.into()), cause: None }
     }

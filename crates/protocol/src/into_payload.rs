@@ -30,8 +30,8 @@ use serde::Serialize;
 /// A value that serde cannot write as JSON becomes a payload that returns the error where it is sent, as
 /// [`Payload::json`] says.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be sent as a payload",
-    label = "not a payload: send a value with `#[derive(Serialize)]` by reference, as `&value`",
+    message = "`{Self}` cannot be sent as a payload: a value with `#[derive(Serialize)]` is sent by reference, as `&value`",
+    label = "not a payload",
     note = "`json!({{ .. }})`, `Payload`, and binary data as `Bytes` or `Vec<u8>` are sent by value"
 )]
 pub trait IntoPayload {

@@ -214,5 +214,7 @@ async fn a_refusal_is_made_of_any_error_and_of_words() {
     }
     let reasons = [0, 1, 2, 3].map(|how| refuse(how).unwrap_err().to_string());
     assert_eq!(reasons, ["words", "an error", "a context: a cause", "more words"]);
-    assert!(!refuse(0).unwrap_err().is_final() && Refusal::stop("banned").is_final());
+    let banned = Refusal::stop("banned");
+    assert!(banned.is_final() && !refuse(0).unwrap_err().is_final());
+    assert_eq!((banned.reason(), banned.to_string()), (Some("banned"), "banned".to_owned()), "the log says it too");
 }

@@ -22,6 +22,11 @@ pub use channel::DedupeChannel;
 pub use socket::{AuthSocket, StatsSocket, UserSocket};
 pub use tracker::UserTracker;
 
+/// The listing of the guide compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/cluster.md")]
+struct ClusterGuide;
+
 use axum::Router;
 use bennu::{Endpoint, MountError};
 use std::io;

@@ -114,6 +114,13 @@ async fn nothing_else_is_served() {
     }
 }
 
+#[test]
+fn the_allocator_of_the_operations_page_is_the_one_of_this_program() {
+    let page = include_str!("../../../docs/operations.md");
+    let listing = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a listing");
+    assert!(include_str!("../src/main.rs").contains(listing), "{listing}");
+}
+
 #[tokio::test]
 async fn a_directory_that_is_not_there_is_named() {
     let endpoint = bennu::Endpoint::new(bennu::token::Secret::new("a secret of enough length").unwrap());

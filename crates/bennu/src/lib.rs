@@ -66,7 +66,11 @@ pub use session_cookie::{CSRF_PARAM, SessionCookie, SessionMap};
 
 pub use bennu_channels::*;
 
-/// The listings of the guide compile.
+/// The listings of the guides compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/presence.md")]
 struct PresenceGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/telemetry.md")]
+struct TelemetryPage;

@@ -9,6 +9,7 @@ use std::time::Duration;
 /// # use bennu::prelude::*;
 /// # struct UserSocket;
 /// # impl Socket for UserSocket {
+/// #     type State = ();
 /// #     async fn connect(_: Connect) -> Result<Self, Refusal> { Ok(UserSocket) }
 /// #     fn channels(_: &mut ChannelRouter<Self>) {}
 /// # }

@@ -1,0 +1,29 @@
+// src/main.rs
+mod room;
+
+use bennu::prelude::*;
+use room::RoomChannel;
+
+struct UserSocket;
+
+impl Socket for UserSocket {
+    type State = ();
+
+    async fn connect(_request: Connect) -> Result<Self, Refusal> {
+        Ok(UserSocket)
+    }
+
+    fn channels(router: &mut ChannelRouter<Self>) {
+        router.channel::<RoomChannel>("room:{name}");
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().init();
+    let endpoint = Endpoint::new(Secret::from_env("SECRET_KEY_BASE")?);
+    let app = axum::Router::new().merge(bennu::socket::<UserSocket>("/socket").router(&endpoint)?);
+    let listener = bennu::bind(([127, 0, 0, 1], 4000))?;
+    bennu::serve(listener, app, &endpoint).with_graceful_shutdown(bennu::shutdown_signal()).await?;
+    Ok(())
+}

@@ -126,7 +126,7 @@ pub fn sync_diff(state: &mut Presences, diff: Diff, watch: &mut impl Watch) {
 /// let mut presence = Presence::new();
 /// # let message = Message {
 /// #     event: "presence_state".to_owned(),
-/// #     payload: Payload::from(json!({ "ann": { "metas": [{ "phx_ref": "1" }] } })),
+/// #     payload: Payload::json(&json!({ "ann": { "metas": [{ "phx_ref": "1" }] } })),
 /// #     join: 1,
 /// # };
 /// // while let Some(message) = room.next().await {

@@ -26,8 +26,8 @@ pub(crate) struct Offered {
 pub(crate) fn read(headers: &HeaderMap, known: &[String], auth_token: bool) -> Offered {
     let texts = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     let mut names: Vec<&str> = texts.flat_map(|text| text.split(',')).map(str::trim).collect();
-    let mut offered = Offered::default();
-    offered.unread_token = !auth_token && names.iter().any(|name| name.starts_with(BEARER));
+    let unread_token = !auth_token && names.iter().any(|name| name.starts_with(BEARER));
+    let mut offered = Offered { unread_token, ..Offered::default() };
     if auth_token {
         let before = names.len();
         let tokens: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(BEARER)).collect();

@@ -193,7 +193,7 @@ async fn what_a_layer_has_found_out_reaches_connect_and_what_none_has_is_an_erro
     let endpoint = endpoint();
     let mount = SocketMount::new::<Known>(endpoint.clone(), Arc::new(()), Default::default()).unwrap();
     let connect = |info| mount.connect(Connect::new(Params::default(), info, endpoint.clone()));
-    let connected = connect(ConnectInfo::new().with_extension(User("blue"))).await.ok().expect("a user");
+    let connected = connect(ConnectInfo::new().with_extension(User("blue"))).await.expect("a user");
     assert_eq!(connected.socket::<Known>().unwrap().0, "blue");
     let Err(NotConnected::Refused(refusal)) = connect(ConnectInfo::new()).await else { panic!("refused") };
     assert!(refusal.to_string().starts_with("the request has no extension contract::state::User: "), "{refusal}");

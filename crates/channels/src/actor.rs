@@ -21,6 +21,7 @@ use bennu_protocol::Payload;
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use tokio::task::JoinError;
 use tokio::time::Instant;
@@ -68,11 +69,12 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
 
     /// The channel's own task. It ends by itself: [`Endpoint`](crate::Endpoint) counts it until then.
     pub(crate) fn spawn(self: Box<Self>, alive: ChannelAlive) {
-        let slot = self.ctx.slot.clone();
-        tokio::spawn(async move {
-            let _alive = alive;
-            flushing(&slot.connection, self.run()).await;
-        });
+        tokio::spawn(self.task(alive));
+    }
+
+    async fn task(self: Box<Self>, _alive: ChannelAlive) {
+        let connection = self.ctx.slot.connection.clone();
+        flushing(&connection, pin!(self.run())).await;
     }
 
     async fn run(mut self: Box<Self>) {
@@ -318,15 +320,14 @@ impl Callback {
     }
 }
 
-/// Runs a channel's code. What it has sent by the end of each poll is written before it waits.
-pub(crate) async fn flushing<T>(connection: &Connection, code: impl Future<Output = T>) -> T {
-    let mut code = std::pin::pin!(code);
-    poll_fn(|cx| {
+/// Runs a channel's code. What it has sent by the end of each poll is written before it waits. The code is pinned by the
+/// caller: moved in here it would take its room twice.
+pub(crate) fn flushing<F: Future>(connection: &Connection, mut code: Pin<&mut F>) -> impl Future<Output = F::Output> {
+    poll_fn(move |cx| {
         let polled = code.as_mut().poll(cx);
         connection.outbox().flush();
         polled
     })
-    .await
 }
 
 /// A task ends as a callback does. One that was cancelled from outside has met the end of its runtime.

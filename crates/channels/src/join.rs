@@ -37,7 +37,7 @@ pub(crate) fn start<S: Socket, C: Channel<S>>(slot: Arc<ChannelSlot<S, C>>, join
         Poll::Ready(Some(actor)) => actor.spawn(alive),
         Poll::Pending => {
             tokio::spawn(async move {
-                if let Some(actor) = flushing(&slot.connection, joining).await {
+                if let Some(actor) = flushing(&slot.connection, joining.as_mut()).await {
                     actor.spawn(alive);
                 }
             });

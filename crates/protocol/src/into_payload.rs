@@ -100,8 +100,9 @@ mod tests {
         assert_eq!(json_of("text"), r#""text""#);
         assert_eq!(json_of(&vec!["a", "b"]), r#"["a","b"]"#);
         assert_eq!(json_of(&vec![1_u16, 2]), "[1,2]");
-        assert_eq!(json_of(json!({ "n": 1 })), r#"{"n":1}"#);
-        assert_eq!(json_of(&json!({ "n": 1 })), r#"{"n":1}"#);
+        let value = json!({ "n": 1 });
+        assert_eq!(json_of(&value), r#"{"n":1}"#);
+        assert_eq!(json_of(value), r#"{"n":1}"#);
     }
 
     #[test]

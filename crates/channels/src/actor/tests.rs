@@ -69,3 +69,16 @@ fn a_channels_task_is_as_large_as_its_state_and_not_as_its_handlers() {
         [size_of_output(Actor::<Nobody, Holds<1>>::run), size_of_output(Actor::<Nobody, Holds<10_000>>::run)];
     assert_eq!(small, large);
 }
+
+#[test]
+fn a_channels_task_has_room_for_its_code_once() {
+    let code = size_of_output(Actor::<Nobody, Holds<1>>::run);
+    let task = |alive| Box::new(unreachable()).task(alive);
+    let task = size_of_output(task);
+    assert!(task < code + 100, "{task} bytes for {code} bytes of code");
+}
+
+/// An actor for its type only.
+fn unreachable() -> Actor<Nobody, Holds<1>> {
+    unreachable!("nothing is run")
+}

@@ -188,13 +188,17 @@ async fn what_a_layer_has_found_out_reaches_connect_and_what_none_has_is_an_erro
             Ok(Known(name))
         }
 
+        fn id(&self) -> Option<String> {
+            Some(self.0.to_owned())
+        }
+
         fn channels(_: &mut ChannelRouter<Self>) {}
     }
     let endpoint = endpoint();
     let mount = SocketMount::new::<Known>(endpoint.clone(), Arc::new(()), Default::default()).unwrap();
     let connect = |info| mount.connect(Connect::new(Params::default(), info, endpoint.clone()));
     let connected = connect(ConnectInfo::new().with_extension(User("blue"))).await.expect("a user");
-    assert_eq!(connected.socket::<Known>().unwrap().0, "blue");
+    assert_eq!(connected.id(), Some("blue"));
     let Err(NotConnected::Refused(refusal)) = connect(ConnectInfo::new()).await else { panic!("refused") };
     assert!(refusal.to_string().starts_with("the request has no extension contract::state::User: "), "{refusal}");
     let request = Connect::new(Params::default(), ConnectInfo::new(), endpoint.clone());

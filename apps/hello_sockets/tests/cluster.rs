@@ -3,7 +3,7 @@
 mod support;
 
 use bennu_client::Client;
-use bennu_pubsub_broker::conformance::process::free_port;
+use bennu_pubsub_cluster::conformance::process::free_port;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::program::{Login, Program};

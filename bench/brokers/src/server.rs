@@ -1,6 +1,6 @@
 //! Where the two sides meet: at a program, or at each other.
 
-use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
+use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Engine {

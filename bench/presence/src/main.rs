@@ -3,9 +3,9 @@
 //!
 //! `bennu-bench-presence [PRESENCES]`.
 
-use bennu_presence::{Diff, DiffHandler, Options, Tracked, Tracker};
+use bennu_tracker::{Diff, DiffHandler, Options, Tracked, Tracker};
 use bennu_pubsub::{NodeName, PubSub};
-use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
+use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
 use bennu_pubsub_redis::Redis;
 use serde_json::json;
 use std::error::Error;

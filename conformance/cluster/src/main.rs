@@ -12,7 +12,7 @@
 //! | `nodes` | the nodes of the cluster as its adapter knows them |
 //! | `leave` | `true`, once others have been told; the process ends |
 
-use bennu_presence::{Diff, DiffHandler, Options, Tracked, Tracker};
+use bennu_tracker::{Diff, DiffHandler, Options, Tracked, Tracker};
 use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;

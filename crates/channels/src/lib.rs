@@ -78,7 +78,7 @@ pub use state::GivenState;
 pub use supervision::SHUTDOWN_TIMEOUT;
 pub use timer::Timer;
 
-pub use bennu_presence as tracker;
+pub use bennu_tracker as tracker;
 pub use bennu_protocol as protocol;
 pub use bennu_protocol::{IntoPayload, Payload, PayloadError, Status};
 pub use bennu_pubsub as pubsub;

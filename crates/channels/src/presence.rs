@@ -1,6 +1,6 @@
 //! Presence: who has joined what, on all nodes, told to clients as `phoenix.js`'s `Presence` expects it.
 //!
-//! On top of the tracker (`bennu-presence`), which knows who is where and tells what changed; this module ties presences
+//! On top of the tracker (`bennu-tracker`), which knows who is where and tells what changed; this module ties presences
 //! to channels, whose end takes them away, and turns changes into `presence_diff` broadcasts for this node's clients.
 //! Called by channels; the tracker's tasks call [`handler`]. Source: `Phoenix.Presence`.
 //!
@@ -14,11 +14,11 @@ mod list;
 mod own;
 mod start;
 
-pub use bennu_presence::{Options as PresenceOptions, TopicDiff as PresenceDiff};
+pub use bennu_tracker::{Options as PresenceOptions, TopicDiff as PresenceDiff};
 pub use handler::PresenceHandler;
 pub use list::{PresenceEntry, PresenceList, PresenceMap};
 
-use bennu_presence::{OptionsError, Presences, TrackError, Tracked, Tracker};
+use bennu_tracker::{OptionsError, Presences, TrackError, Tracked, Tracker};
 use bennu_pubsub::PubSub;
 use handler::{Erased, Teller};
 use serde::Serialize;

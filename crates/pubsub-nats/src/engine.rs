@@ -1,8 +1,8 @@
 //! How NATS is spoken to.
 
 use crate::message::{MAX_PAYLOAD, Messages, line, refusal};
-use bennu_pubsub_broker::token::Alphabet;
-use bennu_pubsub_broker::{Address, Channel, Connector, Engine, Malformed, OpenError, Opened, Stream};
+use bennu_pubsub_cluster::token::Alphabet;
+use bennu_pubsub_cluster::{Address, Channel, Connector, Engine, Malformed, OpenError, Opened, Stream};
 use bytes::{Buf, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::io::Write;

@@ -3,7 +3,7 @@
 //! Lines, and behind a `MSG` line its payload, which is copied, so that one that is kept does not keep all that came with
 //! it. Invariant: any bytes are an event, the wish for more, or an error, and never a panic.
 
-use bennu_pubsub_broker::{Decoder, Event, Malformed};
+use bennu_pubsub_cluster::{Decoder, Event, Malformed};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// A larger payload is skipped. As large as a server can be configured.

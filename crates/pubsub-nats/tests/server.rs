@@ -1,16 +1,16 @@
 //! The adapter against a NATS server: the suite of all brokers, and what only NATS has.
 
 use bennu_pubsub::{NodeName, PubSub};
-use bennu_pubsub_broker::conformance::Server;
-use bennu_pubsub_broker::conformance::log::Log;
-use bennu_pubsub_broker::conformance::node::{Node, Note, eventually, next};
-use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
-use bennu_pubsub_broker::{Channel, QUEUE_BYTES};
+use bennu_pubsub_cluster::conformance::Server;
+use bennu_pubsub_cluster::conformance::log::Log;
+use bennu_pubsub_cluster::conformance::node::{Node, Note, eventually, next};
+use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
+use bennu_pubsub_cluster::{Channel, QUEUE_BYTES};
 use bennu_pubsub_nats::Nats;
 
 struct NatsServer;
 
-bennu_pubsub_broker::suite!(NatsServer);
+bennu_pubsub_cluster::suite!(NatsServer);
 
 impl Program for NatsServer {
     const NAME: &'static str = "nats-server";

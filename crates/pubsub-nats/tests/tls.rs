@@ -3,15 +3,15 @@
 #![cfg(feature = "tls")]
 
 use bennu_pubsub::{NodeName, PubSub};
-use bennu_pubsub_broker::conformance::node::eventually;
-use bennu_pubsub_broker::conformance::process::Program;
-use bennu_pubsub_broker::conformance::tls_law::{SecureServer, TlsServer};
+use bennu_pubsub_cluster::conformance::node::eventually;
+use bennu_pubsub_cluster::conformance::process::Program;
+use bennu_pubsub_cluster::conformance::tls_law::{SecureServer, TlsServer};
 use bennu_pubsub_nats::{Nats, TlsConfig};
 use std::path::Path;
 
 struct NatsServer;
 
-bennu_pubsub_broker::tls_suite!(NatsServer);
+bennu_pubsub_cluster::tls_suite!(NatsServer);
 
 impl Program for NatsServer {
     const NAME: &'static str = "nats-server";

@@ -2,7 +2,7 @@
 
 use crate::command::write;
 use crate::reply::{MAX_PAYLOAD, Replies};
-use bennu_pubsub_broker::{Channel, Connector, Decoder, Engine, Event, OpenError, Opened, Stream};
+use bennu_pubsub_cluster::{Channel, Connector, Decoder, Engine, Event, OpenError, Opened, Stream};
 use bytes::BytesMut;
 
 pub(crate) const NAME: &str = "redis";

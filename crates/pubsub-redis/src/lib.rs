@@ -16,7 +16,7 @@
 //! A server that cannot be reached is no error: the node goes on alone, and joins the others when it can. What is
 //! published meanwhile reaches this node's subscribers only, and is counted.
 //!
-//! Delivery is at most once, in the order of each publisher on each topic. See [`bennu_pubsub_broker`] for the bounds, and
+//! Delivery is at most once, in the order of each publisher on each topic. See [`bennu_pubsub_cluster`] for the bounds, and
 //! `docs/telemetry.md` for the metrics.
 //!
 //! # On the server
@@ -31,11 +31,11 @@ mod engine;
 mod reply;
 
 use bennu_pubsub::{Adapter, ConnectError, NodeName};
-use bennu_pubsub_broker::{Address, Broker, Connector, QUEUE_BYTES, Scheme};
+use bennu_pubsub_cluster::{Address, Broker, Connector, QUEUE_BYTES, Scheme};
 use engine::{NAME, RedisEngine};
 
 #[cfg(feature = "tls")]
-pub use bennu_pubsub_broker::TlsConfig;
+pub use bennu_pubsub_cluster::TlsConfig;
 
 /// A Redis server where the nodes of a cluster meet; [`Redis::join`] makes the adapter of one.
 #[derive(Clone)]

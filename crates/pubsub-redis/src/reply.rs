@@ -4,7 +4,7 @@
 //! are looked at where they lie; a message's payload is copied, so that one that is kept does not keep all that came with
 //! it. Invariant: any bytes are an event, the wish for more, or an error, and never a panic.
 
-use bennu_pubsub_broker::{Decoder, Event, Malformed};
+use bennu_pubsub_cluster::{Decoder, Event, Malformed};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// A larger payload is not published, and skipped where a stranger did.

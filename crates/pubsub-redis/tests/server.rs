@@ -1,16 +1,16 @@
 //! The adapter against a Redis server: the suite of all brokers, and what only Redis has.
 
 use bennu_pubsub::{NodeName, PubSub};
-use bennu_pubsub_broker::conformance::Server;
-use bennu_pubsub_broker::conformance::log::Log;
-use bennu_pubsub_broker::conformance::node::{Node, Note, eventually};
-use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
-use bennu_pubsub_broker::{Channel, QUEUE_BYTES};
+use bennu_pubsub_cluster::conformance::Server;
+use bennu_pubsub_cluster::conformance::log::Log;
+use bennu_pubsub_cluster::conformance::node::{Node, Note, eventually};
+use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
+use bennu_pubsub_cluster::{Channel, QUEUE_BYTES};
 use bennu_pubsub_redis::Redis;
 
 struct RedisServer;
 
-bennu_pubsub_broker::suite!(RedisServer);
+bennu_pubsub_cluster::suite!(RedisServer);
 
 impl Program for RedisServer {
     const NAME: &'static str = "redis-server";

@@ -3,14 +3,14 @@
 #![cfg(feature = "tls")]
 
 use bennu_pubsub::{NodeName, PubSub};
-use bennu_pubsub_broker::conformance::process::Program;
-use bennu_pubsub_broker::conformance::tls_law::TlsServer;
+use bennu_pubsub_cluster::conformance::process::Program;
+use bennu_pubsub_cluster::conformance::tls_law::TlsServer;
 use bennu_pubsub_redis::{Redis, TlsConfig};
 use std::path::Path;
 
 struct RedisServer;
 
-bennu_pubsub_broker::tls_suite!(RedisServer);
+bennu_pubsub_cluster::tls_suite!(RedisServer);
 
 impl Program for RedisServer {
     const NAME: &'static str = "redis-server";

@@ -1,7 +1,7 @@
 //! Where a node listens, and where it looks for others, read from one text. Pure.
 
 use bennu_pubsub::ConnectError;
-use bennu_pubsub_broker::{Address, Scheme};
+use bennu_pubsub_cluster::{Address, Scheme};
 
 /// The adapter's name in logs, metrics and errors.
 pub(crate) const NAME: &str = "zenoh";

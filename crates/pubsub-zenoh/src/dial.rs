@@ -9,7 +9,7 @@ use crate::address::NAME;
 use crate::error::{self, Error};
 use crate::link::Link;
 use crate::session;
-use bennu_pubsub_broker::Backoff;
+use bennu_pubsub_cluster::Backoff;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@
 //! | name | |
 //! | rest | the frame |
 
-use bennu_pubsub_broker::Channel;
+use bennu_pubsub_cluster::Channel;
 
 /// The kind of channel, and the length of its name.
 const PREFIX: usize = 3;

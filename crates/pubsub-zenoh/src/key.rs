@@ -3,10 +3,10 @@
 //! `bennu/<cluster>/t/<topic>` carries a topic's messages, `bennu/<cluster>/n/<node>` what is for one node,
 //! `bennu/<cluster>/c` what nodes tell of addresses. `bennu/<cluster>/l/<node>/<session>/<addresses>` is the liveliness
 //! token of a node that is there: zenoh shows it to the others, and takes it away when the node leaves or is lost. Each name
-//! is one [token](bennu_pubsub_broker::token), so a topic can neither reach another one nor be a pattern.
+//! is one [token](bennu_pubsub_cluster::token), so a topic can neither reach another one nor be a pattern.
 
-use bennu_pubsub_broker::Channel;
-use bennu_pubsub_broker::token::{self, Alphabet};
+use bennu_pubsub_cluster::Channel;
+use bennu_pubsub_cluster::token::{self, Alphabet};
 
 /// Key expressions give a meaning to `/`, `*`, `$`, `#`, `?`, and to `@` at the beginning.
 const TOKEN: Alphabet = Alphabet { plain: b"-_:.+,~", digest_mark: b'S' };

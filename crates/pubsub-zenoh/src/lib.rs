@@ -64,11 +64,11 @@ mod worker;
 use adapter::Peer;
 use address::{NAME, Places};
 use bennu_pubsub::{Adapter, ConnectError, NodeName};
-use bennu_pubsub_broker::Member;
+use bennu_pubsub_cluster::Member;
 use key::Keys;
 use link::Link;
 
-pub use bennu_pubsub_broker::QUEUE_BYTES;
+pub use bennu_pubsub_cluster::QUEUE_BYTES;
 
 /// A place in a mesh of nodes; [`Zenoh::join`] makes the adapter of one.
 #[derive(Clone)]

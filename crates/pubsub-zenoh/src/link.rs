@@ -12,7 +12,7 @@ use crate::notice::{Mark, Notice, NoticeError};
 use crate::outlet::Outlet;
 use crate::roster::Roster;
 use bennu_pubsub::NodeName;
-use bennu_pubsub_broker::{Channel, Member};
+use bennu_pubsub_cluster::{Channel, Member};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};

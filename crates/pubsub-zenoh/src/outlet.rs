@@ -10,7 +10,7 @@ use crate::credit::Credit;
 use crate::entry;
 use crate::error::Error;
 use crate::key::Keys;
-use bennu_pubsub_broker::{Channel, Chunk, Member};
+use bennu_pubsub_cluster::{Channel, Chunk, Member};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use zenoh::Wait;

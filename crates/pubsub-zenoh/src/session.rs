@@ -11,7 +11,7 @@ use crate::linger;
 use crate::link::Link;
 use crate::notice::{Mark, Notice};
 use bennu_pubsub::SILENCE;
-use bennu_pubsub_broker::{Change, Channel};
+use bennu_pubsub_cluster::{Change, Channel};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::HashMap;

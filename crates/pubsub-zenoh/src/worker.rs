@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::link::Link;
 use crate::notice::Notice;
 use crate::session::Session;
-use bennu_pubsub_broker::Backoff;
+use bennu_pubsub_cluster::Backoff;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

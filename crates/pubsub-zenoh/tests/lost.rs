@@ -3,12 +3,12 @@
 mod support;
 
 use bennu_pubsub::SILENCE;
-use bennu_pubsub_broker::QUEUE_BYTES;
-use bennu_pubsub_broker::conformance::log::Log;
-use bennu_pubsub_broker::conformance::node::{
+use bennu_pubsub_cluster::QUEUE_BYTES;
+use bennu_pubsub_cluster::conformance::log::Log;
+use bennu_pubsub_cluster::conformance::node::{
     AT_ONCE, Collected, DROPPED, FULL, Node, Note, eventually, joined, left, next_event,
 };
-use bennu_pubsub_broker::conformance::process::free_port;
+use bennu_pubsub_cluster::conformance::process::free_port;
 use std::time::{Duration, Instant};
 use support::child::{self, Process};
 use support::{node, node_with};

@@ -3,14 +3,14 @@
 mod support;
 
 use bennu_pubsub::{ConnectError, Envelope, Header, NodeEvent, NodeName, PubSub};
-use bennu_pubsub_broker::conformance::log::Log;
-use bennu_pubsub_broker::conformance::node::{Note, eventually, joined, left, next, next_event};
-use bennu_pubsub_broker::conformance::process::free_port;
+use bennu_pubsub_cluster::conformance::log::Log;
+use bennu_pubsub_cluster::conformance::node::{Note, eventually, joined, left, next, next_event};
+use bennu_pubsub_cluster::conformance::process::free_port;
 use bennu_pubsub_zenoh::Zenoh;
 use std::net::TcpListener;
 use support::{Mesh, node};
 
-bennu_pubsub_broker::common_suite!(Mesh);
+bennu_pubsub_cluster::common_suite!(Mesh);
 
 #[tokio::test]
 async fn one_named_node_is_enough_to_find_all_and_is_not_needed_afterwards() {

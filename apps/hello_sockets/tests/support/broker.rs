@@ -1,6 +1,6 @@
 //! Brokers at which the nodes of a cluster meet: real servers, each on a port of its own.
 
-use bennu_pubsub_broker::conformance::process::{Process, Program, free_port};
+use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
 
 /// A broker that runs; dropping it kills it.
 pub(crate) struct Broker<P: Program> {

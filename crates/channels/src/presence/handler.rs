@@ -2,7 +2,7 @@
 
 use super::list::{self, PresenceMap};
 use crate::broadcast::Broadcast;
-use bennu_presence::{Diff, DiffHandler, Presences, TopicDiff, Tracker};
+use bennu_tracker::{Diff, DiffHandler, Presences, TopicDiff, Tracker};
 use bennu_protocol::Payload;
 use bennu_pubsub::PubSub;
 use futures::FutureExt;
@@ -110,7 +110,7 @@ pub(super) struct Teller {
 
 /// The tracker that the teller belongs to, which starts with it. Not kept alive by it.
 #[derive(Default)]
-pub(super) struct Seen(OnceLock<bennu_presence::WeakTracker>);
+pub(super) struct Seen(OnceLock<bennu_tracker::WeakTracker>);
 
 impl Seen {
     pub(super) fn set(&self, tracker: &Tracker) {

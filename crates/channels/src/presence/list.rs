@@ -3,7 +3,7 @@
 //!
 //! Without a `fetch`, the JSON is put together from the metas' own text; nothing is parsed.
 
-use bennu_presence::{Presence as Tracked, Presences, TrackError};
+use bennu_tracker::{Presence as Tracked, Presences, TrackError};
 use bennu_protocol::{IntoPayload, Payload};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -191,7 +191,7 @@ pub(super) fn without_refs(meta: &(impl Serialize + ?Sized)) -> Result<Box<RawVa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bennu_presence::{Options, Tracker};
+    use bennu_tracker::{Options, Tracker};
     use bennu_pubsub::PubSub;
     use serde_json::json;
 

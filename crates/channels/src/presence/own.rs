@@ -3,7 +3,7 @@
 use super::{OwnPresence, Presence, PresenceError, handler, list};
 use crate::context::Context;
 use crate::socket::Socket;
-use bennu_presence::{Reference, TrackError, Tracked};
+use bennu_tracker::{Reference, TrackError, Tracked};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::{Presence, PresenceHandler, PresenceOptions};
 use crate::endpoint::Endpoint;
-use bennu_presence::OptionsError;
+use bennu_tracker::OptionsError;
 
 impl Presence {
     /// Starts a presence of its own, beside [`Endpoint::presence`]. Those with one name, on all nodes, are one.

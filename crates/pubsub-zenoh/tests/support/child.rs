@@ -3,7 +3,7 @@
 
 use super::url;
 use bennu_pubsub::{Delivery, NodeName, PubSub, Sink};
-use bennu_pubsub_broker::conformance::node::Note;
+use bennu_pubsub_cluster::conformance::node::Note;
 use bennu_pubsub_zenoh::Zenoh;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};

@@ -5,10 +5,10 @@
 pub(crate) mod child;
 
 use bennu_pubsub::{NodeName, PubSub};
-use bennu_pubsub_broker::QUEUE_BYTES;
-use bennu_pubsub_broker::conformance::Meeting;
-use bennu_pubsub_broker::conformance::node::Node;
-use bennu_pubsub_broker::conformance::process::free_port;
+use bennu_pubsub_cluster::QUEUE_BYTES;
+use bennu_pubsub_cluster::conformance::Meeting;
+use bennu_pubsub_cluster::conformance::node::Node;
+use bennu_pubsub_cluster::conformance::process::free_port;
 use bennu_pubsub_zenoh::Zenoh;
 use parking_lot::Mutex;
 

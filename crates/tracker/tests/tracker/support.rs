@@ -1,6 +1,6 @@
 //! Nodes of one program whose cables can be pulled, and a handler that writes down what it is told.
 
-use bennu_presence::{Diff, DiffHandler, Options, Tracker};
+use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 use bennu_pubsub::{
     Adapter, ConnectError, Delivery, InProcess, Inbox, Leaving, NodeName, PubSub, PublishError, Target,
 };

@@ -57,7 +57,7 @@ impl<S: Server> Meeting for Process<S> {
     }
 }
 
-/// Makes a test of every law for an adapter on a broker: `bennu_pubsub_broker::suite!(RedisServer)`.
+/// Makes a test of every law for an adapter on a broker: `bennu_pubsub_cluster::suite!(RedisServer)`.
 #[macro_export]
 macro_rules! suite {
     ($server:ty) => {
@@ -90,7 +90,7 @@ macro_rules! suite {
     )*};
 }
 
-/// Makes a test of every law for an adapter on a broker that speaks TLS: `bennu_pubsub_broker::tls_suite!(RedisServer)`.
+/// Makes a test of every law for an adapter on a broker that speaks TLS: `bennu_pubsub_cluster::tls_suite!(RedisServer)`.
 #[cfg(feature = "tls")]
 #[macro_export]
 macro_rules! tls_suite {
@@ -108,7 +108,7 @@ macro_rules! tls_suite {
     };
 }
 
-/// Makes a test of every law that any adapter keeps: `bennu_pubsub_broker::common_suite!(Mesh)`.
+/// Makes a test of every law that any adapter keeps: `bennu_pubsub_cluster::common_suite!(Mesh)`.
 #[macro_export]
 macro_rules! common_suite {
     ($meeting:ty) => {

@@ -1,7 +1,7 @@
 //! What one node's tracker does when it is called.
 
 use crate::support::{Told, start};
-use bennu_presence::{Options, OptionsError, Presence, TrackError, Tracker};
+use bennu_tracker::{Options, OptionsError, Presence, TrackError, Tracker};
 use bennu_pubsub::PubSub;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

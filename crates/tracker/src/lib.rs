@@ -1,7 +1,7 @@
 //! Who is where: presences of users at topics, on all nodes of a cluster.
 //!
 //! ```
-//! use bennu_presence::{Diff, DiffHandler, Options, Tracker};
+//! use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 //! use bennu_pubsub::PubSub;
 //! use serde_json::json;
 //!

@@ -1,7 +1,7 @@
 //! What handlers are told, and what they may do.
 
 use crate::support::{Told, pass, start};
-use bennu_presence::{Diff, DiffHandler, Options, Tracker};
+use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 use bennu_pubsub::PubSub;
 use parking_lot::Mutex;
 use serde_json::json;

@@ -15,7 +15,7 @@ struct Naming(u64);
 impl Drop for Naming {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("to play this again: BENNU_PRESENCE_SEED={} cargo test -p bennu-presence simulation", self.0);
+            eprintln!("to play this again: BENNU_PRESENCE_SEED={} cargo test -p bennu-tracker simulation", self.0);
         }
     }
 }

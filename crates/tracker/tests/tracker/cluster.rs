@@ -1,7 +1,7 @@
 //! Two nodes and three: what each knows of the others, and when.
 
 use crate::support::{Cluster, PERIOD, Told, pass, start};
-use bennu_presence::{Options, Tracker};
+use bennu_tracker::{Options, Tracker};
 use bennu_pubsub::NodeName;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! libFuzzer's way into [`bennu_fuzz::client`].
+//! The libFuzzer binary of [`bennu_fuzz::client`].
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! libFuzzer's way into [`bennu_fuzz::v1`].
+//! The libFuzzer binary of [`bennu_fuzz::serializer::v1`].
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| bennu_fuzz::v1::v1(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bennu_fuzz::serializer::v1(data));

@@ -1,4 +1,4 @@
-//! libFuzzer's way into [`bennu_fuzz::websocket`].
+//! The libFuzzer binary of [`bennu_fuzz::websocket`].
 
 #![no_main]
 

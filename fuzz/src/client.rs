@@ -1,25 +1,25 @@
-//! What a client reads of a server, fed with any bytes, as text and as a binary frame.
+//! The client's decoder, with any bytes as a text frame and as a binary frame.
 //!
-//! What decodes must say the same when a server writes it and a client reads it again.
+//! The target encodes each decoded message as the server does, decodes it again, and compares the two.
 
 use bennu_protocol::client::{Received, decode};
 use bennu_protocol::{Frame, FrameKind, Name, Outbound, Serializer};
 
-/// Reads the bytes as a message of a server, and panics when one of the reader's promises is broken.
+/// Decodes the bytes as a message of a server, and panics when an invariant of the decoder is violated.
 pub fn client(data: &[u8]) {
     if let Ok(received) = decode(Frame::Binary(data)) {
-        assert_survives(&received);
+        assert_unchanged_by_encoding(&received);
     }
     if let Ok(text) = std::str::from_utf8(data)
         && let Ok(received) = decode(Frame::Text(text))
     {
-        assert_survives(&received);
+        assert_unchanged_by_encoding(&received);
     }
 }
 
-fn assert_survives(received: &Received) {
+fn assert_unchanged_by_encoding(received: &Received) {
     let mut frame = Vec::new();
-    let written = match received {
+    let encoded = match received {
         Received::Reply { join_ref, reference, topic, status, payload } => {
             let topic = Name::from(topic.as_str());
             let reply = Outbound::Reply { join_ref, reference, topic: &topic, status, payload };
@@ -29,14 +29,14 @@ fn assert_survives(received: &Received) {
             Serializer::V2.encode(&Outbound::Push { join_ref, topic, event, payload }, &mut frame)
         }
     };
-    // Names that JSON can hold may be too long for a binary frame, and refs of a binary frame may be no JSON.
-    let Ok(kind) = written else { return };
+    // A name in JSON can be too long for a binary frame, and JSON cannot carry every ref of a binary frame.
+    let Ok(kind) = encoded else { return };
     let again = match kind {
         FrameKind::Text => decode(Frame::Text(std::str::from_utf8(&frame).expect("text is UTF-8"))),
         FrameKind::Binary => decode(Frame::Binary(&frame)),
     };
-    match (again.expect("what was written can be read"), received) {
-        // Binary frames have no null.
+    match (again.expect("an encoded message can be decoded"), received) {
+        // The refs are not compared, because a binary frame has no null.
         (Received::Reply { topic, status, payload, .. }, Received::Reply { topic: t, status: s, payload: p, .. }) => {
             assert_eq!((&topic, &status, &payload), (t, s, p));
         }

@@ -1,10 +1,7 @@
-//! Fuzz targets: functions that take any bytes and panic only when an invariant breaks.
+//! Fuzz targets: functions that accept any bytes, and panic only when an invariant is violated.
 //!
-//! One module a target. They are plain functions, so that a fuzzer's binary (`fuzz_targets/`) and an ordinary test
-//! (`tests/smoke.rs`) can both call them.
+//! Each target is a plain function. The binaries of the fuzzer (`fuzz_targets/`) and a test (`tests/smoke.rs`) call it.
 
-mod answers;
 pub mod client;
-pub mod v1;
-pub mod v2;
+pub mod serializer;
 pub mod websocket;

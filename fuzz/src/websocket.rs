@@ -1,31 +1,31 @@
-//! The WebSocket decoder, fed with any bytes in any cuts.
+//! The WebSocket decoder, with any bytes in reads of any size.
 //!
-//! The first bytes choose the limit, the extension or the other side, and the sizes of the reads; the rest is
-//! what a client sends, or a server. What comes out must be within the limit, must not depend on the cuts, and must come out again
-//! when it is encoded and decoded once more.
+//! The first bytes of an input select the limit, the extension, the peer and the sizes of the reads. The rest is the
+//! wire. Every decoded message must be within the limit, must not depend on the reads, and must be unchanged when it is
+//! encoded and decoded again.
 
 use bennu_websocket::deflate::negotiate;
-use bennu_websocket::{CloseFrame, Decoder, Event, Limits, Negotiated, Opcode, ProtocolError, encode};
+use bennu_websocket::{CloseFrame, Decoder, DecoderLimits, DeflateParameters, Incoming, Opcode, ProtocolError, encode};
 
-/// What the first bytes of an input choose.
+/// The settings of a run, taken from the first bytes of its input.
 struct Setup {
-    limits: Limits,
-    extension: Option<Negotiated>,
-    /// A client decodes what a server sends.
+    limits: DecoderLimits,
+    extension: Option<DeflateParameters>,
+    /// Whether the wire is that of a server, decoded by a client.
     of_server: bool,
     reads: [usize; 4],
 }
 
-/// How many bytes [`Setup::read`] takes.
+/// The number of bytes for [`Setup::read`].
 const SETUP_LEN: usize = 7;
 
-/// What a decoder may keep besides the bytes that arrived and its history: its box, and the least slack.
+/// The memory of a decoder in bytes without the received bytes and the history: its box, and the least slack.
 const FIXED_COST: usize = 1200;
 
-/// The largest history: a window of 15 bits.
+/// The largest history in bytes: a window of 15 bits.
 const MAX_HISTORY: usize = 32 * 1024;
 
-/// Drives a decoder with the bytes, and panics when one of its promises is broken.
+/// Decodes the bytes, and panics when an invariant of the decoder is violated.
 pub fn websocket(data: &[u8]) {
     let Some((setup, wire)) = data.split_first_chunk() else {
         return;
@@ -33,12 +33,12 @@ pub fn websocket(data: &[u8]) {
     let setup = Setup::read(*setup);
     let cut = decode(&setup, wire, &setup.reads);
     let whole = decode(&setup, wire, &[usize::MAX]);
-    // A cut can only make the decoder see an error earlier, never change what came before it.
-    assert_eq!(cut.0, whole.0, "the events depend on the cuts");
+    // The sizes of the reads can change which error is returned, but not the messages before it.
+    assert_eq!(cut.0, whole.0, "the messages depend on the reads");
     assert_eq!(cut.1.is_some(), whole.1.is_some(), "{:?} but {:?}", cut.1, whole.1);
-    for event in cut.0 {
-        assert_within(&event, setup.limits);
-        assert_survives_the_wire(&event);
+    for message in cut.0 {
+        assert_within(&message, setup.limits);
+        assert_unchanged_by_encoding(&message);
     }
 }
 
@@ -52,7 +52,7 @@ impl Setup {
             _ => Some("permessage-deflate; client_max_window_bits=9"),
         };
         Setup {
-            limits: Limits { max_frame_size: usize::from(u16::from_le_bytes([limit_low, limit_high])) },
+            limits: DecoderLimits { max_frame_size: usize::from(u16::from_le_bytes([limit_low, limit_high])) },
             extension: negotiate(offer.into_iter()),
             of_server: extension >= 128,
             reads: reads.map(|read| usize::from(read) + 1),
@@ -60,15 +60,15 @@ impl Setup {
     }
 }
 
-/// Decodes the wire in reads of these sizes, over and over.
-fn decode(setup: &Setup, wire: &[u8], reads: &[usize]) -> (Vec<Event<'static>>, Option<ProtocolError>) {
+/// Decodes the wire in reads of these sizes, which repeat to its end.
+fn decode(setup: &Setup, wire: &[u8], reads: &[usize]) -> (Vec<Incoming<'static>>, Option<ProtocolError>) {
     let mut decoder = match setup.of_server {
         true => Decoder::of_server(setup.limits),
         false => Decoder::new(setup.limits, setup.extension.as_ref()),
     };
     let mut wire = wire.to_vec();
     let mut rest = wire.as_mut_slice();
-    let mut events = Vec::new();
+    let mut messages = Vec::new();
     let mut arrived = 0;
     for read in reads.iter().cycle() {
         if rest.is_empty() {
@@ -79,19 +79,19 @@ fn decode(setup: &Setup, wire: &[u8], reads: &[usize]) -> (Vec<Event<'static>>, 
         loop {
             let len_before = input.len();
             match decoder.decode(input) {
-                Ok((Some(event), left)) => {
-                    assert!(left.len() < len_before, "an event takes bytes");
-                    events.push(event.into_owned());
+                Ok((Some(message), left)) => {
+                    assert!(left.len() < len_before, "every message has bytes");
+                    messages.push(message.into_owned());
                     input = left;
                 }
                 Ok((None, left)) => {
-                    assert!(left.is_empty(), "without an event all input is taken");
+                    assert!(left.is_empty(), "without a message all input is decoded");
                     break;
                 }
                 Err(error) => {
                     assert!(error.close_code().may_be_received());
                     assert_eq!(decoder.retained_bytes(), 0, "nothing is kept after an error");
-                    return (events, Some(error));
+                    return (messages, Some(error));
                 }
             }
         }
@@ -100,18 +100,18 @@ fn decode(setup: &Setup, wire: &[u8], reads: &[usize]) -> (Vec<Event<'static>>, 
         assert!(decoder.retained_bytes() <= allowed + history);
         rest = later;
     }
-    (events, None)
+    (messages, None)
 }
 
-fn assert_within(event: &Event<'_>, limits: Limits) {
-    let len = match event {
-        Event::Text(text) => text.len(),
-        Event::Binary(bytes) => bytes.len(),
-        Event::Ping(payload) | Event::Pong(payload) => {
+fn assert_within(message: &Incoming<'_>, limits: DecoderLimits) {
+    let len = match message {
+        Incoming::Text(text) => text.len(),
+        Incoming::Binary(bytes) => bytes.len(),
+        Incoming::Ping(payload) | Incoming::Pong(payload) => {
             assert!(payload.len() <= 125);
             payload.len()
         }
-        Event::Close(close) => {
+        Incoming::Close(close) => {
             assert!(close.code.is_none_or(|code| code.may_be_received()));
             close.reason.len()
         }
@@ -119,29 +119,29 @@ fn assert_within(event: &Event<'_>, limits: Limits) {
     assert!(len <= limits.max_frame_size);
 }
 
-fn assert_survives_the_wire(event: &Event<'static>) {
-    let (opcode, payload) = match event {
-        Event::Text(text) => (Opcode::Text, text.as_bytes().to_vec()),
-        Event::Binary(bytes) => (Opcode::Binary, bytes.to_vec()),
-        Event::Ping(payload) => (Opcode::Ping, payload.to_vec()),
-        Event::Pong(payload) => (Opcode::Pong, payload.to_vec()),
-        Event::Close(CloseFrame { code, reason }) => {
-            // The header of a close frame is two bytes: its payload is at most 125.
+fn assert_unchanged_by_encoding(message: &Incoming<'static>) {
+    let (opcode, payload) = match message {
+        Incoming::Text(text) => (Opcode::Text, text.as_bytes().to_vec()),
+        Incoming::Binary(bytes) => (Opcode::Binary, bytes.to_vec()),
+        Incoming::Ping(payload) => (Opcode::Ping, payload.to_vec()),
+        Incoming::Pong(payload) => (Opcode::Pong, payload.to_vec()),
+        Incoming::Close(CloseFrame { code, reason }) => {
+            // The header of a close frame has two bytes, because its payload has at most 125.
             (Opcode::Close, encode::close_frame(*code, reason)[2..].to_vec())
         }
     };
     let mut wire = encode::masked_frame(opcode, &payload, [0xA5, 0x5A, 0xC3, 0x3C]);
-    let mut decoder = Decoder::new(Limits::default(), None);
-    let (again, rest) = decoder.decode(&mut wire).expect("an encoded event is valid");
+    let mut decoder = Decoder::new(DecoderLimits::default(), None);
+    let (again, rest) = decoder.decode(&mut wire).expect("an encoded message is valid");
     assert!(rest.is_empty());
-    assert_eq!(again.as_ref(), Some(event));
+    assert_eq!(again.as_ref(), Some(message));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A small generator (xorshift), so that this needs no dependency and always runs the same.
+    /// A small generator (xorshift). It needs no dependency and returns the same bytes in every run.
     fn noise(mut state: u64) -> impl FnMut() -> u8 {
         move || {
             state ^= state << 13;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_breaks_no_invariant() {
+    fn noise_violates_no_invariant() {
         let mut next = noise(0x9E37_79B9_7F4A_7C15);
         for _ in 0..3000 {
             let len = usize::from(next()) * 2;
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_with_noise_in_them_break_no_invariant() {
+    fn frames_with_noise_violate_no_invariant() {
         let mut next = noise(0xD1B5_4A32_D192_ED03);
         for _ in 0..3000 {
             let mut data: Vec<u8> = (0..SETUP_LEN).map(|_| next()).collect();

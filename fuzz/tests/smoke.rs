@@ -1,8 +1,10 @@
-//! A short run of every fuzz target, the same each time: noise, and real messages with noise in them.
+//! A short and reproducible run of every fuzz target, with noise and with mutated messages.
 
-use bennu_fuzz::{client::client, v1::v1, v2::v2, websocket::websocket};
+use bennu_fuzz::client::client;
+use bennu_fuzz::serializer::{v1, v2};
+use bennu_fuzz::websocket::websocket;
 
-/// A small generator (xorshift), so that this needs no dependency and always runs the same.
+/// A small generator (xorshift). It needs no dependency and returns the same bytes in every run.
 struct Noise(u64);
 
 impl Noise {
@@ -23,7 +25,8 @@ impl Noise {
         (0..len).map(|_| self.next()).collect()
     }
 
-    /// One to four changes: a byte replaced, removed, inserted or flipped in one bit, or the end of another seed.
+    /// Makes one to four changes: a byte is replaced, removed, inserted or flipped in one bit, or the end of another
+    /// seed is appended.
     fn mutate(&mut self, seed: &[u8], other: &[u8]) -> Vec<u8> {
         let mut data = seed.to_vec();
         for _ in 0..=self.below(4) {
@@ -89,29 +92,29 @@ fn run(target: fn(&[u8]), seeds: &[&[u8]], inputs: usize) {
 }
 
 #[test]
-fn what_a_client_reads_keeps_its_promises() {
+fn the_invariants_of_the_clients_decoder_hold() {
     run(client, &CLIENT, 10_000);
 }
 
 #[test]
-fn the_serializer_v1_keeps_its_promises() {
+fn the_invariants_of_the_serializer_v1_hold() {
     run(v1, &V1, 10_000);
 }
 
 #[test]
-fn the_serializer_v2_keeps_its_promises() {
+fn the_invariants_of_the_serializer_v2_hold() {
     run(v2, &V2, 10_000);
 }
 
 #[test]
-fn the_websocket_decoder_keeps_its_promises() {
+fn the_invariants_of_the_websocket_decoder_hold() {
     let seeds: [&[u8]; 6] = [
-        // Limit, extension, reads; then "Hello" in one frame, in two with a ping between, and a close.
+        // Limit, extension and reads; then "Hello" in one frame, "Hello" in two frames around a ping, and a close.
         b"\xff\x0f\x00\x03\x05\x07\x09\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58",
         b"\xff\x0f\x00\x00\x00\x00\x00\x01\x83\0\0\0\0Hel\x89\x80\0\0\0\0\x80\x82\0\0\0\0lo",
         b"\xff\x0f\x01\x10\x10\x10\x10\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\x00",
         b"\x10\x00\x03\x01\x01\x01\x01\x88\x82\0\0\0\0\x03\xe8",
-        // The same from a server, which a client reads.
+        // The same frames of a server, decoded by a client.
         b"\xff\x0f\xff\x03\x05\x07\x09\x81\x05Hello",
         b"\xff\x0f\xff\x00\x00\x00\x00\x01\x03Hel\x89\x00\x80\x02lo\x88\x02\x03\xf4",
     ];

@@ -1,8 +1,9 @@
-//! Serializer V2, binary frames: a kind, one length byte for each part, the parts, the data.
+//! Serializer V2, binary frames: one byte for the kind, one byte for the length of each part, the parts, the data.
 //!
-//! Source: `Phoenix.Socket.V2.JSONSerializer`. Kinds: 0 push, 1 reply, 2 broadcast. Clients send pushes only.
+//! [`crate::Serializer`] and [`crate::client`] call it. Source: `Phoenix.Socket.V2.JSONSerializer`. The kinds are 0 for
+//! a push, 1 for a reply and 2 for a broadcast. Clients send pushes only.
 //!
-//! | kind | lengths | then |
+//! | kind | lengths | rest |
 //! |---|---|---|
 //! | 0 from a client | join_ref, ref, topic, event | the four, data |
 //! | 0 to a client | join_ref, topic, event | the three, data |
@@ -32,7 +33,7 @@ pub(crate) fn decode(frame: &[u8]) -> Result<Inbound<'_>, DecodeError> {
     })
 }
 
-/// What a server sends, read by a client.
+/// Decodes a message of a server.
 pub(crate) fn decode_received(frame: &[u8]) -> Result<Received, DecodeError> {
     let text = |part, bytes| read_text(part, bytes).map(str::to_owned);
     let payload = |data| Payload::binary(Bytes::copy_from_slice(data));
@@ -62,7 +63,7 @@ pub(crate) fn decode_received(frame: &[u8]) -> Result<Received, DecodeError> {
     }
 }
 
-/// The parts that a frame's header announces, and the data behind them.
+/// Returns the parts that a frame's header announces, and the data after them.
 fn split<'a, const N: usize>(
     frame: &'a [u8],
     names: [&'static str; N],
@@ -83,7 +84,7 @@ fn read_text<'a>(part: &'static str, bytes: &'a [u8]) -> Result<&'a str, DecodeE
     std::str::from_utf8(bytes).map_err(|_| DecodeError::NotUtf8(part))
 }
 
-/// What a client sends.
+/// Encodes a message of a client.
 pub(crate) fn encode_inbound(
     message: &Inbound<'_>,
     data: &[u8],

@@ -1,38 +1,41 @@
-//! Why the server ends a connection, and the close code that says so. Chosen by sessions, written by transports.
+//! The end of a connection: its cause, with the close code and the reason text of the close frame.
+//!
+//! The connection chooses the cause, and the transport writes the code and the text.
 
 use std::time::Duration;
 
-/// Longest reason that a close frame can carry, in bytes (RFC 6455 §5.5); a longer one is cut.
+/// The longest reason that a close frame can carry, in bytes (RFC 6455 §5.5). A longer one is cut.
 const MAX_REASON_BYTES: usize = 123;
 
-/// Why the server closes a connection.
+/// The cause for which the server closes a connection.
 ///
-/// Every code but 1000 makes `phoenix.js` connect again.
+/// `phoenix.js` reconnects after every code but 1000.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Close {
-    /// The socket refused the client for good, with this reason: 1000, after which `phoenix.js` does not connect again.
+    /// The socket refused the client permanently, with this reason: 1000. `phoenix.js` does not reconnect.
     Refused(String),
     /// `disconnect` was broadcast on the socket's id: 1001.
     Disconnected,
-    /// The client sent what is no message of the negotiated version, or the session failed: 1011, as Phoenix does.
+    /// The client sent a frame that is not a message of the negotiated version, or the session failed: 1011, as in
+    /// Phoenix.
     BadMessage,
-    /// The server drains: 1012, reconnect elsewhere.
+    /// The server drains: 1012. The client reconnects to another server.
     Restart,
-    /// Nothing was received for this long: 3008, the registered code for a timeout.
+    /// The server received nothing for this long: 3008, the registered code for a timeout.
     IdleTimeout(Duration),
-    /// The client closes, with this code if it gave one: it is echoed (RFC 6455 §5.5.1).
+    /// The client closed the connection. Its code, if any, is echoed (RFC 6455 §5.5.1).
     Peer(Option<u16>),
-    /// The client broke the transport's protocol: the transport's own code, such as 1002, 1007 or 1009.
+    /// The client violated the transport's protocol: the transport's own code, such as 1002, 1007 or 1009.
     Transport {
         /// The code.
         code: u16,
     },
-    /// The client does not read what it is sent: 1008.
+    /// The client does not read its messages: 1008.
     TooSlow {
-        /// Bytes that waited.
+        /// The bytes in the outbox.
         waiting: usize,
-        /// Bytes that may wait.
+        /// The limit of the outbox in bytes.
         limit: usize,
     },
 }
@@ -40,7 +43,7 @@ pub enum Close {
 impl Close {
     /// The WebSocket close code (RFC 6455 §7.4, and the IANA registry for 1012 and 3008).
     ///
-    /// `None` where the client closed without one.
+    /// `None` if the client closed the connection without a code.
     pub fn code(&self) -> Option<u16> {
         Some(match self {
             Close::Refused(_) => 1000,

@@ -1,27 +1,29 @@
-//! Reserved topics, events and reasons: the words of the protocol itself. Used by sessions and clients.
+//! The reserved words of the protocol: topics, events, and the reasons of error replies.
+//!
+//! The sessions of the server and the clients use the same constants. All values are those of Phoenix.
 
-/// The topic of the connection itself: heartbeats go here.
+/// The topic of the connection itself. Heartbeats are sent to it.
 pub const PHOENIX_TOPIC: &str = "phoenix";
-/// Keeps a connection alive; answered with an empty ok reply.
+/// The event that keeps a connection alive. The server replies `ok` with an empty payload.
 pub const HEARTBEAT: &str = "heartbeat";
-/// A client asks to join a topic.
+/// The event by which a client joins a topic.
 pub const JOIN: &str = "phx_join";
-/// A client asks to leave a topic.
+/// The event by which a client leaves a topic.
 pub const LEAVE: &str = "phx_leave";
-/// The answer to one message of a client.
+/// The event of the reply to one message of a client.
 pub const REPLY: &str = "phx_reply";
-/// A channel ended as it should.
+/// The event of a channel that ended normally.
 pub const CLOSE: &str = "phx_close";
-/// A channel crashed; clients rejoin.
+/// The event of a channel that crashed. Clients rejoin after it.
 pub const ERROR: &str = "phx_error";
-/// Broadcast on a socket's id, it closes that socket.
+/// The event that closes the connections of a socket when it is broadcast on the socket's id.
 pub const DISCONNECT: &str = "disconnect";
 
-/// Reason of an error reply: no route, or no joined channel, has that topic.
+/// Reason of an error reply: the topic matches no route, or no channel is joined on it.
 pub const UNMATCHED_TOPIC: &str = "unmatched topic";
-/// Reason of an error reply: user code failed while joining.
+/// Reason of an error reply: the application failed during the join.
 pub const JOIN_CRASHED: &str = "join crashed";
-/// Reason of an error reply: the connection has as many channels as it may.
+/// Reason of an error reply: the connection has reached its maximum of channels.
 pub const TOO_MANY_CHANNELS: &str = "too many channels joined";
-/// Reason of a [`ERROR`] event since Phoenix 1.8.10.
+/// Reason in the payload of an [`ERROR`] event, since Phoenix 1.8.10.
 pub const CHANNEL_CRASH: &str = "channel_crash";

@@ -1,7 +1,7 @@
-//! The values that may stand where a payload is expected.
+//! The conversion of values into payloads. Every function that sends takes [`IntoPayload`].
 //!
-//! A value that serde can serialize is sent by reference and becomes JSON. Bytes are sent by value and stay binary data.
-//! The split is what keeps the two apart: a blanket implementation over values would make a list of numbers of `Vec<u8>`.
+//! A value that serde can serialize is passed by reference and becomes JSON. Bytes are passed by value and stay binary
+//! data. A blanket implementation over values would turn a `Vec<u8>` into a list of numbers.
 
 use crate::Payload;
 use bytes::Bytes;
@@ -9,12 +9,12 @@ use serde::Serialize;
 
 /// A value that can be sent as a payload.
 ///
-/// | you have | you write | it is sent as |
+/// | value | argument | sent as |
 /// |---|---|---|
 /// | any `T: Serialize` | `&value` | JSON |
 /// | `json!({ .. })`, a `serde_json::Value` | the value | JSON |
 /// | `Bytes`, `Vec<u8>` | the value | binary data |
-/// | a [`Payload`] | the value, or `&payload` | as it is |
+/// | a [`Payload`] | the value, or `&payload` | unchanged |
 ///
 /// ```
 /// use bennu_protocol::{IntoPayload, Payload};
@@ -27,8 +27,7 @@ use serde::Serialize;
 /// assert!(vec![0xFF_u8, 0xD8].into_payload().as_binary().is_some());
 /// ```
 ///
-/// A value that serde cannot write as JSON becomes a payload that returns the error where it is sent, as
-/// [`Payload::json`] says.
+/// A value that serde cannot write as JSON becomes a payload that fails when it is sent, see [`Payload::json`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as a payload: a value with `#[derive(Serialize)]` is sent by reference, as `&value`",
     label = "not a payload",
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_by_value_are_binary_data_and_a_payload_stays_what_it_is() {
+    fn bytes_by_value_are_binary_data_and_a_payload_is_unchanged() {
         let data = Bytes::from_static(b"\xff\xd8");
         assert_eq!(data.clone().into_payload().as_binary(), Some(&data));
         assert_eq!(data.to_vec().into_payload().as_binary(), Some(&data));
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_by_reference_are_an_error_and_no_list_of_numbers() {
+    fn bytes_by_reference_are_an_error_and_not_a_list_of_numbers() {
         let boxed: Box<[u8]> = Box::new([1, 2]);
         let shared: Arc<Vec<u8>> = Arc::new(vec![1]);
         let borrowed: Cow<'_, [u8]> = Cow::Borrowed(&[1]);

@@ -1,7 +1,8 @@
-//! The Phoenix channel protocol, apart from any transport, runtime or clock.
+//! The Phoenix channel protocol: messages and their wire formats, without transport, runtime or clock.
 //!
-//! A transport hands a frame to [`Serializer::decode`], gets an [`Inbound`] message that borrows from the frame, and
-//! writes what [`Serializer::encode`] makes of an [`Outbound`] one:
+//! A transport passes each received frame to [`Serializer::decode`], which returns an [`Inbound`] message that borrows
+//! from the frame. [`Serializer::encode`] turns an [`Outbound`] message into the bytes of a frame. Clients use the
+//! opposite pair, in [`client`].
 //!
 //! ```
 //! use bennu_protocol::{Frame, Outbound, Payload, Ref, Serializer, Status};
@@ -22,17 +23,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Invariants: a peer's bytes never panic; everything that is not understood is an error that says what it was; JSON
-//! payloads pass through byte for byte.
+//! Three invariants hold. The bytes of a peer never cause a panic. Every frame that is not a message is an error, and
+//! the error describes the frame. JSON payloads pass through byte for byte.
 
 mod binary;
 pub mod client;
 mod close;
 pub mod event;
 mod into_payload;
-mod json;
 mod message;
-mod name;
 mod pattern;
 mod payload;
 mod reference;
@@ -43,22 +42,21 @@ mod version;
 
 pub use close::Close;
 pub use into_payload::IntoPayload;
-pub use message::{Frame, FrameKind, Inbound, Outbound, Status};
-pub use name::Name;
+pub use message::{Frame, FrameKind, Inbound, Name, Outbound, Status};
 pub use pattern::{PatternError, TopicPattern};
 pub use payload::{Payload, PayloadError};
 pub use reference::Ref;
 pub use serializer::{DecodeError, EncodeError, Serializer};
-pub use version::{VersionError, negotiate};
+pub use version::VersionError;
 
-/// Longest topic that may be joined, in bytes.
+/// The longest topic that can be joined, in bytes.
 ///
-/// Phoenix has no limit. A topic is kept once a joined channel and once a subscriber table, so it must have one; 1,024
-/// is four times what a V2 binary frame can carry (255).
+/// Phoenix has no limit. Bennu stores a topic once for each joined channel and once for each subscriber table, so the
+/// length needs a bound. 1,024 is four times the longest topic of a V2 binary frame (255).
 pub const MAX_TOPIC_BYTES: usize = 1024;
 
-/// Longest `join_ref` and `ref` that a join may have, in bytes.
+/// The longest `join_ref` and the longest `ref` of a join, in bytes.
 ///
-/// Phoenix has no limit. They are kept for as long as the channel is joined, so there must be one; clients count, and use
-/// a handful of digits.
+/// Phoenix has no limit. Bennu stores both for as long as the channel is joined, so their length needs a bound. Clients
+/// count their messages, and use a few digits.
 pub const MAX_REF_BYTES: usize = 1024;

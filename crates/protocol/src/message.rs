@@ -1,49 +1,89 @@
-//! Messages in both directions. Inbound ones borrow from the frame; outbound ones borrow from whoever sends.
+//! The messages of both directions, and the frames that carry them.
+//!
+//! The names take the server's side. [`Inbound`] is a message from a client and borrows from its frame. [`Outbound`] is
+//! a message to a client and borrows from its sender. [`Received`] is the same message after the client has decoded it,
+//! and owns its parts.
 
-use crate::{Name, Payload, Ref};
+use crate::{Payload, Ref};
 use std::borrow::Cow;
 
 /// One frame as a transport received it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// Text, checked to be UTF-8.
+    /// A text frame. The transport has checked that it is UTF-8.
     Text(&'a str),
-    /// Binary data.
+    /// A binary frame.
     Binary(&'a [u8]),
 }
 
-/// What kind of frame an encoded message needs.
+/// The kind of frame that an encoded message must be sent in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FrameKind {
-    /// UTF-8 text.
+    /// A text frame, in UTF-8.
     Text,
-    /// Binary data.
+    /// A binary frame.
     Binary,
 }
 
 /// A message from a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbound<'a> {
-    /// Which join it belongs to.
+    /// The join that the message belongs to.
     pub join_ref: Ref,
-    /// What the reply will carry.
+    /// The message's own ref, which the reply carries.
     pub reference: Ref,
-    /// Where it goes.
+    /// The topic.
     pub topic: Name<'a>,
-    /// What it asks.
+    /// The event.
     pub event: Name<'a>,
-    /// With which data.
+    /// The payload.
     pub payload: Payload,
 }
 
-/// How a request ended, as the client's `receive` hooks name it.
+/// A topic or an event as the client wrote it.
+///
+/// Clients send a string. Phoenix also accepts any other JSON value: it replies "unmatched topic" and echoes the value,
+/// so the value is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name<'a> {
+    /// A string, decoded. All known clients send one.
+    Text(Cow<'a, str>),
+    /// The JSON text of a value that is not a string.
+    Json(Cow<'a, str>),
+}
+
+impl<'a> Name<'a> {
+    /// The text, or `None` for a JSON value that is not a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Name::Text(text) => Some(text),
+            Name::Json(_) => None,
+        }
+    }
+
+    /// Converts the name into one that owns its text.
+    pub fn into_owned(self) -> Name<'static> {
+        match self {
+            Name::Text(text) => Name::Text(Cow::Owned(text.into_owned())),
+            Name::Json(json) => Name::Json(Cow::Owned(json.into_owned())),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Name<'a> {
+    fn from(text: &'a str) -> Self {
+        Name::Text(Cow::Borrowed(text))
+    }
+}
+
+/// The outcome of a request, as the `receive` hooks of `phoenix.js` name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// `ok`.
     Ok,
     /// `error`.
     Error,
-    /// Any other word that the application and its client agree on.
+    /// Any other word, on which the application and its client agree.
     Other(Cow<'static, str>),
 }
 
@@ -57,7 +97,7 @@ impl Status {
         }
     }
 
-    /// The status that a word on the wire stands for.
+    /// Converts a word from the wire.
     pub(crate) fn from_word(word: &str) -> Self {
         match word {
             "ok" => Status::Ok,
@@ -77,10 +117,10 @@ impl From<&'static str> for Status {
     }
 }
 
-/// A message as it reaches a client.
+/// A message from the server, decoded by a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
-    /// The answer to one of the client's messages.
+    /// The reply to one message of the client.
     Reply {
         /// The join that the message belonged to.
         join_ref: Ref,
@@ -88,20 +128,20 @@ pub enum Received {
         reference: Ref,
         /// The message's topic.
         topic: String,
-        /// How it ended.
+        /// The outcome.
         status: Status,
         /// The response.
         payload: Payload,
     },
     /// A push, a broadcast, or the end of a channel ([`crate::event::CLOSE`], [`crate::event::ERROR`]).
     Event {
-        /// The join that it belongs to; null for a broadcast.
+        /// The join that the event belongs to; null for a broadcast.
         join_ref: Ref,
         /// The topic.
         topic: String,
         /// The event's name.
         event: String,
-        /// Its data.
+        /// The event's payload.
         payload: Payload,
     },
 }
@@ -109,15 +149,15 @@ pub enum Received {
 /// A message to a client.
 #[derive(Debug, Clone, Copy)]
 pub enum Outbound<'a> {
-    /// The answer to one message.
+    /// The reply to one message.
     Reply {
         /// The join that the message belonged to.
         join_ref: &'a Ref,
         /// The message's own ref.
         reference: &'a Ref,
-        /// The message's topic, as it came.
+        /// The message's topic, as the client wrote it.
         topic: &'a Name<'a>,
-        /// How it ended.
+        /// The outcome.
         status: &'a Status,
         /// The response.
         payload: &'a Payload,
@@ -130,27 +170,27 @@ pub enum Outbound<'a> {
         topic: &'a str,
         /// The event's name.
         event: &'a str,
-        /// Its data.
+        /// The event's payload.
         payload: &'a Payload,
     },
-    /// An event to every subscriber of a topic: the same bytes for all of them.
+    /// An event to every subscriber of a topic. Its bytes are the same for all of them.
     Broadcast {
         /// The topic.
         topic: &'a str,
         /// The event's name.
         event: &'a str,
-        /// Its data.
+        /// The event's payload.
         payload: &'a Payload,
     },
-    /// The end of a channel, `phx_close` or `phx_error`: carries the join ref twice.
+    /// The end of a channel, `phx_close` or `phx_error`. The message carries the join ref twice.
     End {
         /// The join that ended.
         join_ref: &'a Ref,
-        /// Its topic.
+        /// The channel's topic.
         topic: &'a str,
         /// [`crate::event::CLOSE`] or [`crate::event::ERROR`].
         event: &'a str,
-        /// Its data.
+        /// The event's payload.
         payload: &'a Payload,
     },
 }

@@ -1,50 +1,50 @@
 //! Topic patterns of a channel router: an exact topic, a prefix that ends in `*`, and named parts.
 //!
-//! Read once, when a socket is mounted; matched by the session for each join. A pattern without parts costs one
-//! comparison.
+//! The channel router parses a pattern once, when the socket is mounted. The session matches each join against the
+//! patterns. A pattern without parts costs one comparison.
 
-/// The topics of a route.
+/// The pattern of a route, which matches topics.
 ///
 /// | pattern | topics |
 /// |---|---|
-/// | `room:lobby` | that one |
-/// | `room:*` | all that begin with `room:` |
+/// | `room:lobby` | `room:lobby` |
+/// | `room:*` | every topic that begins with `room:` |
 /// | `room:{id}` | `room:` and one part, which is not empty and has no `:` |
-/// | `room:{id}:*` | `room:`, one part, `:`, and anything |
+/// | `room:{id}:*` | `room:`, one part, `:`, and any text |
 ///
-/// A part stands between colons. Its value is read with [`TopicPattern::part`].
+/// A part stands between colons. [`TopicPattern::part`] returns its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicPattern {
     text: Box<str>,
-    /// Whether the pattern ends in `*`, which is not in `text`.
+    /// Whether the pattern ends in `*`. `text` does not contain the `*`.
     prefix: bool,
     /// Whether `text` has parts.
     parts: bool,
 }
 
-/// A pattern that cannot be a route.
+/// A text that is not a topic pattern.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// A `*` stands before the last character.
+    /// A `*` is not the last character.
     #[error("topic pattern {pattern:?}: `*` may only be the last character, found at byte {at} of {}", .pattern.len())]
     SplatInside {
         /// The pattern as given.
         pattern: String,
-        /// Byte offset of the first misplaced `*`.
+        /// The byte offset of the first misplaced `*`.
         at: usize,
     },
-    /// A brace that does not belong to a part.
+    /// A brace does not belong to a part.
     #[error(
         "topic pattern {pattern:?}: {segment:?} is not a part; write \"{{name}}\" between colons, as in \"room:{{id}}\""
     )]
     MalformedPart {
         /// The pattern as given.
         pattern: String,
-        /// What stands between the colons.
+        /// The text between the colons.
         segment: String,
     },
-    /// Two parts have one name.
+    /// Two parts have the same name.
     #[error("topic pattern {pattern:?}: two parts are named {name:?}; give each a name of its own")]
     DuplicatePart {
         /// The pattern as given.
@@ -55,11 +55,12 @@ pub enum PatternError {
 }
 
 impl TopicPattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// [`PatternError::SplatInside`] when a `*` is not the last character, as Phoenix refuses at compile time;
-    /// [`PatternError::MalformedPart`] and [`PatternError::DuplicatePart`].
+    /// Returns [`PatternError::SplatInside`] when a `*` is not the last character, which Phoenix refuses at compile
+    /// time. Returns [`PatternError::MalformedPart`] when a brace does not belong to a part, and
+    /// [`PatternError::DuplicatePart`] when two parts have the same name.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
         let (text, prefix) = match pattern.strip_suffix('*') {
             Some(rest) => (rest, true),
@@ -70,7 +71,7 @@ impl TopicPattern {
         }
         let mut names = Vec::new();
         for segment in text.split(':').filter(|segment| segment.contains(['{', '}'])) {
-            // What follows a part up to the next colon would belong to both.
+            // The text between a part and the next colon would belong to both.
             let is_cut = prefix && text.ends_with(segment) && !text.ends_with(':');
             let name = name_of(segment).filter(|_| !is_cut).ok_or_else(|| PatternError::MalformedPart {
                 pattern: pattern.to_owned(),
@@ -84,7 +85,7 @@ impl TopicPattern {
         Ok(TopicPattern { text: text.into(), prefix, parts: !names.is_empty() })
     }
 
-    /// Whether a topic is this pattern's. Case-sensitive.
+    /// Whether the pattern matches a topic. Case-sensitive.
     pub fn matches(&self, topic: &str) -> bool {
         match self.parts {
             false if self.prefix => topic.starts_with(&*self.text),
@@ -96,7 +97,7 @@ impl TopicPattern {
         }
     }
 
-    /// The value of a part in a topic that matches; `None` when the pattern has no part of that name.
+    /// Returns the value of a part in a matching topic; `None` when the pattern has no part of that name.
     pub fn part<'t>(&self, topic: &'t str, name: &str) -> Option<&'t str> {
         self.segments(topic).find(|(segment, _)| name_of(segment) == Some(name))?.1
     }
@@ -106,24 +107,24 @@ impl TopicPattern {
         self.text.split(':').filter_map(name_of)
     }
 
-    /// The pattern's segments, each with the topic's. The topic's last is `None` where the pattern goes on, and `Some` of
-    /// the rest where the topic does.
+    /// Pairs the pattern's segments with those of the topic. The topic's segment is `None` where the topic has ended.
+    /// The last one holds the rest of the topic where the pattern has ended.
     fn segments<'t>(&self, topic: &'t str) -> impl Iterator<Item = (&str, Option<&'t str>)> {
         let count = self.text.split(':').count();
         let mut values = topic.splitn(count, ':');
         self.text.split(':').enumerate().map(move |(at, segment)| {
             let value = values.next().map(|value| match (at + 1 == count, self.prefix) {
-                // The last segment of a prefix pattern is a prefix itself.
+                // The last segment of a prefix pattern is itself a prefix.
                 (true, true) => value.get(..segment.len()).unwrap_or(value),
                 _ => value,
             });
-            // A part has no colon, so the rest that `splitn` leaves in the last value is no part.
+            // A part has no colon, so a rest with colons, which `splitn` leaves in the last value, is not a part.
             (segment, value.filter(|value| name_of(segment).is_none() || !value.contains(':')))
         })
     }
 }
 
-/// The pattern as it was given.
+/// Writes the pattern as given.
 impl std::fmt::Display for TopicPattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)?;
@@ -131,14 +132,14 @@ impl std::fmt::Display for TopicPattern {
     }
 }
 
-/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+/// Same as [`Display`](std::fmt::Display), because a `main` that returns the error prints it with `Debug`.
 impl std::fmt::Debug for PatternError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
     }
 }
 
-/// The name of a segment that is a part.
+/// The name in a segment that is a part; `None` for any other segment.
 fn name_of(segment: &str) -> Option<&str> {
     let name = segment.strip_prefix('{')?.strip_suffix('}')?;
     (!name.is_empty() && !name.contains(['{', '}'])).then_some(name)
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_splat_matches_every_topic_with_its_prefix_even_none_after_it() {
+    fn a_splat_matches_every_topic_with_its_prefix_and_the_prefix_itself() {
         let ping = pattern("ping:*");
         for topic in ["ping:", "ping:a", "ping:*", "ping:a:b"] {
             assert!(ping.matches(topic), "{topic:?}");
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_splat_anywhere_else_is_refused_with_its_place() {
+    fn a_splat_that_is_not_last_is_refused_with_its_offset() {
         let error = TopicPattern::new("ping:*a").unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_matches_one_segment_that_is_not_empty_and_gives_its_value() {
+    fn a_part_matches_one_segment_that_is_not_empty_and_has_its_value() {
         let seat = pattern("hall:{hall}:seat:{seat}");
         assert!(seat.matches("hall:a:seat:7"));
         for other in ["hall:a:seat", "hall:a:seat:", "hall::seat:7", "hall:a:seat:7:x", "hall:a:sofa:7", "hall:a", ""] {
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_may_stand_before_a_splat() {
+    fn a_pattern_can_have_parts_before_a_splat() {
         let wild = pattern("room:{id}:*");
         for topic in ["room:7:", "room:7:a", "room:7:a:b"] {
             assert!(wild.matches(topic), "{topic:?}");
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_part_is_refused_by_value_with_what_to_write() {
+    fn a_malformed_part_is_refused_with_its_text_and_the_remedy() {
         let error = TopicPattern::new("room:{id").unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -230,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_topic_made_from_a_pattern_matches_it_and_has_the_parts_that_it_was_made_of(
+        fn a_topic_built_from_a_pattern_matches_it_and_has_the_same_parts(
             segments in prop::collection::vec((any::<bool>(), "[a-zé]{1,4}"), 1..5),
             rest in prop::option::of("[a-z:]{0,6}"),
         ) {

@@ -1,4 +1,7 @@
-//! Payloads: JSON kept as the text it came in, or bytes. Parsed only when user code asks for a type.
+//! Payloads: JSON text or binary data.
+//!
+//! A payload keeps the JSON text of its sender. Only [`Payload::parse`] and [`Payload::get`], which the application
+//! calls, parse it. The serializers copy it into frames byte for byte.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -8,13 +11,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a message carries: one JSON value, or binary data.
+/// The data of a message: one JSON value, or binary data.
 ///
-/// Cloning shares the bytes. JSON stays the text that the client sent until [`Payload::parse`] converts it into a type.
-/// Functions that send take any [`IntoPayload`](crate::IntoPayload): a payload need not be made by hand.
+/// Cloning shares the bytes. JSON stays the client's text until [`Payload::parse`] converts it into a type. Functions
+/// that send take any [`IntoPayload`](crate::IntoPayload), so most code never creates a payload.
 ///
-/// `Payload` does not implement `Serialize`: binary data has no place inside JSON. To put a payload into a larger value,
-/// parse it first, as in `payload.parse::<serde_json::Value>()?`.
+/// `Payload` does not implement `Serialize`, because JSON cannot contain binary data. To put a payload into a larger
+/// value, parse it first: `payload.parse::<serde_json::Value>()?`.
 ///
 /// ```
 /// use bennu_protocol::Payload;
@@ -32,47 +35,47 @@ enum Content {
     /// Invariant: one valid JSON value, in UTF-8.
     Json(Bytes),
     Binary(Bytes),
-    /// A value that serde could not write; the error comes out where the payload is sent.
+    /// A value that serde could not write, as the text of the error. Sending the payload returns the error.
     Broken(Arc<str>),
 }
 
-/// A payload that is not what was asked for.
+/// A payload that does not have the requested form, or cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadError {
-    /// The JSON does not have the shape of the type asked for, or nests deeper than 128 levels.
-    #[error("payload is no {expected}: {reason}")]
+    /// The JSON does not have the shape of the requested type, or nests deeper than 128 levels.
+    #[error("the payload is not a {expected}: {reason}")]
     Shape {
-        /// The Rust type.
+        /// The name of the Rust type.
         expected: &'static str,
-        /// What serde found.
+        /// The error of serde.
         reason: String,
     },
-    /// Binary data where JSON was asked for.
-    #[error("payload is {bytes} bytes of binary data, JSON was expected")]
+    /// JSON was requested, and the payload is binary data.
+    #[error("the payload is not JSON but {bytes} bytes of binary data")]
     NotJson {
-        /// Size of the data.
+        /// The size of the data in bytes.
         bytes: usize,
     },
-    /// JSON where binary data was asked for.
-    #[error("payload is JSON, binary data was expected")]
+    /// Binary data was requested, and the payload is JSON.
+    #[error("the payload is not binary data but JSON")]
     NotBinary,
-    /// The value cannot be written as JSON.
-    #[error("payload cannot be written as JSON: {0}")]
+    /// serde could not write the value as JSON.
+    #[error("could not write the payload as JSON: {0}")]
     NotSerializable(Arc<str>),
 }
 
 impl Payload {
-    /// `{}`.
+    /// Returns the payload `{}`.
     pub const fn empty() -> Self {
         Payload(Content::Json(Bytes::from_static(b"{}")))
     }
 
-    /// Any serde value as JSON.
+    /// Writes any serde value as JSON.
     ///
-    /// A value that cannot be JSON, such as a map whose keys are not strings, fails where the payload is sent: that push
-    /// returns the error, that reply crashes its channel. So do bytes, which serde would write as a list of numbers:
-    /// binary data is passed by value, see [`Payload::binary`].
+    /// A value that serde cannot write, such as a map whose keys are not strings, fails when the payload is sent: a
+    /// push returns the error, a reply crashes its channel. Bytes fail in the same way, because serde would write them
+    /// as a list of numbers. Pass binary data by value, see [`Payload::binary`].
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Self {
         if is_bytes(std::any::type_name::<T>()) {
             let name = std::any::type_name::<T>();
@@ -85,12 +88,12 @@ impl Payload {
         }
     }
 
-    /// Binary data. V2 clients receive it as a binary frame; V1 has none.
+    /// Creates a payload of binary data. V2 clients receive it in a binary frame. V1 has no binary frames.
     pub fn binary(data: impl Into<Bytes>) -> Self {
         Payload(Content::Binary(data.into()))
     }
 
-    /// JSON text from a peer, already checked by the decoder that calls this.
+    /// Copies the JSON text of a peer. The calling decoder has validated it.
     pub(crate) fn from_checked(json: &str) -> Self {
         match json {
             "{}" => Payload::empty(),
@@ -98,31 +101,33 @@ impl Payload {
         }
     }
 
-    /// JSON text, checked.
+    /// Validates and copies JSON text.
     ///
     /// # Errors
-    /// [`PayloadError::Shape`] when the text is not one JSON value.
+    /// Returns [`PayloadError::Shape`] when the text is not one JSON value.
     pub fn from_json_text(text: &str) -> Result<Self, PayloadError> {
         let raw: &RawValue = serde_json::from_str(text)
             .map_err(|error| PayloadError::Shape { expected: "JSON value", reason: error.to_string() })?;
         Ok(Payload::from_checked(raw.get()))
     }
 
-    /// Reads the JSON as a type.
+    /// Parses the JSON into a type.
     ///
     /// # Errors
-    /// [`PayloadError::NotJson`] for binary data; [`PayloadError::Shape`] when it has another shape or nests deeper
-    /// than 128 levels (serde_json's bound).
+    /// Returns [`PayloadError::NotJson`] for binary data, and [`PayloadError::Shape`] when the JSON has another shape
+    /// or nests deeper than 128 levels, the limit of serde_json.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         serde_json::from_slice(self.json_bytes()?)
             .map_err(|error| PayloadError::Shape { expected: std::any::type_name::<T>(), reason: error.to_string() })
     }
 
-    /// Reads one field of a JSON object; `None` when it is absent, when it is null and the type knows no null, or when
-    /// the payload is no object. Only that field is parsed.
+    /// Parses one field of a JSON object, and no other field.
+    ///
+    /// Returns `None` when the field is absent, when it is null and the type has no value for null, and when the
+    /// payload is not an object.
     ///
     /// # Errors
-    /// [`PayloadError::Shape`] when the field has another type; [`PayloadError::NotJson`] for binary data.
+    /// Returns [`PayloadError::Shape`] when the field has another type, and [`PayloadError::NotJson`] for binary data.
     pub fn get<T: DeserializeOwned>(&self, field: &str) -> Result<Option<T>, PayloadError> {
         if !self.is_object() {
             return self.json_bytes().map(|_| None);
@@ -139,7 +144,7 @@ impl Payload {
         }
     }
 
-    /// The JSON text, unless it is binary data.
+    /// The JSON text; `None` for binary data.
     pub fn as_json(&self) -> Option<&str> {
         match &self.0 {
             Content::Json(json) => std::str::from_utf8(json).ok(),
@@ -147,7 +152,7 @@ impl Payload {
         }
     }
 
-    /// The bytes, unless it is JSON.
+    /// The binary data; `None` for JSON.
     pub fn as_binary(&self) -> Option<&Bytes> {
         match &self.0 {
             Content::Binary(data) => Some(data),
@@ -155,20 +160,20 @@ impl Payload {
         }
     }
 
-    /// The binary data.
+    /// Returns the binary data.
     ///
     /// # Errors
-    /// [`PayloadError::NotBinary`] for JSON.
+    /// Returns [`PayloadError::NotBinary`] for JSON.
     pub fn to_binary(&self) -> Result<Bytes, PayloadError> {
         self.as_binary().cloned().ok_or(PayloadError::NotBinary)
     }
 
-    /// Whether it is a JSON object, which is what a broadcast must be.
+    /// Whether the payload is a JSON object. The JSON of a broadcast must be one.
     pub fn is_object(&self) -> bool {
         matches!(&self.0, Content::Json(json) if json.first() == Some(&b'{'))
     }
 
-    /// Size of the JSON text or of the data, in bytes.
+    /// The size of the JSON text or of the data, in bytes.
     pub fn len(&self) -> usize {
         match &self.0 {
             Content::Json(bytes) | Content::Binary(bytes) => bytes.len(),
@@ -176,7 +181,7 @@ impl Payload {
         }
     }
 
-    /// Whether it is empty binary data (JSON never is empty).
+    /// Whether the payload is empty binary data. JSON is never empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -196,7 +201,7 @@ impl Default for Payload {
     }
 }
 
-/// Whether a type of that name is a piece of bytes, owned, borrowed or shared. The name is a constant to the compiler.
+/// Whether the type with this name holds bytes: owned, borrowed or shared. The compiler treats the name as a constant.
 fn is_bytes(type_name: &str) -> bool {
     let name = type_name.trim_start_matches('&');
     let pointers = ["alloc::boxed::Box<", "alloc::sync::Arc<", "alloc::rc::Rc<", "alloc::borrow::Cow<"];
@@ -209,13 +214,13 @@ fn is_bytes(type_name: &str) -> bool {
     }
 }
 
-/// The JSON text, or the size of binary data: a log line is no place for megabytes of bytes.
+/// Writes the JSON text, or the size of binary data, so that a log line does not hold megabytes of bytes.
 impl std::fmt::Debug for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Content::Json(json) => f.write_str(&String::from_utf8_lossy(json)),
             Content::Binary(data) => write!(f, "<{} bytes>", data.len()),
-            Content::Broken(error) => write!(f, "<cannot be written: {error}>"),
+            Content::Broken(error) => write!(f, "<not JSON: {error}>"),
         }
     }
 }
@@ -233,9 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_shape_names_the_type_and_what_was_found() {
+    fn the_error_of_a_wrong_shape_names_the_type_and_the_json_found() {
         let error = Payload::json(&json!([1])).parse::<u8>().unwrap_err();
-        assert!(error.to_string().starts_with("payload is no u8: invalid type: sequence"), "{error}");
+        assert!(error.to_string().starts_with("the payload is not a u8: invalid type: sequence"), "{error}");
     }
 
     #[test]

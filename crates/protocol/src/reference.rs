@@ -1,10 +1,10 @@
-//! Message refs: chosen by the client, echoed by the server exactly as they came.
+//! The refs of messages. The client chooses a ref, and the server echoes it exactly as received.
 
 use compact_str::CompactString;
 
-/// A join ref or a message ref: any JSON value, or bytes from a binary frame. `Null` where there is none.
+/// A join ref or a message ref: any JSON value, or the bytes of a binary frame. The default is null.
 ///
-/// Refs up to 24 bytes, which is every ref of the known clients, are stored in place.
+/// A ref of up to 24 bytes is stored inline. Every ref of the known clients is that short.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ref(pub(crate) Value);
 
@@ -12,19 +12,19 @@ pub struct Ref(pub(crate) Value);
 pub(crate) enum Value {
     #[default]
     Null,
-    /// A JSON string, decoded; also what a binary frame carries when it is UTF-8.
+    /// A JSON string, decoded; or a ref of a binary frame that is UTF-8.
     Text(CompactString),
     /// The JSON text of any other value.
     Json(CompactString),
-    /// What a binary frame carried that is no UTF-8: it can be echoed in a binary frame only.
+    /// A ref of a binary frame that is not UTF-8. It can only be echoed in a binary frame.
     Bytes(Box<[u8]>),
 }
 
 impl Ref {
-    /// No ref.
+    /// The null ref.
     pub const NULL: Ref = Ref(Value::Null);
 
-    /// A ref that is a JSON string, as all known clients send.
+    /// Creates a ref that is a JSON string. All known clients send strings.
     pub fn text(text: impl Into<CompactString>) -> Self {
         Ref(Value::Text(text.into()))
     }
@@ -43,7 +43,7 @@ impl Ref {
         }
     }
 
-    /// The text, where it is a JSON string.
+    /// The text, or `None` for a ref that is not a JSON string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.0 {
             Value::Text(text) => Some(text),
@@ -51,17 +51,17 @@ impl Ref {
         }
     }
 
-    /// Whether there is none.
+    /// Whether the ref is null.
     pub fn is_null(&self) -> bool {
         matches!(self.0, Value::Null)
     }
 
-    /// How many bytes it takes on the wire, without quotes and escapes; 0 for null.
+    /// The size on the wire in bytes, without quotes and escapes; 0 for null.
     pub fn size(&self) -> usize {
         self.as_bytes().len()
     }
 
-    /// The bytes that stand for it in a binary frame; none for null.
+    /// The ref's bytes in a binary frame; empty for null.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Value::Null => &[],

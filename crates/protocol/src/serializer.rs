@@ -1,4 +1,6 @@
-//! The two versions of the wire format behind one type. Called by sessions (decode) and by whoever sends (encode).
+//! The two versions of the wire format behind one type.
+//!
+//! Connections call it to decode messages, and senders to encode them. The formats are in `v1`, `v2` and `binary`.
 
 use crate::{Frame, FrameKind, Inbound, Outbound, Payload, PayloadError, binary, v1, v2};
 
@@ -6,93 +8,103 @@ use crate::{Frame, FrameKind, Inbound, Outbound, Payload, PayloadError, binary, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Serializer {
-    /// `vsn` 1.0.x: JSON objects. No binary payloads.
+    /// `vsn` 1.0.x: JSON objects. Binary payloads are not supported.
     V1,
     /// `vsn` 2.0.x: JSON arrays, and binary frames for binary payloads.
     V2,
 }
 
-/// A frame that is no message of the negotiated version. The connection is closed with 1011, as Phoenix does.
+/// A frame that is not a message of the negotiated version. The server closes the connection with 1011, as Phoenix
+/// does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The text is no JSON, or not the JSON of a message.
-    #[error("no {version} message: {reason}")]
+    /// The text is not JSON, or is not the JSON of a message.
+    #[error("the text is not a {version} message: {reason}")]
     Json {
         /// `V1` or `V2`.
         version: &'static str,
-        /// What serde_json found, with line and column.
+        /// The error of serde_json, with line and column.
         reason: String,
     },
-    /// A binary frame ends before what its header announces.
-    #[error("binary frame of {len} bytes ends inside its {part}, which needs {needed} bytes")]
+    /// A binary frame is shorter than the parts that its header announces.
+    #[error("a binary frame of {len} bytes ends inside its {part}; it must have at least {needed} bytes")]
     Truncated {
-        /// What was cut.
+        /// The part that is cut.
         part: &'static str,
-        /// Bytes that the frame has.
+        /// The length of the frame in bytes.
         len: usize,
-        /// Bytes that it must have.
+        /// The least length in bytes that the frame must have.
         needed: usize,
     },
-    /// A binary frame of a kind that clients do not send: only 0, a push, is.
-    #[error("binary frame of kind {0}, clients send kind 0 (push)")]
+    /// A binary frame has a kind that the peer must not send. A client sends kind 0, a push, only.
+    #[error(
+        "a binary frame of kind {0} is not accepted; a client sends kind 0 (push), \
+         a server kind 0 (push), 1 (reply) or 2 (broadcast)"
+    )]
     UnknownKind(u8),
-    /// A topic or event in a binary frame is no UTF-8.
+    /// A text part of a binary frame, such as its topic, is not UTF-8.
     #[error("the {0} of a binary frame is not UTF-8")]
     NotUtf8(&'static str),
 }
 
-/// A message that this version cannot carry.
+impl DecodeError {
+    pub(crate) fn json(version: &'static str, error: &serde_json::Error) -> Self {
+        DecodeError::Json { version, reason: error.to_string() }
+    }
+}
+
+/// A message that this version of the wire format cannot carry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The payload cannot be written.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// V1 has no binary frames.
-    #[error("a binary payload of {bytes} bytes cannot be sent to a V1 client")]
+    /// The payload is binary, and V1 has no binary frames.
+    #[error("could not send a binary payload of {bytes} bytes to a V1 client; only V2 has binary frames")]
     BinaryInV1 {
-        /// Size of the data.
+        /// The size of the data in bytes.
         bytes: usize,
     },
-    /// Binary frames hold one byte for each length.
+    /// A part is too long for a binary frame, which has one byte for each length.
     #[error("the {part} of a binary message is {len} bytes long, the limit is 255")]
     TooLong {
-        /// Which part.
+        /// The part's name.
         part: &'static str,
-        /// Its length.
+        /// The part's length in bytes.
         len: usize,
     },
-    /// A ref that came as bytes and is no UTF-8 cannot stand in JSON.
-    #[error("a ref of {len} bytes is not UTF-8 and cannot stand in a JSON message")]
+    /// The ref came as bytes that are not UTF-8, and JSON cannot carry it.
+    #[error("could not write a ref of {len} bytes into a JSON message: the ref is not UTF-8")]
     RefNotUtf8 {
-        /// Its length.
+        /// The ref's length in bytes.
         len: usize,
     },
 }
 
 impl Serializer {
-    /// Both, in the order in which they are tried.
+    /// Both versions, in the order in which they are tried.
     pub const ALL: [Serializer; 2] = [Serializer::V1, Serializer::V2];
 
-    /// Reads one message.
+    /// Decodes one message.
     ///
     /// # Errors
-    /// [`DecodeError`] says what the frame is instead. Never panics on a peer's bytes.
+    /// Returns [`DecodeError`] when the frame is not a message. The bytes of a peer never cause a panic.
     pub fn decode<'a>(self, frame: Frame<'a>) -> Result<Inbound<'a>, DecodeError> {
         match (self, frame) {
             (Serializer::V1, Frame::Text(text)) => v1::decode(text.as_bytes()),
-            // Phoenix's V1 serializer does not look at the frame's kind.
+            // Phoenix's V1 serializer ignores the frame's kind.
             (Serializer::V1, Frame::Binary(bytes)) => v1::decode(bytes),
             (Serializer::V2, Frame::Text(text)) => v2::decode(text),
             (Serializer::V2, Frame::Binary(bytes)) => binary::decode(bytes),
         }
     }
 
-    /// Appends one message to `frame` and says which kind of frame it needs.
+    /// Appends one message to `frame`, and returns the kind of frame that it must be sent in.
     ///
     /// # Errors
-    /// [`EncodeError`] says what this version cannot carry; `frame` may then hold a part of it.
+    /// Returns [`EncodeError`] when this version cannot carry the message. `frame` may then hold a part of it.
     pub fn encode(self, message: &Outbound<'_>, frame: &mut Vec<u8>) -> Result<FrameKind, EncodeError> {
         let payload = match message {
             Outbound::Reply { payload, .. }
@@ -111,23 +123,12 @@ impl Serializer {
     /// Checks that this version can carry a payload.
     ///
     /// # Errors
-    /// [`EncodeError`] for binary data in version 1, and for a value that could not be written as JSON.
-    pub fn accepts(self, payload: &Payload) -> Result<(), EncodeError> {
+    /// Returns [`EncodeError`] for binary data in V1, and for a value that serde could not write as JSON.
+    pub fn check_payload(self, payload: &Payload) -> Result<(), EncodeError> {
         match (self, payload.as_binary()) {
             (Serializer::V1, Some(data)) => Err(EncodeError::BinaryInV1 { bytes: data.len() }),
             (Serializer::V2, Some(_)) => Ok(()),
             (_, None) => Ok(payload.json_bytes().map(drop)?),
         }
-    }
-
-    pub(crate) fn major(self) -> u64 {
-        match self {
-            Serializer::V1 => 1,
-            Serializer::V2 => 2,
-        }
-    }
-
-    pub(crate) fn requirement(self) -> String {
-        format!("~> {}.0.0", self.major())
     }
 }

@@ -1,48 +1,61 @@
-//! Serializer V2, text frames: `[join_ref, ref, topic, event, payload]`. Called by [`crate::Serializer`] only.
+//! Serializer V2, text frames: `[join_ref, ref, topic, event, payload]`.
 //!
-//! Source: `Phoenix.Socket.V2.JSONSerializer`. Elements after the fifth are ignored, as there; keys are in the order in
-//! which Phoenix writes them, so that what clients receive is the same byte for byte.
+//! [`crate::Serializer`] and [`crate::client`] call it; `v1` uses its functions for refs and names. Source:
+//! `Phoenix.Socket.V2.JSONSerializer`. Elements after the fifth are ignored, as in Phoenix. The keys of a reply are in
+//! Phoenix's order, so clients receive the same bytes.
+//!
+//! Invariant: the decoder copies nothing but refs, escaped texts and the payload. serde_json finds the elements as raw
+//! values, without recursion, so nesting has no limit but the length of the message.
 
-use crate::json::{Scanner, SyntaxError};
 use crate::reference::Value;
 use crate::{DecodeError, EncodeError, FrameKind, Inbound, Name, Outbound, Payload, Ref};
+use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 pub(crate) fn decode(text: &str) -> Result<Inbound<'_>, DecodeError> {
-    let [join_ref, reference, topic, event, payload] = elements(text).map_err(|error| failed(&error))?;
+    let failed = |error: serde_json::Error| DecodeError::json("V2", &error);
+    let [join_ref, reference, topic, event, payload] = read_elements(text).map_err(failed)?;
     Ok(Inbound {
-        join_ref: read_ref(join_ref).map_err(|error| failed(&error))?,
-        reference: read_ref(reference).map_err(|error| failed(&error))?,
-        topic: read_name(topic).map_err(|error| failed(&error))?,
-        event: read_name(event).map_err(|error| failed(&error))?,
+        join_ref: read_ref(join_ref).map_err(failed)?,
+        reference: read_ref(reference).map_err(failed)?,
+        topic: read_name(topic).map_err(failed)?,
+        event: read_name(event).map_err(failed)?,
         payload: Payload::from_checked(payload),
     })
 }
 
-fn failed(error: &dyn std::error::Error) -> DecodeError {
-    DecodeError::Json { version: "V2", reason: error.to_string() }
-}
-
-/// The five elements as they stand in the text: each is scanned once and copied only where it has to be.
-fn elements(text: &str) -> Result<[&str; 5], SyntaxError> {
-    let mut scanner = Scanner::new(text);
-    scanner.expect(b'[', "an array [join_ref, ref, topic, event, payload]")?;
-    let mut elements = [""; 5];
-    for (n, element) in elements.iter_mut().enumerate() {
-        if n > 0 {
-            scanner.expect(b',', "five elements: join_ref, ref, topic, event, payload")?;
-        }
-        *element = scanner.value()?;
-    }
-    while scanner.passes(b',') {
-        scanner.value()?;
-    }
-    scanner.expect(b']', "`,` or `]`")?;
-    scanner.end()?;
+/// Returns the text of the first five elements.
+fn read_elements(text: &str) -> serde_json::Result<[&str; 5]> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let elements = deserializer.deserialize_seq(Elements)?;
+    deserializer.end()?;
     Ok(elements)
 }
 
-/// A JSON string without escapes is borrowed; one with escapes is decoded, which also refuses a lone surrogate.
+/// Visits an array of at least five elements.
+struct Elements;
+
+impl<'de> Visitor<'de> for Elements {
+    type Value = [&'de str; 5];
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array [join_ref, ref, topic, event, payload]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut elements = [""; 5];
+        for (index, element) in elements.iter_mut().enumerate() {
+            let raw: Option<&'de RawValue> = array.next_element()?;
+            *element = raw.ok_or_else(|| A::Error::invalid_length(index, &self))?.get();
+        }
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(elements)
+    }
+}
+
+/// Reads a JSON string; `None` for any other value. A string without escapes is borrowed. One with escapes is decoded,
+/// which also refuses a lone surrogate.
 fn read_text(json: &str) -> Result<Option<Cow<'_, str>>, serde_json::Error> {
     let Some(inner) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Ok(None) };
     if inner.contains('\\') {
@@ -70,7 +83,7 @@ pub(crate) fn encode(message: &Outbound<'_>, frame: &mut Vec<u8>) -> Result<Fram
     match *message {
         Outbound::Reply { join_ref, reference, topic, status, payload } => {
             let response = payload.json_bytes()?;
-            head(frame, join_ref, reference)?;
+            write_refs(frame, join_ref, reference)?;
             write_name(frame, topic);
             frame.extend_from_slice(b",\"phx_reply\",{\"response\":");
             frame.extend_from_slice(response);
@@ -79,19 +92,19 @@ pub(crate) fn encode(message: &Outbound<'_>, frame: &mut Vec<u8>) -> Result<Fram
             frame.extend_from_slice(b"}]");
         }
         Outbound::Push { join_ref, topic, event, payload } => {
-            event_message(frame, join_ref, &Ref::NULL, topic, event, payload)?;
+            write_event(frame, join_ref, &Ref::NULL, topic, event, payload)?;
         }
         Outbound::Broadcast { topic, event, payload } => {
-            event_message(frame, &Ref::NULL, &Ref::NULL, topic, event, payload)?;
+            write_event(frame, &Ref::NULL, &Ref::NULL, topic, event, payload)?;
         }
         Outbound::End { join_ref, topic, event, payload } => {
-            event_message(frame, join_ref, join_ref, topic, event, payload)?;
+            write_event(frame, join_ref, join_ref, topic, event, payload)?;
         }
     }
     Ok(FrameKind::Text)
 }
 
-fn event_message(
+fn write_event(
     frame: &mut Vec<u8>,
     join_ref: &Ref,
     reference: &Ref,
@@ -100,7 +113,7 @@ fn event_message(
     payload: &Payload,
 ) -> Result<(), EncodeError> {
     let payload = payload.json_bytes()?;
-    head(frame, join_ref, reference)?;
+    write_refs(frame, join_ref, reference)?;
     write_text(frame, topic);
     frame.push(b',');
     write_text(frame, event);
@@ -110,7 +123,8 @@ fn event_message(
     Ok(())
 }
 
-pub(crate) fn head(frame: &mut Vec<u8>, join_ref: &Ref, reference: &Ref) -> Result<(), EncodeError> {
+/// Writes the array up to its topic.
+pub(crate) fn write_refs(frame: &mut Vec<u8>, join_ref: &Ref, reference: &Ref) -> Result<(), EncodeError> {
     frame.push(b'[');
     write_ref(frame, join_ref)?;
     frame.push(b',');
@@ -136,7 +150,7 @@ pub(crate) fn write_name(frame: &mut Vec<u8>, name: &Name<'_>) {
     }
 }
 
-/// A JSON string. Topics, events and refs rarely need escapes, and then this is one copy.
+/// Writes a JSON string. Topics, events and refs rarely need escapes, and are then one copy.
 pub(crate) fn write_text(frame: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         frame.push(b'"');

@@ -1,20 +1,21 @@
-//! The laws of both serializers: what goes in comes out, and no bytes of a peer's panic.
+//! The laws of both serializers: a decoded message equals the encoded one, and the bytes of a peer never cause a panic.
 
 use bennu_protocol::client::{self, Received};
 use bennu_protocol::{
     DecodeError, EncodeError, Frame, FrameKind, Inbound, Name, Outbound, Payload, Ref, Serializer, Status, event,
 };
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Any JSON value, with the numbers and texts that are hard.
+/// Any JSON value, with numbers and texts at the edges of the format.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        // Quarters: serde_json may miss the last digit of other fractions, which is not our matter here.
+        // Quarters, because serde_json may miss the last digit of other fractions, which these laws do not cover.
         any::<i32>().prop_map(|quarters| Value::from(f64::from(quarters) / 4.0)),
         any_text().prop_map(Value::from),
     ];
@@ -26,7 +27,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Any text, and often one that has to be escaped.
+/// Any text, and often one that needs escapes.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![".{0,20}", "[\\x00-\\x1f\"\\\\/ \u{7f}\u{2028}\u{1f600}]{0,8}", "[a-z0-9:_*-]{0,20}"]
 }
@@ -41,7 +42,7 @@ fn any_ref() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// A topic or an event as its JSON value: nearly always a text.
+/// A topic or an event as its JSON value, which is nearly always a text.
 fn any_name() -> impl Strategy<Value = Value> {
     prop_oneof![9 => any_text().prop_map(Value::from), 1 => any_json()]
 }
@@ -50,7 +51,7 @@ fn any_status() -> impl Strategy<Value = Status> {
     prop_oneof![Just(Status::Ok), Just(Status::Error), any_text().prop_map(|word| Status::Other(word.into()))]
 }
 
-/// The text of a value, as JSON that nobody would write but everybody must read.
+/// The JSON text of a value; if `odd`, with whitespace around it and every character escaped.
 fn spelled(value: &Value, odd: bool) -> String {
     let json = value.to_string();
     match value {
@@ -70,7 +71,7 @@ fn name_value(name: &Name<'_>) -> Value {
     }
 }
 
-/// What a decoded ref stands for, seen in what is sent with it.
+/// The JSON value of a decoded ref, taken from a message that echoes it.
 fn ref_value(reference: &Ref) -> Value {
     let mut frame = Vec::new();
     let message = Outbound::End { join_ref: reference, topic: "", event: "", payload: &Payload::empty() };
@@ -89,7 +90,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn v2_text_is_read_part_by_part_however_it_is_spelled(
+    fn v2_text_is_decoded_into_its_parts_in_any_spelling(
         join_ref in any_ref(), reference in any_ref(), topic in any_name(), event in any_name(), payload in any_json(),
         odd in any::<[bool; 5]>(), extra in prop::collection::vec(any_json(), 0..3),
     ) {
@@ -102,11 +103,31 @@ proptest! {
         prop_assert_eq!(ref_value(&inbound.reference), reference);
         prop_assert_eq!(name_value(&inbound.topic), topic);
         prop_assert_eq!(name_value(&inbound.event), event);
-        prop_assert_eq!(inbound.payload.as_json(), Some(elements[4].trim()), "payloads stay as they are");
+        prop_assert_eq!(inbound.payload.as_json(), Some(elements[4].trim()), "payloads are unchanged");
     }
 
     #[test]
-    fn v1_text_is_read_part_by_part_in_any_order(
+    fn v2_accepts_exactly_the_arrays_of_five_or_more_values_that_serde_json_accepts(
+        elements in prop::collection::vec(nearly_json(), 4..7),
+        end in prop_oneof![8 => Just("]"), 1 => Just(",]"), 1 => Just("")],
+    ) {
+        let text = format!("[{}{end}", elements.join(","));
+        let values = serde_json::from_str::<Vec<&RawValue>>(&text).unwrap_or_default();
+        let expected = values.get(4).map(|raw| raw.get());
+        let decoded = Serializer::V2.decode(Frame::Text(&text));
+        prop_assert_eq!(decoded.as_ref().ok().and_then(|inbound| inbound.payload.as_json()), expected, "{}", text);
+    }
+
+    #[test]
+    fn a_v2_payload_of_any_text_is_unchanged(inside in any::<String>(), before in 0usize..9) {
+        let json = serde_json::to_string(&inside).unwrap();
+        let text = format!(r#"["1","2","t","e",{}{json}]"#, " ".repeat(before));
+        let inbound = Serializer::V2.decode(Frame::Text(&text)).unwrap();
+        prop_assert_eq!(inbound.payload.as_json(), Some(&*json));
+    }
+
+    #[test]
+    fn v1_text_is_decoded_into_its_parts_in_any_order(
         join_ref in prop::option::of(any_ref()), reference in any_ref(), topic in any_name(), event in any_name(),
         payload in any_json(), odd in any::<[bool; 5]>(), turn in 0..5usize,
     ) {
@@ -130,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_to_a_v2_client_has_the_right_parts(
+    fn a_message_to_a_v2_client_has_its_parts_in_their_places(
         join_ref in any_ref(), reference in any_ref(), topic in any_text(), event in any_text(), status in any_status(),
         response in any_json(),
     ) {
@@ -149,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_to_a_v1_client_has_the_right_parts(
+    fn a_message_to_a_v1_client_has_its_parts_under_their_keys(
         join_ref in any_ref(), reference in any_ref(), topic in any_text(), event in any_text(), status in any_status(),
         response in any_json(),
     ) {
@@ -173,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn binary_pushes_are_read_part_by_part_and_a_reply_has_the_same_parts(
+    fn a_binary_push_is_decoded_into_its_parts_and_a_reply_has_the_same_parts(
         join_ref in prop::collection::vec(any::<u8>(), 0..256), reference in prop::collection::vec(any::<u8>(), 0..256),
         topic in "[ -~\u{e9}]{0,120}", event in "[ -~\u{e9}]{0,120}", data in prop::collection::vec(any::<u8>(), 0..600),
     ) {
@@ -191,7 +212,7 @@ proptest! {
             prop_assert_eq!(reference.size(), bytes.len());
         }
 
-        // The event is the status here, so that the reply is the push again, but for its kind.
+        // The event is the status here, so the reply equals the push except for its kind.
         let Inbound { join_ref, reference, topic, payload, .. } = &inbound;
         let status = &Status::Other(event.into());
         let mut again = Vec::new();
@@ -200,7 +221,7 @@ proptest! {
         frame[0] = 1;
         prop_assert_eq!(again, frame.clone());
 
-        // A frame that ends early says where, and how much it should have had.
+        // The error of a frame that ends early has the frame's length and the length that it must have.
         frame[0] = 0;
         let header = 5 + frame[1..5].iter().map(|len| usize::from(*len)).sum::<usize>();
         for cut in 0..header {
@@ -210,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_bytes_never_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         for serializer in Serializer::ALL {
             let _ = serializer.decode(Frame::Binary(&bytes));
             let _ = serializer.decode(Frame::Text(&String::from_utf8_lossy(&bytes)));
@@ -218,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_that_looks_like_json_panics(text in r#"[\[\]{}",:0-9a-z\\ \.\-+eE]{0,60}"#, cut in 0..40usize) {
+    fn text_of_the_characters_of_json_never_causes_a_panic(text in r#"[\[\]{}",:0-9a-z\\ \.\-+eE]{0,60}"#, cut in 0..40usize) {
         let message = r#"["1","2","room:1","event",{"a":[1,"\u00e9\ud83d\ude00"]}]"#;
         for text in [text.clone(), format!("[{text}]"), format!("{}{text}{}", &message[..cut], &message[cut..])] {
             for serializer in Serializer::ALL {
@@ -228,8 +249,27 @@ proptest! {
     }
 }
 
+/// Text that is JSON, nearly JSON, or noise of JSON's own characters.
+fn nearly_json() -> impl Strategy<Value = String> {
+    let noise = r#"[\[\]{}:,"\\ntfaeu0-9. é-]{0,24}"#;
+    let value = any::<i32>().prop_map(|n| n.to_string()).boxed().prop_recursive(6, 64, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(|items| format!("[{}]", items.join(" ,"))),
+            prop::collection::vec((r#""[a-z\\n é]{0,12}""#, inner), 0..4).prop_map(|fields| {
+                let fields: Vec<_> = fields.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
+                format!("{{{}}}", fields.join(","))
+            }),
+        ]
+    });
+    let broken = (value.clone(), any::<prop::sample::Index>(), noise).prop_map(|(text, at, noise)| {
+        let at = text.floor_char_boundary(at.index(text.len() + 1));
+        format!("{}{noise}{}", &text[..at], &text[at..])
+    });
+    prop_oneof![1 => noise.prop_map(String::from), 20 => value, 2 => broken]
+}
+
 #[test]
-fn a_part_of_a_binary_message_that_is_too_long_is_an_error_that_names_it() {
+fn a_part_that_is_too_long_for_a_binary_message_is_an_error_that_names_the_part() {
     let long = "x".repeat(256);
     let (long_ref, short, payload) = (Ref::text(&*long), Ref::text("1"), Payload::binary(vec![1]));
     let (name, status) = (Name::from("t"), Status::Other(long.clone().into()));
@@ -251,14 +291,17 @@ fn a_part_of_a_binary_message_that_is_too_long_is_an_error_that_names_it() {
 }
 
 #[test]
-fn bytes_cannot_be_sent_to_a_v1_client() {
+fn a_binary_payload_is_an_error_for_a_v1_client() {
     let message = Outbound::Broadcast { topic: "t", event: "e", payload: &Payload::binary(vec![1, 2, 3]) };
     let error = Serializer::V1.encode(&message, &mut Vec::new()).unwrap_err();
-    assert_eq!(error.to_string(), "a binary payload of 3 bytes cannot be sent to a V1 client");
+    assert_eq!(
+        error.to_string(),
+        "could not send a binary payload of 3 bytes to a V1 client; only V2 has binary frames"
+    );
 }
 
 #[test]
-fn a_ref_that_is_not_utf8_cannot_stand_in_text() {
+fn a_ref_that_is_not_utf8_is_an_error_in_a_json_message() {
     let inbound = Serializer::V2.decode(Frame::Binary(b"\x00\x02\x01\x01\x01\xff\xfe2te")).unwrap();
     let payload = &Payload::empty();
     for serializer in Serializer::ALL {
@@ -268,17 +311,47 @@ fn a_ref_that_is_not_utf8_cannot_stand_in_text() {
 }
 
 #[test]
-fn a_value_that_cannot_be_json_is_an_error_where_it_is_sent() {
+fn a_value_that_serde_could_not_write_is_an_error_when_it_is_sent() {
     let payload = &Payload::json(&std::collections::BTreeMap::from([((1, 2), 3)]));
     for serializer in Serializer::ALL {
         let error =
             serializer.encode(&Outbound::Broadcast { topic: "t", event: "e", payload }, &mut Vec::new()).unwrap_err();
-        assert_eq!(error.to_string(), "payload cannot be written as JSON: key must be a string");
+        assert_eq!(error.to_string(), "could not write the payload as JSON: key must be a string");
     }
 }
 
 #[test]
-fn a_message_nested_a_hundred_thousand_deep_is_read_and_written() {
+fn the_error_of_a_text_frame_has_the_position() {
+    for (text, reason) in [
+        (r#"["1","2","t","e",{"a":01}]"#, "invalid number at line 1 column 24"),
+        (
+            r#"["1","2","t","e"]"#,
+            "invalid length 4, expected an array [join_ref, ref, topic, event, payload] at line 1 column 17",
+        ),
+        (
+            r#"{"topic":"t"}"#,
+            "invalid type: map, expected an array [join_ref, ref, topic, event, payload] at line 1 column 0",
+        ),
+        (r#"["1","2","t","e",{}] x"#, "trailing characters at line 1 column 22"),
+    ] {
+        let error = Serializer::V2.decode(Frame::Text(text)).unwrap_err();
+        assert_eq!(error.to_string(), format!("the text is not a V2 message: {reason}"));
+    }
+}
+
+#[test]
+fn mixed_nesting_must_match_at_any_depth() {
+    for levels in [63, 64, 65, 128, 100_000] {
+        let payload = format!("{}1{}", r#"{"a":["#.repeat(levels), "]}".repeat(levels));
+        let text = format!(r#"["1","2","t","e",{payload}]"#);
+        assert_eq!(Serializer::V2.decode(Frame::Text(&text)).unwrap().payload.as_json(), Some(&*payload));
+        let crossed = format!("{}1{}", r#"{"a":["#.repeat(levels), "}]".repeat(levels));
+        assert!(Serializer::V2.decode(Frame::Text(&format!(r#"["1","2","t","e",{crossed}]"#))).is_err());
+    }
+}
+
+#[test]
+fn a_message_nested_a_hundred_thousand_deep_is_decoded_and_encoded() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let text = format!(r#"["1",{deep},"t","e",{deep},{deep}]"#);
     let inbound = Serializer::V2.decode(Frame::Text(&text)).unwrap();
@@ -297,7 +370,7 @@ fn any_payload() -> impl Strategy<Value = Payload> {
     prop_oneof![any_json().prop_map(|value| Payload::json(&value)), bytes.prop_map(Payload::binary)]
 }
 
-/// As a frame travels.
+/// The encoded bytes as a frame.
 fn framed(kind: FrameKind, bytes: &[u8]) -> Frame<'_> {
     match kind {
         FrameKind::Text => Frame::Text(std::str::from_utf8(bytes).expect("a text frame is UTF-8")),
@@ -309,7 +382,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_a_client_writes_is_what_the_server_reads(
+    fn the_server_decodes_the_message_that_a_client_encodes(
         join_ref in "[a-z0-9]{0,8}", reference in any_text(), topic in any_text(), event in any_text(),
         payload in any_payload(),
     ) {
@@ -321,7 +394,7 @@ proptest! {
     }
 
     #[test]
-    fn what_the_server_writes_is_what_a_client_reads(
+    fn a_client_decodes_the_message_that_the_server_encodes(
         join_ref in "[a-z0-9]{1,8}", reference in any_text(), topic in any_text(), word in any_text(),
         status in any_status(), payload in any_payload(),
     ) {
@@ -349,7 +422,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_of_a_server_panic_its_client(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,100}") {
+    fn the_bytes_of_a_server_never_cause_a_panic_in_its_client(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,100}") {
         let _ = client::decode(Frame::Binary(&bytes));
         let _ = client::decode(Frame::Text(&text));
         let _ = client::decode(Frame::Text(&format!(r#"["1","2","t","phx_reply",{text}]"#)));

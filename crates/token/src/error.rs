@@ -1,58 +1,59 @@
-//! What can go wrong with a token, and whose fault it is.
+//! The errors of tokens, grouped by fault.
 //!
-//! Everything in this crate that makes or reads a token ends in [`TokenError`]. The variants fall into three
-//! groups that a caller treats differently, and [`TokenError::is_refusal`] tells the first from the others:
-//! the client's token is not acceptable; the application asked for something impossible; the machine failed.
+//! Every function of [`Token`](crate::Token) returns [`TokenError`]. A variant is the client's fault (its token is not
+//! accepted), the application's fault (a value or an option is not possible), or a failure of the machine.
+//! [`TokenError::is_refusal`] returns `true` for the first group.
 
 use std::time::Duration;
 
 use crate::term::TermError;
 
-/// Why a token could not be made, or was not accepted.
+/// A token that could not be issued, or was not accepted.
 ///
-/// No message contains the token, the secret, or any of the value (but for what a type's own `Deserialize` quotes),
-/// so that all of them may be logged.
+/// All messages are safe to log: none contains the token, the secret or the value. The exception is a text that the
+/// `Deserialize` implementation of a type writes itself.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// There is no token: the text is empty.
+    /// The text is empty, so there is no token.
     #[error("the token is missing")]
     Missing,
 
-    /// The text is no token of this secret, salt and kind: made with others, changed, or not a token at all.
+    /// The text is not a token of this secret, salt and kind. It was issued with others, was changed, or is not a
+    /// token.
     #[error("the token is invalid")]
     Invalid,
 
-    /// The token is genuine, but too old.
-    #[error("the token has expired: it is {age:?} old, and its limit is {max_age:?}")]
+    /// The token is genuine, but older than its maximum age.
+    #[error("the token has expired: it is {age:?} old, the limit is {max_age:?}")]
     Expired {
-        /// How long ago it was signed; zero if it claims to come from the future.
+        /// The time since the signing; zero for a token from the future.
         age: Duration,
-        /// How old it may be.
+        /// The maximum age.
         max_age: Duration,
     },
 
-    /// The text to be read is longer than a token may be.
+    /// The text is longer than any token.
     #[error("a token of {length} bytes is longer than the limit of {limit} bytes")]
     TooLong {
-        /// Length of the text in bytes.
+        /// The length of the text in bytes.
         length: usize,
         /// [`Token::MAX_LENGTH`](crate::Token::MAX_LENGTH).
         limit: usize,
     },
 
-    /// The token is genuine, but what it holds is not the type that was asked for.
-    #[error("the token is genuine, but holds something else: {0}")]
+    /// The token is genuine, but its value does not have the requested type.
+    #[error("the token is genuine, but its value does not have the requested type: {0}")]
     Payload(TermError),
 
-    /// The value to be signed has no form as an Erlang term.
-    #[error("the value cannot be put into a token: {0}")]
+    /// The value has no Erlang term.
+    #[error("could not write the value as an Erlang term: {0}")]
     Unencodable(TermError),
 
-    /// The value to be signed makes a longer token than is accepted again.
-    #[error("the value makes a token of {length} bytes, and the limit is {limit} bytes")]
+    /// The value makes a token that is longer than any accepted token.
+    #[error("could not issue a token of {length} bytes, the limit is {limit}; sign a smaller value, such as an id")]
     ValueTooLarge {
-        /// Length of the token in bytes.
+        /// The length of the token in bytes.
         length: usize,
         /// [`Token::MAX_LENGTH`](crate::Token::MAX_LENGTH).
         limit: usize,
@@ -62,15 +63,15 @@ pub enum TokenError {
     #[error(transparent)]
     Option(#[from] OptionError),
 
-    /// The operating system gave no random bytes for the nonce of an encrypted token.
-    #[error("no random bytes from the operating system: {0}")]
+    /// The operating system has no random bytes for the nonce of an encrypted token.
+    #[error("could not read random bytes from the operating system: {0}")]
     Random(String),
 }
 
 impl TokenError {
-    /// Whether the token is to blame: answer its sender with a refusal (HTTP 401 or 403).
+    /// Whether the token is at fault. Reply to its sender with a refusal (HTTP 401 or 403).
     ///
-    /// Otherwise the application or the machine is, and the sender can do nothing about it (HTTP 500).
+    /// All other errors are faults of the application or of the machine (HTTP 500).
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Missing | Self::Invalid | Self::Expired { .. } | Self::TooLong { .. } | Self::Payload(_) => true,
@@ -79,29 +80,30 @@ impl TokenError {
     }
 }
 
-/// An option of a [`Token`](crate::Token) that cannot be used.
+/// An option of a [`Token`](crate::Token) that is out of its bounds.
 ///
-/// Options are checked when the token is made or read, not when they are set, so that setting them chains.
+/// Options are checked when a token is issued or verified, not when they are set, so calls that set them can be
+/// chained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionError {
     /// See [`Token::iterations`](crate::Token::iterations).
-    #[error("{iterations} key iterations: must be from 1 to {limit}")]
+    #[error("{iterations} key iterations are not allowed: the number must be from 1 to {limit}")]
     Iterations {
-        /// What was set.
+        /// The number of iterations.
         iterations: u32,
-        /// The most that is allowed.
+        /// The maximum.
         limit: u32,
     },
 
     /// See [`Token::key_length`](crate::Token::key_length).
-    #[error("a key length of {length} bytes: must be from {min} to {max}")]
+    #[error("a key length of {length} bytes is not allowed: it must be from {min} to {max}")]
     KeyLength {
-        /// What was set, in bytes.
+        /// The key length in bytes.
         length: usize,
-        /// The least that is allowed, in bytes.
+        /// The minimum in bytes.
         min: usize,
-        /// The most that is allowed, in bytes.
+        /// The maximum in bytes.
         max: usize,
     },
 }

@@ -1,8 +1,8 @@
-//! Deriving the key of one purpose from the one secret of an application.
+//! Derives the key of one purpose from the secret of an application, as `Plug.Crypto.KeyGenerator` does.
 //!
-//! `Plug.Crypto.KeyGenerator`: PBKDF2 over HMAC, with the secret as the password and the salt as the salt. The
-//! salt names a purpose (`"user socket"`), so that a token made for one is worthless for another. Called by
-//! [`Keyring`](crate::keyring::Keyring) alone, which remembers the results.
+//! The function is PBKDF2 over HMAC, with the secret as the password. The salt names a purpose (`"user socket"`), so a
+//! token for one purpose is not valid for another. [`Keyring`](crate::keyring::Keyring) is the only caller, and caches
+//! the keys.
 //!
 //! Invariant: [`KeyOptions::derive`] runs only on options that passed [`KeyOptions::check`].
 
@@ -12,21 +12,23 @@ use zeroize::Zeroizing;
 
 use crate::error::OptionError;
 
-/// A derived key; wiped from memory when dropped.
+/// A derived key, which is wiped from memory when dropped.
 pub(crate) type Key = Zeroizing<Box<[u8]>>;
 
-/// More than this costs seconds of CPU a key, which is a mistake and not a setting. 10 million is 10 times what
-/// OWASP (2023) recommends for the weakest passwords, and a secret is no password.
+/// The maximum of PBKDF2 iterations. A higher number costs seconds of CPU for each key and must be a mistake. 10
+/// million is 10 times the number that OWASP (2023) recommends for the weakest passwords, and a secret is stronger than
+/// a password.
 const MAX_ITERATIONS: u32 = 10_000_000;
 
-/// A shorter key (128 bits) could be guessed.
+/// The minimum length of a key in bytes. A key of less than 128 bits could be guessed.
 const MIN_KEY_LENGTH: usize = 16;
 
-/// HMAC-SHA256 hashes any key longer than its block of 64 bytes down to 32, so that more adds nothing; the rest is
-/// room for a Phoenix application that has set it anyhow. Each 32 bytes cost another PBKDF2 run.
+/// The maximum length of a key in bytes. HMAC-SHA256 hashes a key that is longer than its block of 64 bytes down to 32,
+/// so a longer key is not stronger. The limit leaves room for a Phoenix application that has set one. Each 32 bytes
+/// cost another PBKDF2 run.
 const MAX_KEY_LENGTH: usize = 1024;
 
-/// The hash that keys are derived with. The signature itself is HMAC-SHA256 in every case.
+/// The hash function of the key derivation. The signature itself is always HMAC-SHA256.
 ///
 /// Phoenix: `:key_digest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -41,7 +43,7 @@ pub enum Digest {
     Sha512,
 }
 
-/// How keys are derived; the defaults are Phoenix's.
+/// The options of the key derivation. The defaults are those of Phoenix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyOptions {
     pub(crate) digest: Digest,
@@ -57,7 +59,7 @@ impl Default for KeyOptions {
 }
 
 impl KeyOptions {
-    /// Checks the bounds, once before each use.
+    /// Checks the bounds of all options. Called before each use.
     pub(crate) fn check(&self) -> Result<(), OptionError> {
         if self.iterations == 0 || self.iterations > MAX_ITERATIONS {
             return Err(OptionError::Iterations { iterations: self.iterations, limit: MAX_ITERATIONS });
@@ -65,7 +67,7 @@ impl KeyOptions {
         self.check_length(MIN_KEY_LENGTH, MAX_KEY_LENGTH)
     }
 
-    /// Checks the length against the bounds of one use (a cipher takes one length only).
+    /// Checks the key length against the bounds of one use. A cipher has only one length.
     pub(crate) fn check_length(&self, min: usize, max: usize) -> Result<(), OptionError> {
         if self.length < min || self.length > max {
             return Err(OptionError::KeyLength { length: self.length, min, max });
@@ -73,8 +75,8 @@ impl KeyOptions {
         Ok(())
     }
 
-    /// Derives the key: 0.15 ms with the defaults (measured 2026-11-20, release build, x86-64 with SHA extensions),
-    /// several times that without such a CPU.
+    /// Derives the key. Takes 0.15 ms with the defaults (measured 2026-11-20, release build, x86-64 with SHA
+    /// extensions), and several times as long on a CPU without such extensions.
     pub(crate) fn derive(&self, base: &[u8], salt: &str) -> Key {
         let mut key = vec![0; self.length].into_boxed_slice();
         let derive = match self.digest {

@@ -1,11 +1,11 @@
-//! The secrets of an application, newest first, and the keys derived from them.
+//! The secrets of an application, newest first, and a cache of the keys derived from them.
 //!
-//! Deriving a key costs 200 times what checking a token does (0.15 ms, 0.7 µs), so the keys in use are
-//! remembered (Phoenix: `Plug.Crypto.Keys`). Shared by every clone of a [`Secret`](crate::Secret).
+//! All clones of a [`Secret`](crate::Secret) share one keyring. A key derivation takes 200 times as long as the check
+//! of a token (0.15 ms and 0.7 µs), so the keys in use are cached, as in Phoenix (`Plug.Crypto.Keys`).
 //!
-//! Invariants: the ring has at least one secret, and never changes after it was made. The lock is held for a
-//! look-up or an insertion, never while a key is derived: two threads that miss the same key both derive it, and
-//! get the same. At most [`CAPACITY`] keys are remembered, the least recently used goes first.
+//! Invariants: a keyring has at least one secret, and its secrets never change. The lock is held for a lookup or an
+//! insertion, never during a derivation: two threads that miss the same key both derive it, with the same result. The
+//! cache has at most [`CAPACITY`] keys, and evicts the least recently used one.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use zeroize::Zeroizing;
 
 use crate::key::{Key, KeyOptions};
 
-/// Salts are an application's constants, one a purpose, and few. The limit is for the application that makes
-/// salts of its data: it then pays for the derivation each time, and not with memory.
+/// The maximum of cached keys. An application has few salts, one constant for each purpose. With more salts, such as
+/// salts built from data, each use costs a derivation, and memory stays bounded.
 const CAPACITY: usize = 64;
 
 pub(crate) struct Keyring {
     bases: Vec<Zeroizing<String>>,
-    /// Most recently used first. A linear search: 64 short comparisons cost less than hashing one salt, and a
-    /// look-up allocates nothing.
+    /// The most recently used key first. The search is linear: 64 short comparisons cost less than the hash of one
+    /// salt, and a lookup allocates nothing.
     cache: Mutex<Vec<CachedKey>>,
 }
 
@@ -34,45 +34,45 @@ struct CachedKey {
 
 impl Keyring {
     pub(crate) fn new(newest: Zeroizing<String>) -> Self {
-        Self::of(vec![newest])
+        Self::with_bases(vec![newest])
     }
 
-    /// A ring that also has `old`, as its oldest secret. It starts with no keys remembered.
+    /// Returns a keyring that also has `old`, as its oldest secret. Its cache is empty.
     pub(crate) fn with_older(&self, old: Zeroizing<String>) -> Self {
         let mut bases = self.bases.clone();
         bases.push(old);
-        Self::of(bases)
+        Self::with_bases(bases)
     }
 
-    fn of(bases: Vec<Zeroizing<String>>) -> Self {
+    fn with_bases(bases: Vec<Zeroizing<String>>) -> Self {
         Self { bases, cache: Mutex::new(Vec::new()) }
     }
 
-    /// How many secrets there are.
+    /// The number of secrets.
     pub(crate) fn len(&self) -> usize {
         self.bases.len()
     }
 
-    /// The key that new tokens are made with.
+    /// Returns the key for new tokens.
     pub(crate) fn newest(&self, salt: &str, options: KeyOptions) -> Arc<Key> {
         self.key(0, salt, options)
     }
 
-    /// The keys that a token may have been made with, newest first, each derived only when it is asked for.
+    /// Returns the keys of all secrets, newest first. The iterator derives each key when it reaches it.
     pub(crate) fn keys<'k>(&'k self, salt: &'k str, options: KeyOptions) -> impl Iterator<Item = Arc<Key>> + 'k {
         (0..self.bases.len()).map(move |base| self.key(base, salt, options))
     }
 
     fn key(&self, base: usize, salt: &str, options: KeyOptions) -> Arc<Key> {
-        if let Some(key) = self.recall(base, salt, options) {
+        if let Some(key) = self.cached(base, salt, options) {
             return key;
         }
         let key = Arc::new(options.derive(self.bases[base].as_bytes(), salt));
-        self.remember(CachedKey { base, salt: salt.into(), options, key: Arc::clone(&key) });
+        self.insert(CachedKey { base, salt: salt.into(), options, key: Arc::clone(&key) });
         key
     }
 
-    fn recall(&self, base: usize, salt: &str, options: KeyOptions) -> Option<Arc<Key>> {
+    fn cached(&self, base: usize, salt: &str, options: KeyOptions) -> Option<Arc<Key>> {
         let mut cache = self.cache.lock();
         let found = cache
             .iter()
@@ -81,11 +81,11 @@ impl Keyring {
         Some(Arc::clone(&cache[0].key))
     }
 
-    fn remember(&self, fresh: CachedKey) {
+    fn insert(&self, key: CachedKey) {
         let mut cache = self.cache.lock();
-        // Another thread may have derived the same key meanwhile; the duplicate ages out.
+        // Another thread may have inserted the same key meanwhile. The duplicate is evicted in time.
         cache.truncate(CAPACITY - 1);
-        cache.insert(0, fresh);
+        cache.insert(0, key);
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_bounded_and_forgets_the_least_recently_used() {
+    fn the_cache_is_bounded_and_evicts_the_least_recently_used_key() {
         let ring = ring();
         let kept = ring.newest("kept", quick());
         for number in 0..CAPACITY * 2 {
@@ -126,6 +126,6 @@ mod tests {
         }
         assert_eq!(ring.cache.lock().len(), CAPACITY);
         assert!(Arc::ptr_eq(&kept, &ring.newest("kept", quick())));
-        assert!(ring.recall(0, "0", quick()).is_none());
+        assert!(ring.cached(0, "0", quick()).is_none());
     }
 }

@@ -1,7 +1,7 @@
-//! The application's secret, as its users hold it.
+//! The application's secret.
 //!
-//! Owns the rules for what may be a secret, and that one never leaks through `Debug`. The work is done by the
-//! [`Keyring`] inside, which [`Token`](crate::Token) asks for keys.
+//! The application creates a [`Secret`] once. Each [`Token`](crate::Token) borrows it, and takes keys from its
+//! [`Keyring`]. Invariants: a secret has at least [`Secret::MIN_LENGTH`] bytes, and `Debug` never writes it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use zeroize::Zeroizing;
 
 use crate::keyring::Keyring;
 
-/// What tokens are made and checked with: Phoenix's `secret_key_base`, and older ones that are still accepted.
+/// The secret of all tokens: Phoenix's `secret_key_base`, and older secrets that are still accepted.
 ///
-/// Cloning is cheap, and clones share the keys derived so far. `Debug` never shows the secret, and it is wiped
-/// from memory when the last clone is dropped.
+/// Cloning is cheap, and clones share the derived keys. `Debug` never writes the secret. It is wiped from memory when
+/// the last clone is dropped.
 ///
 /// # Rotation
 ///
-/// A secret is replaced without logging anybody out by accepting the old one until its last token has expired:
+/// Clients stay logged in when a secret is replaced, if the server accepts the old one until its last token has
+/// expired:
 ///
 /// ```
 /// use bennu_token::{Secret, Token};
@@ -39,26 +40,27 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The fewest bytes a secret may have: 20, as in `Phoenix.Token`. `mix phx.gen.secret` makes 64.
+    /// The minimum length of a secret in bytes: 20, as in `Phoenix.Token`. `mix phx.gen.secret` generates 64.
     pub const MIN_LENGTH: usize = 20;
 
-    /// Takes the secret that new tokens are made with.
+    /// Creates the secret for new tokens.
     ///
-    /// Its strength is its randomness: use at least 32 random bytes, in any encoding. The text is used as it is,
-    /// not decoded, as Phoenix does.
+    /// A secret must be random: use at least 32 random bytes, in any encoding. The text itself is the secret and is not
+    /// decoded, as in Phoenix.
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`] below [`Secret::MIN_LENGTH`] bytes.
+    /// Returns [`SecretError::TooShort`] for less than [`Secret::MIN_LENGTH`] bytes.
     pub fn new(newest: impl Into<String>) -> Result<Self, SecretError> {
         Ok(Self { keyring: Arc::new(Keyring::new(checked(newest.into())?)) })
     }
 
-    /// Takes the secret from an environment variable: `Secret::from_env("SECRET_KEY_BASE")?`.
+    /// Reads the secret from an environment variable: `Secret::from_env("SECRET_KEY_BASE")?`.
     ///
     /// # Errors
     ///
-    /// [`SecretError`], which names the variable and says how to make a secret. `main` that returns it prints that text.
+    /// Returns [`SecretError`] when the variable is not set, is too short or is not UTF-8. The text names the variable
+    /// and has a command that generates a secret. A `main` that returns the error prints the text.
     pub fn from_env(variable: &str) -> Result<Self, SecretError> {
         let variable = || variable.to_owned();
         match std::env::var(variable()) {
@@ -73,14 +75,14 @@ impl Secret {
         }
     }
 
-    /// Also accepts tokens made with an older secret; new ones are made with the newest still.
+    /// Adds an older secret, whose tokens are accepted too. New tokens still use the newest secret.
     ///
-    /// May be called again for one older yet. Each costs a check of a token nobody made one HMAC more (about
-    /// 0.7 µs); one that is valid under the newest secret costs nothing more.
+    /// Can be called again for an even older secret. Each older secret adds one HMAC (about 0.7 µs) to the check of an
+    /// invalid token, and nothing to the check of a token of the newest secret.
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`] below [`Secret::MIN_LENGTH`] bytes.
+    /// Returns [`SecretError::TooShort`] for less than [`Secret::MIN_LENGTH`] bytes.
     pub fn also_accept(self, old: impl Into<String>) -> Result<Self, SecretError> {
         Ok(Self { keyring: Arc::new(self.keyring.with_older(checked(old.into())?)) })
     }
@@ -96,19 +98,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Why there is no [`Secret`].
+/// A text that is not accepted as a [`Secret`].
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// It has too few bytes to be safe.
-    #[error("a secret of {length} bytes is too short: it must have at least {limit}")]
+    /// The secret has too few bytes.
+    #[error("a secret of {length} bytes is too short: it must have at least {limit} bytes")]
     TooShort {
-        /// Its length in bytes.
+        /// The secret's length in bytes.
         length: usize,
         /// [`Secret::MIN_LENGTH`].
         limit: usize,
     },
-    /// The environment variable has too few bytes to be safe.
+    /// The secret in the environment variable has too few bytes.
     #[error(
         "the secret in the environment variable {variable} has {length} bytes, it must have at least {limit}; \
          make one with: export {variable}=$(openssl rand -hex 32)"
@@ -121,7 +123,7 @@ pub enum SecretError {
         /// [`Secret::MIN_LENGTH`].
         limit: usize,
     },
-    /// There is no such environment variable.
+    /// The environment variable is not set.
     #[error(
         "the environment variable {variable} is not set, it must hold the secret that tokens are signed with; \
          make one with: export {variable}=$(openssl rand -hex 32)"
@@ -130,15 +132,18 @@ pub enum SecretError {
         /// The variable's name.
         variable: String,
     },
-    /// The environment variable is not text.
-    #[error("the environment variable {variable} is not UTF-8, so it cannot be a secret")]
+    /// The environment variable is not UTF-8.
+    #[error(
+        "the secret in the environment variable {variable} is not UTF-8; \
+         make one with: export {variable}=$(openssl rand -hex 32)"
+    )]
     NotText {
         /// The variable's name.
         variable: String,
     },
 }
 
-/// As [`Display`](fmt::Display): `main` prints the error that it returns with `Debug`.
+/// Same as [`Display`](fmt::Display), because a `main` that returns the error prints it with `Debug`.
 impl fmt::Debug for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -160,18 +165,18 @@ mod tests {
     #[test]
     fn a_short_secret_is_refused_with_its_length_and_the_limit() {
         let error = Secret::new("0123456789012345678").unwrap_err();
-        assert_eq!(error.to_string(), "a secret of 19 bytes is too short: it must have at least 20");
+        assert_eq!(error.to_string(), "a secret of 19 bytes is too short: it must have at least 20 bytes");
         assert!(Secret::new("01234567890123456789").is_ok());
     }
 
     #[test]
-    fn an_older_secret_has_to_be_as_long() {
+    fn an_older_secret_must_have_the_minimum_length_too() {
         let secret = Secret::new("01234567890123456789").unwrap();
         assert!(matches!(secret.also_accept("short"), Err(SecretError::TooShort { length: 5, limit: 20 })));
     }
 
     #[test]
-    fn debug_does_not_show_the_secret() {
+    fn debug_never_writes_the_secret() {
         let secret = Secret::new("hunter2hunter2hunter2").unwrap();
         let secret = secret.also_accept("swordfish swordfish swordfish").unwrap();
         assert_eq!(format!("{secret:?}"), "Secret { accepted: 2, .. }");

@@ -1,29 +1,29 @@
-//! The builder that users hold: one purpose (a secret and a salt), and what to do with its tokens.
+//! The tokens of one purpose: a secret, a salt and the options of the tokens.
 //!
-//! Owns nothing but options. Asks `keyring` for keys, wraps values in an `envelope`, and has `signed` or
-//! `encrypted` turn that into text; [`TokenError`] says why not.
+//! The application and `bennu` call [`Token`]. It owns nothing but options. It takes keys from `keyring`, encodes the
+//! value with `payload`, and converts the payload into text with `signature` or `encryption`.
 //!
-//! Invariants, in the order of the work: a text is measured before anything is computed for it; a signature is
-//! checked before a byte of what it signs is decoded.
+//! Invariants: the length of a text is checked before anything is computed for it. A signature is verified before a
+//! byte of its payload is decoded.
 
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::envelope::{self, Lifetime, MaxAge};
 use crate::error::TokenError;
 use crate::key::{Digest, KeyOptions};
+use crate::payload::{self, Lifetime, MaxAge};
 use crate::secret::Secret;
-use crate::{encrypted, signed};
+use crate::{encryption, signature};
 
-/// Makes and checks the tokens of one purpose.
+/// Issues and verifies the tokens of one purpose.
 ///
-/// Phoenix: `Phoenix.Token`. The options have Phoenix's defaults; both sides must agree on those of the key, and
-/// on the salt. A `Token` borrows the secret and is cheap to make: make one where it is needed.
+/// Phoenix: `Phoenix.Token`. The options have Phoenix's defaults. Both applications must use the same salt and the same
+/// options of the key. A `Token` borrows the secret and is cheap to create, so create one wherever it is needed.
 ///
-/// Keys are derived by PBKDF2, which takes a fraction of a millisecond once for each salt; the secret remembers them.
-/// A signed token is then made or checked in less than 1 µs, an encrypted one in 3 µs (measured 2026-11-20).
+/// PBKDF2 derives the key, which takes a fraction of a millisecond once for each salt; the secret caches it. After
+/// that, a signed token takes less than 1 µs to issue or verify, an encrypted one 3 µs (measured 2026-11-20).
 ///
 /// ```
 /// use bennu_token::{Secret, Token};
@@ -48,68 +48,66 @@ pub struct Token<'a> {
     lifetime: Lifetime,
 }
 
-/// The purpose and the options.
+/// Purpose and options.
 impl<'a> Token<'a> {
-    /// 3 600 s.
+    /// 3,600 s.
     pub const ONE_HOUR: Duration = Duration::from_secs(3_600);
 
-    /// 86 400 s: how long a token lives unless told otherwise, as in Phoenix.
-    pub const ONE_DAY: Duration = envelope::ONE_DAY;
+    /// 86,400 s, the default maximum age, as in Phoenix.
+    pub const ONE_DAY: Duration = payload::ONE_DAY;
 
-    /// 14 days of 86 400 s, an ordinary age for a "remember me".
+    /// 14 days of 86,400 s, a common age for a "remember me" token.
     pub const TWO_WEEKS: Duration = Duration::from_secs(14 * 86_400);
 
-    /// The longest token in bytes that is made or looked at: 64 KiB. Headers and query strings, in which tokens
-    /// travel, end far below it in most servers.
+    /// The maximum length of a token in bytes: 64 KiB. Longer ones are neither issued nor verified. Most servers have
+    /// far lower limits for headers and query strings, which carry the tokens.
     pub const MAX_LENGTH: usize = 64 * 1024;
 
-    /// Tokens for one purpose, which the salt names: `"user socket"`.
+    /// Creates the tokens of one purpose, which the salt names: `"user socket"`.
     ///
-    /// The salt is no secret. It keeps a token for one purpose from being accepted for another, so it should be a
-    /// constant of the program, never something a client sent.
+    /// The salt is not secret. A token for one purpose is not valid for another because their salts differ. Use a
+    /// constant of the program as the salt, never text from a client.
     pub fn new(secret: &'a Secret, salt: &'a str) -> Self {
         Self { secret, salt, key: KeyOptions::default(), lifetime: Lifetime::For(Self::ONE_DAY) }
     }
 
-    /// The hash that the key is derived with; [`Digest::Sha256`] by default. Phoenix: `:key_digest`.
+    /// Sets the hash function of the key derivation; [`Digest::Sha256`] by default. Phoenix: `:key_digest`.
     #[must_use]
     pub fn digest(mut self, digest: Digest) -> Self {
         self.key.digest = digest;
         self
     }
 
-    /// How many PBKDF2 iterations derive the key: 1000 by default, from 1 to 10 million. Phoenix:
-    /// `:key_iterations`.
+    /// Sets the number of PBKDF2 iterations: 1,000 by default, from 1 to 10 million. Phoenix: `:key_iterations`.
     ///
-    /// A random secret needs no more; the number is checked when a token is made or read.
+    /// A random secret needs no more than the default. The number is checked when a token is issued or verified.
     #[must_use]
     pub fn iterations(mut self, iterations: u32) -> Self {
         self.key.iterations = iterations;
         self
     }
 
-    /// How many bytes the key has: 32 by default, from 16 to 1024, and exactly 32 to encrypt. Phoenix:
+    /// Sets the length of the key in bytes: 32 by default, from 16 to 1,024, and exactly 32 for encryption. Phoenix:
     /// `:key_length`.
     ///
-    /// The number is checked when a token is made or read.
+    /// The number is checked when a token is issued or verified.
     #[must_use]
     pub fn key_length(mut self, bytes: usize) -> Self {
         self.key.length = bytes;
         self
     }
 
-    /// How long the tokens made are meant to live: [`Token::ONE_DAY`] by default. Phoenix: `:max_age` of
-    /// `sign/4`.
+    /// Sets the maximum age of new tokens: [`Token::ONE_DAY`] by default. Phoenix: `:max_age` of `sign/4`.
     ///
-    /// It is written into the token, in seconds, and holds unless [`verify_within`](Self::verify_within) says
-    /// otherwise. Zero makes tokens that have expired already.
+    /// The age is stored in the token, in seconds. [`verify_within`](Self::verify_within) overrides it. A token with a
+    /// maximum age of zero has expired from the start.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.lifetime = Lifetime::For(age);
         self
     }
 
-    /// The tokens made never expire by themselves. Phoenix: `max_age: :infinity`.
+    /// Removes the maximum age of new tokens. Phoenix: `max_age: :infinity`.
     #[must_use]
     pub fn no_expiry(mut self) -> Self {
         self.lifetime = Lifetime::Forever;
@@ -117,47 +115,47 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Signed tokens: whoever holds one can read it, and nobody can change it.
+/// Signed tokens. Every holder can read one, and nobody without the secret can change it.
 impl Token<'_> {
-    /// Makes a signed token. Phoenix: `sign/4`.
+    /// Issues a signed token. Phoenix: `sign/4`.
     ///
     /// # Errors
     ///
-    /// [`TokenError::Unencodable`] if the value has no Erlang form, [`TokenError::ValueTooLarge`] if it makes a token
-    /// of more than [`Token::MAX_LENGTH`] bytes, [`TokenError::Option`] if an option is out of bounds.
+    /// Returns [`TokenError::Unencodable`] if the value has no Erlang term, [`TokenError::ValueTooLarge`] if the token
+    /// has more than [`Token::MAX_LENGTH`] bytes, and [`TokenError::Option`] if an option is out of bounds.
     pub fn sign<T: Serialize + ?Sized>(&self, data: &T) -> Result<String, TokenError> {
         self.sign_at(data, SystemTime::now())
     }
 
-    /// Like [`sign`](Self::sign), as if signed at another time (to the millisecond). Phoenix: `:signed_at`.
+    /// Like [`sign`](Self::sign), with another time of signing, to the millisecond. Phoenix: `:signed_at`.
     ///
     /// # Errors
     ///
     /// Those of [`sign`](Self::sign).
     pub fn sign_at<T: Serialize + ?Sized>(&self, data: &T, signed_at: SystemTime) -> Result<String, TokenError> {
         self.key.check()?;
-        let payload = envelope::seal(data, signed_at, self.lifetime)?;
+        let payload = payload::encode(data, signed_at, self.lifetime)?;
         let key = self.secret.keyring().newest(self.salt, self.key);
-        within_length(signed::seal(&payload, &key))
+        check_issued(signature::sign(&payload, &key))
     }
 
-    /// The value of a signed token, if it is genuine and no older than it was meant to become. Phoenix:
+    /// Returns the value of a signed token that is genuine and has not exceeded its stored maximum age. Phoenix:
     /// `verify/4`.
     ///
-    /// An absent token is an empty one: `token.verify::<u64>(parameter.unwrap_or_default())`.
+    /// Pass an absent token as an empty text: `token.verify::<u64>(parameter.unwrap_or_default())`.
     ///
-    /// A token from the future (the clocks of two servers differ) has not expired, as in Phoenix.
+    /// A token from the future has not expired, as in Phoenix, because the clocks of two servers can differ.
     ///
     /// # Errors
     ///
-    /// [`TokenError::Missing`] for an empty text, [`TokenError::TooLong`] beyond [`Token::MAX_LENGTH`],
-    /// [`TokenError::Invalid`] if this secret, salt and options never signed it, [`TokenError::Expired`],
-    /// [`TokenError::Payload`] if the value is not a `T`, [`TokenError::Option`] if an option is out of bounds.
+    /// Returns [`TokenError::Missing`] for an empty text, [`TokenError::TooLong`] beyond [`Token::MAX_LENGTH`],
+    /// [`TokenError::Invalid`] if the token was not signed with this secret, salt and options, [`TokenError::Expired`],
+    /// [`TokenError::Payload`] if the value is not a `T`, and [`TokenError::Option`] if an option is out of bounds.
     pub fn verify<T: DeserializeOwned>(&self, text: &str) -> Result<T, TokenError> {
         self.verify_at(text, MaxAge::Stored, SystemTime::now())
     }
 
-    /// Like [`verify`](Self::verify), with a limit on the age in place of the token's own. Phoenix: `:max_age` of
+    /// Like [`verify`](Self::verify), with this maximum age instead of the stored one. Phoenix: `:max_age` of
     /// `verify/4`.
     ///
     /// # Errors
@@ -167,7 +165,7 @@ impl Token<'_> {
         self.verify_at(text, max_age, SystemTime::now())
     }
 
-    /// Like [`verify_within`](Self::verify_within), as if it were another time: for tests.
+    /// Like [`verify_within`](Self::verify_within), with another current time, for tests.
     ///
     /// # Errors
     ///
@@ -181,14 +179,14 @@ impl Token<'_> {
         self.key.check()?;
         check_text(text)?;
         let keys = self.secret.keyring().keys(self.salt, self.key);
-        let payload = signed::open(text, keys).ok_or(TokenError::Invalid)?;
-        envelope::open(&payload, max_age.into(), now)
+        let payload = signature::verify(text, keys).ok_or(TokenError::Invalid)?;
+        payload::decode(&payload, max_age.into(), now)
     }
 }
 
-/// Encrypted tokens: only the server can read them.
+/// Encrypted tokens. Only the server can read them.
 impl Token<'_> {
-    /// Makes an encrypted token. Phoenix: `encrypt/4`.
+    /// Issues an encrypted token. Phoenix: `encrypt/4`.
     ///
     /// # Errors
     ///
@@ -197,19 +195,19 @@ impl Token<'_> {
         self.encrypt_at(data, SystemTime::now())
     }
 
-    /// Like [`encrypt`](Self::encrypt), as if made at another time (to the millisecond).
+    /// Like [`encrypt`](Self::encrypt), with another time of signing, to the millisecond.
     ///
     /// # Errors
     ///
     /// Those of [`encrypt`](Self::encrypt).
     pub fn encrypt_at<T: Serialize + ?Sized>(&self, data: &T, signed_at: SystemTime) -> Result<String, TokenError> {
         self.check_cipher_key()?;
-        let payload = envelope::seal(data, signed_at, self.lifetime)?;
+        let payload = payload::encode(data, signed_at, self.lifetime)?;
         let key = self.secret.keyring().newest(self.salt, self.key);
-        within_length(encrypted::seal(payload, &key)?)
+        check_issued(encryption::encrypt(payload, &key)?)
     }
 
-    /// The value of an encrypted token, if it is genuine and no older than it was meant to become. Phoenix:
+    /// Returns the value of an encrypted token that is genuine and has not exceeded its stored maximum age. Phoenix:
     /// `decrypt/4`.
     ///
     /// # Errors
@@ -219,7 +217,7 @@ impl Token<'_> {
         self.decrypt_at(text, MaxAge::Stored, SystemTime::now())
     }
 
-    /// Like [`decrypt`](Self::decrypt), with a limit on the age in place of the token's own.
+    /// Like [`decrypt`](Self::decrypt), with this maximum age instead of the stored one.
     ///
     /// # Errors
     ///
@@ -228,7 +226,7 @@ impl Token<'_> {
         self.decrypt_at(text, max_age, SystemTime::now())
     }
 
-    /// Like [`decrypt_within`](Self::decrypt_within), as if it were another time: for tests.
+    /// Like [`decrypt_within`](Self::decrypt_within), with another current time, for tests.
     ///
     /// # Errors
     ///
@@ -242,18 +240,18 @@ impl Token<'_> {
         self.check_cipher_key()?;
         check_text(text)?;
         let keys = self.secret.keyring().keys(self.salt, self.key);
-        let payload = encrypted::open(text, keys).ok_or(TokenError::Invalid)?;
-        envelope::open(&payload, max_age.into(), now)
+        let payload = encryption::decrypt(text, keys).ok_or(TokenError::Invalid)?;
+        payload::decode(&payload, max_age.into(), now)
     }
 
     fn check_cipher_key(&self) -> Result<(), TokenError> {
         self.key.check()?;
-        self.key.check_length(encrypted::KEY_LENGTH, encrypted::KEY_LENGTH)?;
+        self.key.check_length(encryption::KEY_LENGTH, encryption::KEY_LENGTH)?;
         Ok(())
     }
 }
 
-/// Looks at a text to be read, before anything is computed for it.
+/// Checks the length of a received text, before anything is computed for it.
 fn check_text(text: &str) -> Result<(), TokenError> {
     match text.len() {
         0 => Err(TokenError::Missing),
@@ -262,8 +260,8 @@ fn check_text(text: &str) -> Result<(), TokenError> {
     }
 }
 
-/// Lets out only what [`check_text`] will let in again.
-fn within_length(text: String) -> Result<String, TokenError> {
+/// Checks the length of a new token, so that [`check_text`] accepts it.
+fn check_issued(text: String) -> Result<String, TokenError> {
     match text.len() {
         0..=Token::MAX_LENGTH => Ok(text),
         length => Err(TokenError::ValueTooLarge { length, limit: Token::MAX_LENGTH }),

@@ -1,8 +1,8 @@
-//! Tokens that the real Phoenix.Token made (phoenix 1.8.9, plug_crypto 2.1.1), recorded with their Elixir terms.
+//! Tokens of the real Phoenix.Token (phoenix 1.8.9, plug_crypto 2.1.1), recorded with their Elixir terms.
 //!
-//! Each is read to the right value, and the same value is minted again: byte for byte where Erlang's encoding can be
-//! reproduced, and that is everywhere but in atoms. The OTP that recorded these wrote atoms as `ATOM_EXT`; OTP 26 and
-//! later write `SMALL_ATOM_UTF8_EXT`, and so does this crate.
+//! Each test reads a token and issues one for the same value. The two are equal byte for byte, except for atoms: the
+//! OTP of the recording wrote atoms as `ATOM_EXT`; OTP 26 and later write `SMALL_ATOM_UTF8_EXT`, and so does this
+//! crate.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -68,8 +68,8 @@ fn token<'a>(secret: &'a Secret, recorded: &'a Recorded) -> Token<'a> {
     }
 }
 
-/// Reads the recorded token, mints the value again, and returns what was minted if it was signed.
-fn read_and_mint<T>(recorded: &Recorded, expected: T) -> Option<String>
+/// Reads the recorded token and issues one for the same value. Returns the new token if it is signed.
+fn read_and_issue<T>(recorded: &Recorded, expected: T) -> Option<String>
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
 {
@@ -81,17 +81,17 @@ where
         "sign" => {
             let read: T = token.verify_within(&recorded.token, MaxAge::Infinity).unwrap();
             assert_eq!(read, expected, "{}", recorded.name);
-            let minted = token.sign_at(&expected, signed_at).unwrap();
-            let again: T = token.verify_at(&minted, MaxAge::Stored, signed_at).unwrap();
+            let issued = token.sign_at(&expected, signed_at).unwrap();
+            let again: T = token.verify_at(&issued, MaxAge::Stored, signed_at).unwrap();
             assert_eq!(again, expected, "{}", recorded.name);
-            Some(minted)
+            Some(issued)
         }
         "encrypt" => {
             let read: T = token.decrypt_within(&recorded.token, MaxAge::Infinity).unwrap();
             assert_eq!(read, expected, "{}", recorded.name);
-            let minted = token.encrypt_at(&expected, signed_at).unwrap();
-            assert_eq!(minted.len(), recorded.token.len(), "{}", recorded.name);
-            let again: T = token.decrypt_at(&minted, MaxAge::Stored, signed_at).unwrap();
+            let issued = token.encrypt_at(&expected, signed_at).unwrap();
+            assert_eq!(issued.len(), recorded.token.len(), "{}", recorded.name);
+            let again: T = token.decrypt_at(&issued, MaxAge::Stored, signed_at).unwrap();
             assert_eq!(again, expected, "{}", recorded.name);
             None
         }
@@ -103,29 +103,29 @@ where
 fn replay(recorded: &Recorded) -> Option<String> {
     match recorded.name.as_str() {
         "integer 1" | "sha512 digest, 2000 iterations, 64 byte key" | "max_age infinity" | "max_age 60" => {
-            read_and_mint(recorded, 1_u64)
+            read_and_issue(recorded, 1_u64)
         }
-        "string \"1\"" => read_and_mint(recorded, "1".to_owned()),
-        "negative" => read_and_mint(recorded, -70_000_i32),
-        "big integer" => read_and_mint(recorded, 123_456_789_012_345_678_901_234_567_890_u128),
-        "float" => read_and_mint(recorded, 1.5_f64),
-        "nil" => read_and_mint(recorded, None::<String>),
-        "true" => read_and_mint(recorded, true),
-        "list" => read_and_mint(recorded, serde_json::json!([1, "two", 3.0])),
-        "byte list (charlist)" => read_and_mint(recorded, vec![1_u8, 2, 3]),
-        "map with atom keys" => read_and_mint(recorded, User { name: "Ana".to_owned(), user_id: 7 }),
-        "map with string keys" => read_and_mint(
+        "string \"1\"" => read_and_issue(recorded, "1".to_owned()),
+        "negative" => read_and_issue(recorded, -70_000_i32),
+        "big integer" => read_and_issue(recorded, 123_456_789_012_345_678_901_234_567_890_u128),
+        "float" => read_and_issue(recorded, 1.5_f64),
+        "nil" => read_and_issue(recorded, None::<String>),
+        "true" => read_and_issue(recorded, true),
+        "list" => read_and_issue(recorded, serde_json::json!([1, "two", 3.0])),
+        "byte list (charlist)" => read_and_issue(recorded, vec![1_u8, 2, 3]),
+        "map with atom keys" => read_and_issue(recorded, User { name: "Ana".to_owned(), user_id: 7 }),
+        "map with string keys" => read_and_issue(
             recorded,
             BTreeMap::from([
                 ("items".to_owned(), Nested::Items(vec![1, 2, 3])),
                 ("n".to_owned(), Nested::Map(BTreeMap::from([("a".to_owned(), None)]))),
             ]),
         ),
-        "tuple" => read_and_mint(recorded, Outcome::Ok(5)),
-        "unicode" => read_and_mint(recorded, "é€😀".to_owned()),
-        "empty map" => read_and_mint(recorded, BTreeMap::<String, u64>::new()),
-        "cart" => read_and_mint(recorded, Cart { items: vec![3, 1, 2] }),
-        other => panic!("the recording has a token this test does not know: {other}"),
+        "tuple" => read_and_issue(recorded, Outcome::Ok(5)),
+        "unicode" => read_and_issue(recorded, "é€😀".to_owned()),
+        "empty map" => read_and_issue(recorded, BTreeMap::<String, u64>::new()),
+        "cart" => read_and_issue(recorded, Cart { items: vec![3, 1, 2] }),
+        other => panic!("an unknown token in the recording: {other}"),
     }
 }
 
@@ -151,7 +151,7 @@ fn with_new_atoms(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_recorded_token_is_read_to_its_value_and_minted_again() {
+fn every_recorded_token_is_verified_and_issued_again() {
     let recording = recording();
     assert_eq!(recording.tokens.len(), 22);
     for recorded in &recording.tokens {
@@ -191,18 +191,18 @@ fn signed_tokens_with_atoms_differ_in_the_encoding_of_atoms_alone() {
     let recording = recording();
     let mut compared = 0;
     for recorded in &recording.tokens {
-        let Some(minted) = replay(recorded).filter(|minted| *minted != recorded.token) else {
+        let Some(issued) = replay(recorded).filter(|issued| *issued != recorded.token) else {
             continue;
         };
         let expected = with_new_atoms(&payload(&recorded.token));
-        assert_eq!(payload(&minted), expected, "{}", recorded.name);
+        assert_eq!(payload(&issued), expected, "{}", recorded.name);
         compared += 1;
     }
     assert_eq!(compared, 7);
 }
 
 #[test]
-fn the_age_recorded_in_a_token_is_the_one_that_counts() {
+fn the_maximum_age_stored_in_a_recorded_token_holds() {
     let recording = recording();
     let secret = Secret::new(recording.secret_key_base.clone()).unwrap();
     let signed_at = UNIX_EPOCH + Duration::from_secs(recording.signed_at_s);

@@ -1,4 +1,4 @@
-//! Laws that hold for every value, every byte and every change to a token.
+//! Laws for arbitrary values, arbitrary bytes and every change to a token.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Bytes that look like terms more often than chance has it.
+/// Bytes that begin like a term, with many tags and small lengths.
 fn term_like() -> impl Strategy<Value = Vec<u8>> {
     let tags = prop::sample::select(vec![70, 97, 98, 100, 104, 105, 106, 107, 108, 109, 110, 111, 115, 116, 118, 119]);
     let byte = prop_oneof![3 => tags, 3 => 0..4_u8, 1 => any::<u8>()];
@@ -64,13 +64,13 @@ fn secret() -> Secret {
 
 proptest! {
     #[test]
-    fn any_json_comes_back_from_a_term(value in json()) {
+    fn any_json_is_unchanged_by_a_term(value in json()) {
         let bytes = to_bytes(&value).unwrap();
         prop_assert_eq!(from_bytes::<Value>(&bytes).unwrap(), value);
     }
 
     #[test]
-    fn any_enum_comes_back_from_a_term(
+    fn any_enum_is_unchanged_by_a_term(
         numbers in prop::collection::vec(any::<i128>(), 0..9),
         flags in prop::collection::btree_map(any::<String>(), any::<bool>(), 0..9),
         byte in any::<u8>(),
@@ -87,23 +87,23 @@ proptest! {
     }
 
     #[test]
-    fn any_integer_comes_back_from_a_term(signed in any::<i128>(), unsigned in any::<u128>(), shift in 0..128_u32) {
+    fn any_integer_is_unchanged_by_a_term(signed in any::<i128>(), unsigned in any::<u128>(), shift in 0..128_u32) {
         let value = (signed >> shift, unsigned >> shift);
         prop_assert_eq!(from_bytes(&to_bytes(&value).unwrap()), Ok(value));
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_never_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         read_as_everything(&bytes);
     }
 
     #[test]
-    fn bytes_like_terms_never_panic(bytes in term_like()) {
+    fn bytes_like_terms_never_cause_a_panic(bytes in term_like()) {
         read_as_everything(&bytes);
     }
 
     #[test]
-    fn a_damaged_term_never_panics(value in json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_damaged_term_never_causes_a_panic(value in json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = to_bytes(&value).unwrap();
         let at = at.index(bytes.len());
         bytes[at] = byte;
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_text_is_no_token(text in ".{0,200}") {
+    fn arbitrary_text_is_not_a_token(text in ".{0,200}") {
         let secret = secret();
         let token = Token::new(&secret, "salt").iterations(1);
         prop_assert!(token.verify::<Value>(&text).is_err());
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn any_json_comes_back_from_a_token(value in json()) {
+    fn any_json_is_unchanged_by_a_token(value in json()) {
         let secret = secret();
         let token = Token::new(&secret, "salt").iterations(1);
         let signed = token.sign(&value).unwrap();
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn rotation_accepts_every_secret_of_the_ring_and_no_other(author in 0..4_usize) {
+    fn a_rotated_secret_accepts_the_tokens_of_all_its_secrets_and_no_other(author in 0..4_usize) {
         const BASES: [&str; 4] = [
             "secret number zero, the newest",
             "secret number one, an older one",
@@ -149,7 +149,7 @@ proptest! {
     }
 }
 
-/// Exhaustive: each character of both kinds of token, replaced by each other character that a token may have.
+/// Exhaustive: replaces each character of both kinds of token by each other character of the alphabet.
 #[test]
 fn a_token_with_any_one_character_changed_dropped_or_added_is_refused() {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ é";

@@ -1,4 +1,4 @@
-//! The table of `bennu_token::term`, line by line, as bytes that Erlang writes.
+//! The table of `bennu_token::term`, line by line, as the bytes of Erlang.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -7,7 +7,7 @@ use bennu_token::term::{MAX_DEPTH, TermError, from_bytes, to_bytes};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Both directions.
+/// Checks both directions.
 #[track_caller]
 fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, term: &[u8]) {
     let bytes = [&[131], term].concat();
@@ -15,7 +15,7 @@ fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, term: &[u
     assert_eq!(from_bytes::<T>(&bytes).unwrap(), value);
 }
 
-/// Erlang to Rust alone.
+/// Checks the direction from Erlang to Rust.
 #[track_caller]
 fn reads<T: DeserializeOwned + PartialEq + Debug>(term: &[u8], value: T) {
     assert_eq!(from_bytes::<T>(&[&[131], term].concat()).unwrap(), value);
@@ -40,7 +40,7 @@ struct User {
     id: u8,
 }
 
-/// Bytes, as `serde_bytes` has them.
+/// Bytes, serialized as by `serde_bytes`.
 #[derive(PartialEq, Debug)]
 struct Bytes(Vec<u8>);
 
@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for Bytes {
 }
 
 #[test]
-fn integers_take_the_encoding_that_erlang_gives_them() {
+fn an_integer_has_the_encoding_of_erlang() {
     same(0_u8, &[97, 0]);
     same(255_i64, &[97, 255]);
     same(256_u16, &[98, 0, 0, 1, 0]);
@@ -82,7 +82,7 @@ fn integers_take_the_encoding_that_erlang_gives_them() {
 }
 
 #[test]
-fn an_integer_that_does_not_fit_is_refused_and_never_cut() {
+fn an_integer_that_does_not_fit_is_refused_and_never_truncated() {
     assert!(matches!(refused::<u8>(&[98, 0, 0, 1, 0]), TermError::Custom(_)));
     assert!(matches!(refused::<u64>(&[98, 255, 255, 255, 255]), TermError::Custom(_)));
     let huge = [&[111, 0, 0, 0, 17, 0][..], &[1; 17]].concat();
@@ -92,7 +92,7 @@ fn an_integer_that_does_not_fit_is_refused_and_never_cut() {
 }
 
 #[test]
-fn floats_are_finite() {
+fn a_float_that_is_not_finite_is_refused() {
     same(1.5_f64, &[70, 63, 248, 0, 0, 0, 0, 0, 0]);
     same(1.5_f32, &[70, 63, 248, 0, 0, 0, 0, 0, 0]);
     reads(&[97, 3], 3.0_f64);
@@ -104,7 +104,7 @@ fn floats_are_finite() {
 }
 
 #[test]
-fn text_is_a_binary_and_bytes_too() {
+fn text_and_bytes_are_binaries() {
     same("é".to_owned(), &[109, 0, 0, 0, 2, 0xC3, 0xA9]);
     same('é', &[109, 0, 0, 0, 2, 0xC3, 0xA9]);
     same(String::new(), &[109, 0, 0, 0, 0]);
@@ -118,7 +118,7 @@ fn text_is_a_binary_and_bytes_too() {
 }
 
 #[test]
-fn nil_true_and_false_are_what_they_mean_and_other_atoms_are_text() {
+fn nil_true_and_false_have_their_own_types_and_other_atoms_are_text() {
     same((), &[119, 3, b'n', b'i', b'l']);
     same(None::<u8>, &[119, 3, b'n', b'i', b'l']);
     same(Some(5_u8), &[97, 5]);
@@ -167,7 +167,7 @@ impl Serialize for Large {
 }
 
 #[test]
-fn a_tuple_has_to_have_as_many_elements_as_the_type() {
+fn a_tuple_must_have_as_many_elements_as_the_type() {
     assert_eq!(refused::<(u8,)>(&[104, 2, 97, 1, 97, 2]), TermError::ElementsLeft(1));
     assert!(matches!(refused::<(u8, u8)>(&[104, 1, 97, 1]), TermError::Custom(_)));
     assert!(matches!(refused::<[u8; 3]>(&[109, 0, 0, 0, 2, 1, 1]), TermError::Custom(_)));
@@ -185,7 +185,7 @@ fn struct_fields_are_atoms_and_map_keys_are_data() {
 }
 
 #[test]
-fn any_atom_may_be_a_key() {
+fn any_atom_can_be_a_key() {
     let term = [116, 0, 0, 0, 1, 119, 3, b'n', b'i', b'l', 97, 7];
     reads(&term, HashMap::from([("nil".to_owned(), 7_u8)]));
     reads(&term, serde_json::json!({ "nil": 7 }));
@@ -237,7 +237,7 @@ fn enums_nest_and_leave_the_depth_as_it_was() {
 }
 
 #[test]
-fn what_is_not_plain_data_is_refused() {
+fn a_term_that_is_not_plain_data_is_refused() {
     assert_eq!(refused::<IgnoredAny>(&[80, 0, 0, 0, 9]), TermError::Unsupported { tag: 80 });
     assert_eq!(refused::<IgnoredAny>(&[113]), TermError::Unsupported { tag: 113 });
     assert_eq!(refused::<Vec<u8>>(&[108, 0, 0, 0, 1, 97, 1, 97, 2]), TermError::ImproperList);
@@ -248,7 +248,7 @@ fn what_is_not_plain_data_is_refused() {
 }
 
 #[test]
-fn nesting_ends_at_the_same_depth_both_ways() {
+fn nesting_has_the_same_limit_in_both_directions() {
     fn nested(levels: usize) -> serde_json::Value {
         (0..levels).fold(serde_json::json!("core"), |inner, _| serde_json::json!([inner]))
     }
@@ -278,13 +278,13 @@ fn a_name_too_long_for_an_atom_is_refused() {
 }
 
 #[test]
-fn a_serialize_that_miscounts_is_found_out() {
-    struct Liar;
-    impl Serialize for Liar {
+fn a_serialize_that_announces_a_wrong_length_is_an_error() {
+    struct Miscounted;
+    impl Serialize for Miscounted {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             use serde::ser::SerializeTuple;
             serializer.serialize_tuple(2)?.end()
         }
     }
-    assert_eq!(to_bytes(&Liar), Err(TermError::Arity { announced: 2, given: 0 }));
+    assert_eq!(to_bytes(&Miscounted), Err(TermError::Arity { announced: 2, given: 0 }));
 }

@@ -1,4 +1,4 @@
-//! What the public API promises: age, purpose, rotation, limits, and errors that say whose fault it is.
+//! The contract of the public API: age, purpose, rotation, limits, and errors by fault.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ fn secret() -> Secret {
 }
 
 #[test]
-fn a_limit_given_on_reading_replaces_the_one_in_the_token() {
+fn a_maximum_age_passed_to_verify_replaces_the_stored_one() {
     let secret = secret();
     let token = Token::new(&secret, "salt").max_age(Duration::from_secs(60));
     let signed_at = SystemTime::now();
@@ -40,7 +40,7 @@ fn a_token_from_the_future_has_not_expired() {
 }
 
 #[test]
-fn a_limit_of_zero_accepts_nothing() {
+fn a_maximum_age_of_zero_accepts_no_token() {
     let secret = secret();
     let token = Token::new(&secret, "salt");
     let now = SystemTime::now();
@@ -51,7 +51,7 @@ fn a_limit_of_zero_accepts_nothing() {
 }
 
 #[test]
-fn an_age_may_be_a_fraction_of_a_second() {
+fn a_maximum_age_can_be_a_fraction_of_a_second() {
     let secret = secret();
     let token = Token::new(&secret, "salt").max_age(Duration::from_millis(1500));
     let now = SystemTime::now();
@@ -62,7 +62,7 @@ fn an_age_may_be_a_fraction_of_a_second() {
 }
 
 #[test]
-fn times_at_the_ends_of_the_clock_do_no_harm() {
+fn times_at_the_ends_of_the_clock_do_not_overflow() {
     let secret = secret();
     let token = Token::new(&secret, "salt").max_age(Duration::MAX);
     let ancient = SystemTime::UNIX_EPOCH - Duration::from_secs(10_000);
@@ -76,7 +76,7 @@ fn times_at_the_ends_of_the_clock_do_no_harm() {
 }
 
 #[test]
-fn a_token_is_worth_nothing_for_another_purpose_secret_option_or_kind() {
+fn a_token_is_invalid_for_another_purpose_secret_option_or_kind() {
     let secret = secret();
     let token = Token::new(&secret, "salt");
     let signed = token.sign(&7).unwrap();
@@ -131,7 +131,7 @@ fn an_empty_token_is_missing_and_nonsense_is_invalid() {
 }
 
 #[test]
-fn the_length_is_bounded_on_both_ways() {
+fn the_length_is_bounded_in_both_directions() {
     let secret = secret();
     let token = Token::new(&secret, "salt");
     let long = "x".repeat(Token::MAX_LENGTH + 1);
@@ -150,7 +150,7 @@ fn the_length_is_bounded_on_both_ways() {
 }
 
 #[test]
-fn options_out_of_bounds_are_named_with_their_limit() {
+fn an_option_out_of_bounds_is_an_error_with_its_limit() {
     let secret = secret();
     let token = Token::new(&secret, "salt");
     for iterations in [0, 10_000_001, u32::MAX] {
@@ -166,22 +166,25 @@ fn options_out_of_bounds_are_named_with_their_limit() {
     }
     assert_eq!(
         token.key_length(64).encrypt(&7).unwrap_err().to_string(),
-        "a key length of 64 bytes: must be from 32 to 32"
+        "a key length of 64 bytes is not allowed: it must be from 32 to 32"
     );
 }
 
 #[test]
-fn a_genuine_token_that_holds_something_else_says_what() {
+fn the_error_of_a_value_of_another_type_names_both_types() {
     let secret = secret();
     let token = Token::new(&secret, "salt");
     let text = token.sign("ana").unwrap();
     let error = token.verify::<u64>(&text).unwrap_err();
     assert!(error.is_refusal());
-    assert_eq!(error.to_string(), "the token is genuine, but holds something else: expected u64, found text");
+    assert_eq!(
+        error.to_string(),
+        "the token is genuine, but its value does not have the requested type: expected u64, found text"
+    );
 }
 
 #[test]
-fn expiry_is_found_before_the_value_is_looked_at() {
+fn the_age_is_checked_before_the_value_is_decoded() {
     let secret = secret();
     let token = Token::new(&secret, "salt");
     let text = token.sign_at("ana", SystemTime::UNIX_EPOCH).unwrap();
@@ -189,7 +192,7 @@ fn expiry_is_found_before_the_value_is_looked_at() {
 }
 
 #[test]
-fn a_value_without_an_erlang_form_is_the_callers_fault() {
+fn a_value_without_an_erlang_term_is_the_fault_of_the_caller() {
     let secret = secret();
     let error = Token::new(&secret, "salt").sign(&f64::NAN).unwrap_err();
     assert!(matches!(error, TokenError::Unencodable(_)));
@@ -197,7 +200,7 @@ fn a_value_without_an_erlang_form_is_the_callers_fault() {
 }
 
 #[test]
-fn encrypted_tokens_show_nothing_and_never_repeat() {
+fn two_encrypted_tokens_of_one_value_differ() {
     #[derive(Serialize, Deserialize, PartialEq, Debug)]
     struct Card {
         number: String,
@@ -212,13 +215,13 @@ fn encrypted_tokens_show_nothing_and_never_repeat() {
 }
 
 #[test]
-fn a_token_says_nothing_of_the_secret() {
+fn the_debug_text_of_a_token_does_not_contain_the_secret() {
     let secret = secret();
     assert!(!format!("{:?}", Token::new(&secret, "salt")).contains("random"));
 }
 
 #[test]
-fn a_secret_is_shared_between_threads() {
+fn threads_can_share_a_secret() {
     let secret = secret();
     let text = Token::new(&secret, "salt").sign(&7).unwrap();
     std::thread::scope(|scope| {

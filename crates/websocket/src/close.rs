@@ -1,40 +1,40 @@
 //! Close codes and the payload of a close frame (RFC 6455 §5.5.1 and §7.4).
 //!
-//! The decoder parses a peer's close payload here, `encode` writes ours. A [`CloseFrame`] that came
-//! from a peer only holds a code that RFC 6455 lets a peer send.
+//! The decoder parses the close payload of a peer here, and `encode` writes one. Invariant: the code of a
+//! [`CloseFrame`] from a peer is one that RFC 6455 allows on the wire.
 
 use std::fmt;
 
 use crate::ProtocolError;
 
-/// Why a connection ends, as a number (RFC 6455 §7.4).
+/// A close code: the cause for which a connection ends (RFC 6455 §7.4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CloseCode(pub u16);
 
 impl CloseCode {
     /// The purpose of the connection is fulfilled.
     pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The server goes down, or the browser leaves the page.
+    /// The server shuts down, or the browser leaves the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
-    /// The peer broke RFC 6455.
+    /// The peer violated RFC 6455.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// The data are not what the frame type says: text that is not UTF-8, a deflate stream that is none.
+    /// The data do not have the type of the frame: text that is not UTF-8, or a payload that is not a deflate stream.
     pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// A message breaks a policy of the receiver that no other code names.
+    /// A message violates a policy of the receiver for which there is no other code.
     pub const POLICY: CloseCode = CloseCode(1008);
     /// A message is over a limit of the receiver.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
-    /// The server met a condition that it did not expect.
+    /// The server had an unexpected error.
     pub const INTERNAL: CloseCode = CloseCode(1011);
-    /// The service restarts; a client may come back after a random delay (IANA registry).
+    /// The service restarts. A client reconnects after a random delay (IANA registry).
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
-    /// The service is overloaded; a client should go elsewhere or wait (IANA registry).
+    /// The service is overloaded. A client should connect to another server or wait (IANA registry).
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
 
-    /// Whether a peer may put this code on the wire (RFC 6455 §7.4.1, §7.4.2).
+    /// Whether a peer may send this code (RFC 6455 §7.4.1, §7.4.2).
     ///
-    /// Those are the assigned codes 1000-1003 and 1007-1014, and 3000-4999, which belong to libraries
-    /// and applications. 1004, 1005, 1006 and 1015 only exist inside an endpoint; the rest is unassigned.
+    /// Allowed are the assigned codes 1000-1003 and 1007-1014, and 3000-4999, which belong to libraries and
+    /// applications. 1004, 1005, 1006 and 1015 exist only inside an endpoint. All other codes are unassigned.
     pub const fn may_be_received(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
@@ -55,18 +55,18 @@ impl fmt::Display for CloseCode {
 /// The payload of a close frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CloseFrame {
-    /// The code; `None` when the payload was empty, which an endpoint reports as 1005 (RFC 6455 §7.1.5).
+    /// The code; `None` for an empty payload, which an endpoint reports as 1005 (RFC 6455 §7.1.5).
     pub code: Option<CloseCode>,
-    /// Text for a log, at most 123 bytes; not meant for a user.
+    /// A text for logs, of at most 123 bytes. It is not meant for users.
     pub reason: String,
 }
 
 impl CloseFrame {
-    /// Reads an unmasked close payload.
+    /// Parses an unmasked close payload.
     ///
     /// # Errors
     ///
-    /// A payload of one byte, a code that no peer may send, a reason that is not UTF-8.
+    /// Returns an error for a payload of one byte, a code that a peer must not send, and a reason that is not UTF-8.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, ProtocolError> {
         let (code, reason) = match payload {
             [] => return Ok(CloseFrame::default()),
@@ -106,21 +106,21 @@ mod tests {
     }
 
     #[test]
-    fn half_a_code_is_refused() {
-        let error = CloseFrame::parse(b"\x03").expect_err("one byte is no code");
+    fn a_code_of_one_byte_is_refused() {
+        let error = CloseFrame::parse(b"\x03").expect_err("one byte is not a code");
         assert_eq!(error, ProtocolError::ClosePayloadTooShort);
         assert_eq!(error.close_code(), CloseCode::PROTOCOL_ERROR);
     }
 
     #[test]
-    fn a_code_that_no_peer_may_send_is_refused() {
-        let error = CloseFrame::parse(b"\x03\xED").expect_err("1005 never travels");
+    fn a_code_that_a_peer_must_not_send_is_refused() {
+        let error = CloseFrame::parse(b"\x03\xED").expect_err("1005 is never sent");
         assert_eq!(error, ProtocolError::InvalidCloseCode { code: CloseCode(1005) });
         assert_eq!(error.close_code(), CloseCode::PROTOCOL_ERROR);
     }
 
     #[test]
-    fn a_reason_that_is_not_text_is_refused() {
+    fn a_reason_that_is_not_utf8_is_refused() {
         let error = CloseFrame::parse(b"\x03\xE8ab\xFF").expect_err("FF is never UTF-8");
         assert_eq!(error, ProtocolError::InvalidCloseReason { index: 2 });
         assert_eq!(error.close_code(), CloseCode::INVALID_PAYLOAD);

@@ -1,26 +1,24 @@
-//! Frames as bytes (RFC 6455 §5.2), for the way out.
+//! Encodes frames (RFC 6455 §5.2). The transports of `bennu` and `bennu-client` call it.
 //!
-//! A server does not mask, so a frame is the same for every receiver: header and payload lie in one
-//! shared [`Bytes`], and a broadcast is encoded once. Every frame here carries FIN; a server that has its
-//! message whole has no reason to fragment it. A client masks each frame with a key of its own, so its
-//! frames are written one by one.
+//! A server does not mask, so a frame has the same bytes for every receiver. Header and payload are in one shared
+//! [`Bytes`], and a broadcast is encoded once. A client masks each frame with a new key, so its frames are not shared.
+//! Invariant: every frame has FIN, because a complete message need not be fragmented.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::header::MAX_CONTROL_PAYLOAD;
 use crate::{CloseCode, Mask, Opcode};
 
-/// The longest header of a server frame, in bytes: two, and eight of length.
+/// The longest header of a server's frame, in bytes: two, and eight of length.
 pub const MAX_HEADER_LEN: usize = 10;
 
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
 
-/// An unmasked frame with FIN: header and payload in one buffer of exactly their size.
+/// Encodes an unmasked frame: header and payload in one buffer of exactly their size.
 ///
-/// A control frame's payload must not be over 125 bytes (RFC 6455 §5.5); [`close_frame`] and [`pong`]
-/// see to that themselves.
+/// The payload of a control frame must not exceed 125 bytes (RFC 6455 §5.5). [`close_frame`] and [`pong`] ensure that.
 ///
 /// ```
 /// use bennu_websocket::{Opcode, encode};
@@ -31,7 +29,7 @@ pub fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     frame_with_rsv1(opcode, false, payload)
 }
 
-/// A frame as [`frame`] gives it, with RSV1 as said: `deflate` marks compressed messages so.
+/// Like [`frame`], with RSV1, which marks a compressed message.
 pub(crate) fn frame_with_rsv1(opcode: Opcode, rsv1: bool, payload: &[u8]) -> Bytes {
     let (header, header_len) = header(opcode, rsv1, payload.len());
     let mut frame = BytesMut::with_capacity(header_len + payload.len());
@@ -40,10 +38,9 @@ pub(crate) fn frame_with_rsv1(opcode: Opcode, rsv1: bool, payload: &[u8]) -> Byt
     frame.freeze()
 }
 
-/// A close frame (RFC 6455 §5.5.1), with an empty payload when there is no code.
+/// Encodes a close frame (RFC 6455 §5.5.1). Without a code, its payload is empty and the reason is ignored.
 ///
-/// The reason is cut at the last character that fits into 123 bytes; without a code there is no place
-/// for one.
+/// The reason is cut after the last character that fits into 123 bytes.
 ///
 /// ```
 /// use bennu_websocket::{CloseCode, encode};
@@ -56,36 +53,27 @@ pub fn close_frame(code: impl Into<Option<CloseCode>>, reason: &str) -> Bytes {
         return frame(Opcode::Close, b"");
     };
     let code = code.to_be_bytes();
-    let reason = prefix(reason, MAX_CONTROL_PAYLOAD - code.len());
+    let reason = &reason[..reason.floor_char_boundary(MAX_CONTROL_PAYLOAD - code.len())];
     let mut payload = Vec::with_capacity(code.len() + reason.len());
     payload.extend_from_slice(&code);
     payload.extend_from_slice(reason.as_bytes());
     frame(Opcode::Close, &payload)
 }
 
-/// The longest start of a text that has at most `max_len` bytes.
-fn prefix(text: &str, max_len: usize) -> &str {
-    let mut end = text.len().min(max_len);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-/// The pong that answers a ping with this payload (RFC 6455 §5.5.3); bytes past 125 are cut off.
+/// Encodes the pong for a ping with this payload (RFC 6455 §5.5.3). The payload is cut at 125 bytes.
 pub fn pong(payload: &[u8]) -> Bytes {
     let len = payload.len().min(MAX_CONTROL_PAYLOAD);
     frame(Opcode::Pong, &payload[..len])
 }
 
-/// The header of an unmasked frame with FIN, for a writer that keeps header and payload apart: the
-/// header is the array's first `usize` bytes.
+/// Encodes the header of an unmasked frame, for a writer that keeps header and payload in separate buffers. The
+/// returned number is the length of the header in the array.
 ///
 /// `rsv1` marks the payload as compressed ([`deflate`](crate::deflate)).
 pub fn header(opcode: Opcode, rsv1: bool, payload_len: usize) -> ([u8; MAX_HEADER_LEN], usize) {
     let mut header = [0; MAX_HEADER_LEN];
     header[0] = FIN | if rsv1 { RSV1 } else { 0 } | opcode.bits();
-    // The shortest form that holds the length, as RFC 6455 §5.2 demands.
+    // The shortest form of the length, which RFC 6455 §5.2 requires.
     let len = match payload_len {
         0..=125 => {
             header[1] = payload_len as u8;
@@ -105,10 +93,10 @@ pub fn header(opcode: Opcode, rsv1: bool, payload_len: usize) -> ([u8; MAX_HEADE
     (header, len)
 }
 
-/// A masked frame with FIN, as a client sends it.
+/// Encodes a masked frame of a client.
 ///
-/// RFC 6455 §5.3 wants a key that nobody can predict for every frame, so that a page cannot choose the
-/// bytes that a proxy sees; where the key comes from is the caller's business.
+/// RFC 6455 §5.3 requires a new, unpredictable key for every frame, so that a page cannot choose the bytes that a proxy
+/// receives. The caller provides the key.
 ///
 /// ```
 /// use bennu_websocket::{Opcode, encode};
@@ -122,7 +110,7 @@ pub fn masked_frame(opcode: Opcode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     frame
 }
 
-/// Appends a masked frame with FIN: as [`masked_frame`], where many go out in one write.
+/// Appends a masked frame to `output`, so that one write can send many frames; see [`masked_frame`].
 pub fn write_masked(output: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: [u8; 4]) {
     let (mut header, header_len) = header(opcode, false, payload.len());
     header[1] |= MASKED;
@@ -133,9 +121,9 @@ pub fn write_masked(output: &mut Vec<u8>, opcode: Opcode, payload: &[u8], key: [
     Mask::new(key).apply(&mut output[payload_at..]);
 }
 
-/// A masked close frame with a code, as a client sends it; the reason is cut as [`close_frame`] cuts it.
+/// Encodes a masked close frame of a client. The reason is cut as in [`close_frame`].
 pub fn masked_close_frame(code: CloseCode, reason: &str, key: [u8; 4]) -> Vec<u8> {
-    // Two bytes of header stand before what a control frame carries, which is never over 125 bytes.
+    // The header of a control frame has two bytes, because its payload never exceeds 125 bytes.
     masked_frame(Opcode::Close, &close_frame(code, reason)[2..], key)
 }
 
@@ -144,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_unmasked_examples_of_rfc_6455_section_5_7_are_written() {
+    fn the_unmasked_examples_of_rfc_6455_section_5_7_are_encoded() {
         assert_eq!(&frame(Opcode::Text, b"Hello")[..], b"\x81\x05Hello");
         assert_eq!(&frame(Opcode::Ping, b"Hello")[..], b"\x89\x05Hello");
         assert_eq!(&frame(Opcode::Binary, &[7; 256])[..4], b"\x82\x7E\x01\x00");
@@ -152,30 +140,30 @@ mod tests {
     }
 
     #[test]
-    fn the_masked_examples_of_rfc_6455_section_5_7_are_written() {
+    fn the_masked_examples_of_rfc_6455_section_5_7_are_encoded() {
         let key = [0x37, 0xfa, 0x21, 0x3d];
         assert_eq!(masked_frame(Opcode::Pong, b"Hello", key), b"\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
     }
 
     #[test]
-    fn a_masked_close_carries_the_code_and_a_reason_that_fits() {
+    fn a_masked_close_has_the_code_and_a_reason_that_fits() {
         assert_eq!(masked_close_frame(CloseCode::NORMAL, "bye", [0; 4]), b"\x88\x85\0\0\0\0\x03\xE8bye");
         assert_eq!(masked_close_frame(CloseCode::NORMAL, &"x".repeat(200), [0; 4]).len(), 6 + 125);
     }
 
     #[test]
-    fn a_length_takes_the_shortest_form_that_holds_it() {
+    fn a_length_has_its_shortest_form() {
         let lens = [0, 125, 126, 65535, 65536].map(|len| header(Opcode::Binary, false, len).1);
         assert_eq!(lens, [2, 2, 4, 4, 10]);
     }
 
     #[test]
-    fn rsv1_is_set_when_asked_for() {
+    fn the_rsv1_argument_sets_the_bit() {
         assert_eq!(header(Opcode::Text, true, 0).0[0], 0xC1);
     }
 
     #[test]
-    fn a_frame_wastes_no_byte() {
+    fn the_buffer_of_a_frame_has_no_spare_capacity() {
         let frame = frame(Opcode::Text, b"Hello");
         let buffer = frame.try_into_mut().expect("the only handle");
         assert_eq!(buffer.capacity(), buffer.len());
@@ -190,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pong_never_is_over_the_limit_of_a_control_frame() {
+    fn a_pong_never_exceeds_the_limit_of_a_control_frame() {
         assert_eq!(pong(&[1; 300]).len(), 2 + 125);
     }
 }

@@ -1,15 +1,15 @@
-//! The computations of the opening handshake (RFC 6455 §4.1 and §4.2.2).
+//! The keys of the opening handshake (RFC 6455 §4.1 and §4.2.2).
 //!
-//! Methods, headers and status codes are HTTP and belong to the endpoint that owns the request.
+//! `bennu` and `bennu-client` call it. They also own the HTTP request with its method, headers and status codes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// The value that RFC 6455 §1.3 fixes, so that no server answers a handshake by accident.
+/// The constant of RFC 6455 §1.3. A server that does not support WebSocket cannot compute an accept key without it.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The `Sec-WebSocket-Key` of a client, of 16 bytes that nobody can predict (RFC 6455 §4.1).
+/// Returns the `Sec-WebSocket-Key` of a client. `nonce` must be random (RFC 6455 §4.1).
 ///
 /// ```
 /// use bennu_websocket::handshake::request_key;
@@ -21,7 +21,7 @@ pub fn request_key(nonce: [u8; 16]) -> String {
     STANDARD.encode(nonce)
 }
 
-/// The `Sec-WebSocket-Accept` for the value of `Sec-WebSocket-Key`, which is taken as it was sent.
+/// Returns the `Sec-WebSocket-Accept` for the value of `Sec-WebSocket-Key`. The value is not decoded.
 ///
 /// ```
 /// use bennu_websocket::handshake::accept_key;

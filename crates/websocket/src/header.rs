@@ -1,42 +1,48 @@
-//! The header of one frame (RFC 6455 §5.2): all rules that one header alone can break.
+//! The header of one frame (RFC 6455 §5.2), with all rules that concern a single header.
 //!
-//! The decoder calls [`FrameHeader::parse`] with as many bytes as it has. What depends on the frames
-//! before (is a message open, is RSV1 allowed) is the decoder's to judge. A header that was returned
-//! announces a frame within the limit, so its length is safe to count with.
+//! The decoder calls [`FrameHeader::parse`] with the bytes that it has. The rules that concern earlier frames (whether
+//! a message is open, whether RSV1 is allowed) are in the decoder. Invariant: the frame of a parsed header is within
+//! the limit, so sums with its length do not overflow.
 
-use crate::{Opcode, Peer, ProtocolError};
+use crate::{Opcode, ProtocolError};
 
-/// Two bytes, eight of length, four of key: the longest, which only a client's is.
-pub(crate) const MAX_HEADER: usize = 14;
+/// The peer whose frames are decoded. A client masks every frame, a server none (RFC 6455 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Client,
+    Server,
+}
 
-/// The most a control frame may carry, in bytes (RFC 6455 §5.5).
+/// The longest header of a client's frame, in bytes: two, eight of length, four of key.
+pub(crate) const MAX_MASKED_HEADER_LEN: usize = 14;
+
+/// The longest payload of a control frame, in bytes (RFC 6455 §5.5).
 pub(crate) const MAX_CONTROL_PAYLOAD: usize = 125;
 
-/// The longest payload that a 64-bit length may announce: its top bit is clear (RFC 6455 §5.2).
+/// The longest payload of a 64-bit length, whose top bit must be clear (RFC 6455 §5.2).
 const LONGEST: u64 = u64::MAX >> 1;
 
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
 const KEY_LEN: usize = 4;
 
-/// A frame header with nothing left in it to refuse.
+/// A frame header that satisfies all rules of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) fin: bool,
     /// RSV1, the one reserved bit that permessage-deflate uses. RSV2 and RSV3 are clear.
     pub(crate) rsv1: bool,
     pub(crate) opcode: Opcode,
-    /// The key of a masked payload: a client's always is, a server's never.
+    /// The masking key. Every frame of a client has one, no frame of a server does.
     pub(crate) key: Option<[u8; 4]>,
     pub(crate) payload_len: usize,
     pub(crate) header_len: usize,
 }
 
 impl FrameHeader {
-    /// Reads a header from the front of `bytes`; `None` when more bytes are needed to tell.
+    /// Parses a header at the front of `bytes`; `None` when more bytes are needed.
     ///
-    /// Each field is judged as soon as it is there, so a frame that is too big is refused before its
-    /// key has come.
+    /// Each field is checked as soon as it has arrived, so a frame that is too big is refused before its key arrives.
     pub(crate) fn parse(bytes: &[u8], peer: Peer, max_frame_size: usize) -> Result<Option<Self>, ProtocolError> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
@@ -79,7 +85,7 @@ impl FrameHeader {
     }
 }
 
-/// The payload length and where the key starts; `None` when the length has not come whole.
+/// Returns the payload length and the offset of the key; `None` when the length is incomplete.
 fn payload_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, ProtocolError> {
     let extended = bytes.get(2..).unwrap_or_default();
     let (length, field_bits, longest_shorter_form) = match short_len {
@@ -99,10 +105,10 @@ fn payload_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Prot
     Ok(Some((length, 2 + usize::from(field_bits) / 8)))
 }
 
-/// Bounds header and payload together, as Bandit under Phoenix does (recorded with 1.8.12: a limit of
-/// 1000 lets 992 bytes of payload through and refuses 994).
+/// Checks header and payload together against the limit, as Bandit under Phoenix does. (Recorded with 1.8.12: with a
+/// limit of 1,000, a payload of 992 bytes is accepted and one of 994 is refused.)
 ///
-/// A length with its top bit set is over any limit, and that is what the peer is told, as Bandit does.
+/// A length with its top bit set exceeds any limit, and is refused with the same close code, as by Bandit.
 fn within_limit(header_len: usize, payload_len: u64, limit: usize) -> Result<usize, ProtocolError> {
     let size = payload_len.saturating_add(header_len as u64);
     match usize::try_from(size) {
@@ -138,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unmasked_hello_of_rfc_6455_section_5_7_is_read_from_a_server_and_from_no_client() {
+    fn the_unmasked_hello_of_rfc_6455_section_5_7_is_accepted_from_a_server_only() {
         let bytes = b"\x81\x05Hello";
         let header = FrameHeader::parse(bytes, Peer::Server, LIMIT).expect("valid").expect("whole");
         assert_eq!((header.key, header.payload_len, header.header_len), (None, 5, 2));
@@ -146,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_masks_is_refused_with_1002() {
+    fn a_masked_frame_of_a_server_is_refused_with_1002() {
         let error = FrameHeader::parse(&[0x82, 0x85], Peer::Server, LIMIT).expect_err("a mask");
         assert_eq!(error, ProtocolError::Masked { opcode: Opcode::Binary });
         assert_eq!(error.close_code(), crate::CloseCode::PROTOCOL_ERROR);
     }
 
     #[test]
-    fn every_prefix_of_a_header_asks_for_more() {
+    fn every_prefix_of_a_header_is_incomplete() {
         let headers: [&[u8]; 3] = [
             &[0x82, 0xFD, 1, 2, 3, 4],
             &[0x82, 0xFE, 0x01, 0x00, 1, 2, 3, 4],
@@ -170,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn a_length_in_a_longer_form_than_it_needs_is_refused() {
+    fn a_length_that_is_not_minimal_is_refused() {
         let not_minimal = |length, field_bits| Err(ProtocolError::LengthNotMinimal { length, field_bits });
         assert_eq!(parse(&[0x82, 0xFE, 0, 125]), not_minimal(125, 16));
         assert_eq!(parse(&[0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]), not_minimal(65535, 64));
     }
 
     #[test]
-    fn a_frame_over_the_limit_is_refused_before_its_key_has_come() {
+    fn a_frame_over_the_limit_is_refused_before_its_key_arrives() {
         let at = |payload_len: u16| {
             let [high, low] = payload_len.to_be_bytes();
             FrameHeader::parse(&[0x81, 0xFE, high, low], Peer::Client, 1000)
@@ -188,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn the_top_bit_of_a_length_is_over_every_limit() {
+    fn a_length_with_its_top_bit_set_exceeds_every_limit() {
         let bytes = [0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
         let error = FrameHeader::parse(&bytes, Peer::Client, usize::MAX).expect_err("no such frame");
         assert_eq!(error.close_code(), crate::CloseCode::TOO_BIG);
     }
 
     #[test]
-    fn one_byte_is_enough_to_refuse_what_it_says() {
+    fn the_first_byte_is_checked_when_it_arrives() {
         assert!(matches!(parse(&[0xA1]), Err(ProtocolError::ReservedBits { bits: 0b010, .. })));
         assert!(matches!(parse(&[0x91]), Err(ProtocolError::ReservedBits { bits: 0b001, .. })));
         assert!(matches!(parse(&[0x83]), Err(ProtocolError::ReservedOpcode { opcode: 3 })));
@@ -203,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn two_bytes_are_enough_to_refuse_what_they_say() {
+    fn the_second_byte_is_checked_when_it_arrives() {
         assert!(matches!(parse(&[0x81, 0x05]), Err(ProtocolError::Unmasked { .. })));
         assert!(matches!(parse(&[0x89, 0xFE]), Err(ProtocolError::ControlTooLong { .. })));
     }

@@ -1,47 +1,48 @@
-//! The WebSocket codec of Bennu: RFC 6455 frames on both sides and RFC 7692 compression on the server's, without I/O.
+//! The WebSocket codec of Bennu, without I/O: RFC 6455 frames for servers and clients, RFC 7692 compression for
+//! servers.
 //!
-//! The crate turns bytes into messages and messages into bytes, and does nothing else: it owns no
-//! socket, no task and no clock. `bennu` calls it from its connection loop, between the TCP stream it
-//! took back from hyper and the session of the client; `bennu-client` does the same at the other end.
+//! The crate converts bytes into messages and messages into bytes. It owns no socket, no task and no clock. `bennu`
+//! calls it from the task of each connection, between the TCP stream, which it takes from hyper, and the client's
+//! session. `bennu-client` calls it for the other side.
 //!
-//! * [`Decoder`] takes whatever a read gave and returns [`Event`]s. A message that lies whole in the
-//!   input is borrowed from it; an idle connection keeps [48 bytes](Decoder#memory) here.
-//! * [`encode`] builds server frames, header and payload in one shared [`bytes::Bytes`], so that a
-//!   broadcast is encoded once and written to every receiver without another copy; and a client's masked ones.
+//! * [`Decoder`] takes the bytes of each read and returns [`Incoming`] messages. A message that lies completely in the
+//!   input is borrowed from it. An idle connection has a decoder of [48 bytes](Decoder#memory).
+//! * [`encode`] builds server frames, each with header and payload in one shared [`bytes::Bytes`]. A broadcast is
+//!   encoded once, and written to every receiver without another copy. It also builds the masked frames of a client.
 //! * [`deflate`] negotiates `permessage-deflate` and compresses outbound messages, each on its own.
-//! * [`handshake`] computes the answer to `Sec-WebSocket-Key`.
+//! * [`handshake`] computes `Sec-WebSocket-Accept` from `Sec-WebSocket-Key`.
 //!
 //! # Example
 //!
-//! An echo server, apart from its socket: `input` is what a read gave, `output` is what to write.
+//! An echo server without its socket: `input` holds the bytes of a read, and `output` receives the bytes to write.
 //!
 //! ```
-//! use bennu_websocket::{Decoder, Event, Limits, Opcode, encode};
+//! use bennu_websocket::{Decoder, DecoderLimits, Incoming, Opcode, encode};
 //!
 //! fn echo(decoder: &mut Decoder, mut input: &mut [u8], output: &mut Vec<u8>) {
 //!     loop {
-//!         let event = match decoder.decode(input) {
-//!             Ok((Some(event), rest)) => {
+//!         let message = match decoder.decode(input) {
+//!             Ok((Some(message), rest)) => {
 //!                 input = rest;
-//!                 event
+//!                 message
 //!             }
-//!             Ok((None, _)) => return, // all input is taken: read again
+//!             Ok((None, _)) => return, // all input is decoded: read again
 //!             Err(error) => {
 //!                 output.extend(encode::close_frame(error.close_code(), ""));
 //!                 return;
 //!             }
 //!         };
-//!         output.extend(match event {
-//!             Event::Text(text) => encode::frame(Opcode::Text, text.as_bytes()),
-//!             Event::Binary(bytes) => encode::frame(Opcode::Binary, &bytes),
-//!             Event::Ping(payload) => encode::pong(&payload),
-//!             Event::Pong(_) => continue,
-//!             Event::Close(close) => encode::close_frame(close.code, &close.reason),
+//!         output.extend(match message {
+//!             Incoming::Text(text) => encode::frame(Opcode::Text, text.as_bytes()),
+//!             Incoming::Binary(bytes) => encode::frame(Opcode::Binary, &bytes),
+//!             Incoming::Ping(payload) => encode::pong(&payload),
+//!             Incoming::Pong(_) => continue,
+//!             Incoming::Close(close) => encode::close_frame(close.code, &close.reason),
 //!         });
 //!     }
 //! }
 //!
-//! let mut decoder = Decoder::new(Limits::default(), None);
+//! let mut decoder = Decoder::new(DecoderLimits::default(), None);
 //! let mut input = encode::masked_frame(Opcode::Text, b"hello", [1, 2, 3, 4]);
 //! let mut output = Vec::new();
 //! echo(&mut decoder, &mut input, &mut output);
@@ -49,11 +50,10 @@
 //! ```
 
 mod close;
-mod decode;
+mod decoder;
 pub mod deflate;
 pub mod encode;
 mod error;
-mod event;
 pub mod handshake;
 mod header;
 mod mask;
@@ -62,9 +62,9 @@ mod opcode;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
-pub use decode::{Decoder, Limits, Peer};
-pub use deflate::Negotiated;
+pub use decoder::{Decoder, DecoderLimits};
+pub use deflate::DeflateParameters;
 pub use error::ProtocolError;
-pub use event::Event;
 pub use mask::Mask;
+pub use message::Incoming;
 pub use opcode::Opcode;

@@ -1,15 +1,15 @@
-//! Masking: the XOR that a client puts over every payload (RFC 6455 §5.3).
+//! Masking: the XOR of a client's payload with its masking key (RFC 6455 §5.3).
 //!
-//! The decoder takes it off in place as bytes arrive, [`encode::masked_frame`](crate::encode::masked_frame)
-//! puts it on. Invariant: the key is always turned so that its first byte is for the next payload byte,
-//! whatever the cuts so far.
+//! The decoder unmasks payloads in place as they arrive. [`encode::masked_frame`](crate::encode::masked_frame) masks
+//! them. Invariant: the key is rotated so that its first byte belongs to the next payload byte, for payloads in pieces
+//! of any size.
 
-/// A masking key and the place in it.
+/// A masking key, rotated to the position in the payload.
 ///
 /// ```
 /// use bennu_websocket::Mask;
 ///
-/// // RFC 6455 §5.7: a masked "Hello", cut in two.
+/// // RFC 6455 §5.7: a masked "Hello", in two pieces.
 /// let mut payload = [0x7f, 0x9f, 0x4d, 0x51, 0x58];
 /// let (head, tail) = payload.split_at_mut(2);
 /// let mut mask = Mask::new([0x37, 0xfa, 0x21, 0x3d]);
@@ -23,15 +23,15 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// A mask at the start of a payload.
+    /// Creates a mask at the start of a payload.
     pub const fn new(key: [u8; 4]) -> Self {
         Mask { key }
     }
 
-    /// Masks or unmasks the next bytes of the payload, which is the same thing.
+    /// Masks or unmasks the next bytes of the payload. Both are the same operation.
     pub fn apply(&mut self, bytes: &mut [u8]) {
-        // Eight bytes a step, the key twice: native order on both sides, so that no byte is swapped. The
-        // compiler widens this to its vector registers.
+        // Each step XORs eight bytes with the key twice, both in native order, so no byte is swapped. The compiler uses
+        // vector registers for the loop.
         let [a, b, c, d] = self.key;
         let wide_key = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
         let (chunks, tail) = bytes.as_chunks_mut::<8>();
@@ -51,14 +51,14 @@ mod tests {
 
     use super::*;
 
-    /// RFC 6455 §5.3 as it is written: octet i is XORed with key octet i modulo 4.
+    /// The definition of RFC 6455 §5.3: octet i is XORed with key octet i modulo 4.
     fn by_definition(key: [u8; 4], bytes: &[u8]) -> Vec<u8> {
         bytes.iter().enumerate().map(|(index, byte)| byte ^ key[index % 4]).collect()
     }
 
     proptest! {
         #[test]
-        fn any_cut_gives_what_the_definition_gives(
+        fn masking_in_pieces_of_any_size_equals_the_definition(
             key: [u8; 4],
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
             cuts in proptest::collection::vec(0usize..30, 0..20),
@@ -77,7 +77,7 @@ mod tests {
         }
 
         #[test]
-        fn masking_twice_is_nothing(key: [u8; 4], bytes: Vec<u8>) {
+        fn masking_twice_returns_the_payload(key: [u8; 4], bytes: Vec<u8>) {
             let mut masked = bytes.clone();
             Mask::new(key).apply(&mut masked);
             Mask::new(key).apply(&mut masked);

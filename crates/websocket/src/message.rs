@@ -1,32 +1,64 @@
-//! A data message that has not come whole: what of it is here (RFC 6455 §5.4).
+//! Messages: complete ones, which the decoder returns, and the incomplete data message of a connection (RFC 6455 §5.4).
 //!
-//! The decoder opens one when a message is fragmented or cut by a read, and takes it apart when the
-//! last byte has come. Invariant: memory follows what arrived, never what a header announced.
+//! The decoder opens a [`PartialMessage`] when a message is fragmented or divided between reads, and converts it into
+//! an [`Incoming`] when its last byte has arrived. Invariant: memory is proportional to the bytes received, not to the
+//! length that a header announces.
 
 use std::borrow::Cow;
 
 use crate::utf8::Utf8Buffer;
-use crate::{Event, Opcode, ProtocolError};
+use crate::{CloseFrame, Opcode, ProtocolError};
 
-/// The least slack of a buffer that grows, in bytes. Small, because every connection of a peer that
-/// drips single bytes costs this much.
+/// The minimal slack of a growing buffer, in bytes. It is small, because every connection of a peer that sends single
+/// bytes costs this much.
 const MIN_SLACK: usize = 512;
 
-/// The unmasked payload so far.
+/// One complete message, or one control frame, of a peer.
+///
+/// `'b` is the lifetime of the decoder's input. A message that lies completely in the input is borrowed. A message that
+/// was fragmented, compressed or divided between reads is owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming<'b> {
+    /// A text message.
+    Text(Cow<'b, str>),
+    /// A binary message.
+    Binary(Cow<'b, [u8]>),
+    /// A ping of at most 125 bytes. The peer expects a pong with the same payload (RFC 6455 §5.5.2).
+    Ping(Cow<'b, [u8]>),
+    /// A pong of at most 125 bytes, solicited or not.
+    Pong(Cow<'b, [u8]>),
+    /// A close frame. Nothing after it is decoded (RFC 6455 §5.5.1).
+    Close(CloseFrame),
+}
+
+impl Incoming<'_> {
+    /// Converts the message into one that does not borrow from the input. Copies borrowed data only.
+    pub fn into_owned(self) -> Incoming<'static> {
+        match self {
+            Incoming::Text(text) => Incoming::Text(Cow::Owned(text.into_owned())),
+            Incoming::Binary(bytes) => Incoming::Binary(Cow::Owned(bytes.into_owned())),
+            Incoming::Ping(payload) => Incoming::Ping(Cow::Owned(payload.into_owned())),
+            Incoming::Pong(payload) => Incoming::Pong(Cow::Owned(payload.into_owned())),
+            Incoming::Close(close) => Incoming::Close(close),
+        }
+    }
+}
+
+/// The unmasked payload of an incomplete message.
 #[derive(Debug)]
-pub(crate) enum Message {
-    /// Text, checked as it comes.
+pub(crate) enum PartialMessage {
+    /// Text, validated as it arrives.
     Text(Utf8Buffer),
     Binary(Vec<u8>),
-    /// The deflate stream of a message, inflated when it is whole: an inflater would cost more memory
-    /// while the rest is waited for than the stream does.
+    /// The deflate stream of a message. It is inflated when it is complete, because an inflater would use more memory
+    /// than the stream in the meantime.
     Deflated {
         kind: DataKind,
         stream: Vec<u8>,
     },
 }
 
-/// What a data message holds.
+/// The type of a data message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DataKind {
     Text,
@@ -34,7 +66,7 @@ pub(crate) enum DataKind {
 }
 
 impl DataKind {
-    /// The kind that a first data frame announces; `None` for every other frame.
+    /// Returns the type that the first frame of a message announces; `None` for every other frame.
     pub(crate) fn of(opcode: Opcode) -> Option<Self> {
         match opcode {
             Opcode::Text => Some(DataKind::Text),
@@ -43,46 +75,45 @@ impl DataKind {
         }
     }
 
-    /// The event of a whole payload.
+    /// Converts a complete payload into a message.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::InvalidUtf8`] when text is none.
-    pub(crate) fn event(self, payload: Cow<'_, [u8]>) -> Result<Event<'_>, ProtocolError> {
+    /// Returns [`ProtocolError::InvalidUtf8`] for a text that is not UTF-8.
+    pub(crate) fn message(self, payload: Cow<'_, [u8]>) -> Result<Incoming<'_>, ProtocolError> {
         let text = match self {
-            DataKind::Binary => return Ok(Event::Binary(payload)),
+            DataKind::Binary => return Ok(Incoming::Binary(payload)),
             DataKind::Text => match payload {
                 Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed),
                 Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|error| error.utf8_error()),
             },
         };
-        text.map(Event::Text).map_err(|error| ProtocolError::InvalidUtf8 { index: error.valid_up_to() })
+        text.map(Incoming::Text).map_err(|error| ProtocolError::InvalidUtf8 { index: error.valid_up_to() })
     }
 }
 
-impl Message {
+impl PartialMessage {
     pub(crate) fn new(kind: DataKind, deflated: bool) -> Self {
         match kind {
-            kind if deflated => Message::Deflated { kind, stream: Vec::new() },
-            DataKind::Text => Message::Text(Utf8Buffer::default()),
-            DataKind::Binary => Message::Binary(Vec::new()),
+            kind if deflated => PartialMessage::Deflated { kind, stream: Vec::new() },
+            DataKind::Text => PartialMessage::Text(Utf8Buffer::default()),
+            DataKind::Binary => PartialMessage::Binary(Vec::new()),
         }
     }
 
-    /// Takes the next payload bytes. `due` says how many more the message will have, where that is
-    /// known.
+    /// Appends the next payload bytes. `due` is the number of bytes that the message has after them, if it is known.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::InvalidUtf8`] at the first byte that cannot continue valid text.
+    /// Returns [`ProtocolError::InvalidUtf8`] at the first byte that cannot continue valid text.
     pub(crate) fn push(&mut self, bytes: &[u8], due: Option<usize>) -> Result<(), ProtocolError> {
         let additional = growth(self.len(), self.capacity(), bytes.len(), due);
         match self {
-            Message::Text(text) => {
+            PartialMessage::Text(text) => {
                 text.reserve_exact(additional);
                 text.push(bytes)?;
             }
-            Message::Binary(buffer) | Message::Deflated { stream: buffer, .. } => {
+            PartialMessage::Binary(buffer) | PartialMessage::Deflated { stream: buffer, .. } => {
                 buffer.reserve_exact(additional);
                 buffer.extend_from_slice(bytes);
             }
@@ -90,26 +121,26 @@ impl Message {
         Ok(())
     }
 
-    /// How many payload bytes have come.
+    /// The number of payload bytes received.
     pub(crate) fn len(&self) -> usize {
         match self {
-            Message::Text(text) => text.len(),
-            Message::Binary(buffer) | Message::Deflated { stream: buffer, .. } => buffer.len(),
+            PartialMessage::Text(text) => text.len(),
+            PartialMessage::Binary(buffer) | PartialMessage::Deflated { stream: buffer, .. } => buffer.len(),
         }
     }
 
     pub(crate) fn capacity(&self) -> usize {
         match self {
-            Message::Text(text) => text.capacity(),
-            Message::Binary(buffer) | Message::Deflated { stream: buffer, .. } => buffer.capacity(),
+            PartialMessage::Text(text) => text.capacity(),
+            PartialMessage::Binary(buffer) | PartialMessage::Deflated { stream: buffer, .. } => buffer.capacity(),
         }
     }
 }
 
-/// How much to reserve for `incoming` bytes: nothing while there is room, else them and a quarter of
-/// what is here. A quarter keeps the copying linear, and the waste below what a doubling vector costs.
+/// Returns the number of bytes to reserve for `incoming` bytes: none while there is room, else `incoming` and a quarter
+/// of `len`. The quarter keeps the copying linear, and wastes less memory than a vector that doubles.
 fn growth(len: usize, capacity: usize, incoming: usize, due: Option<usize>) -> usize {
-    // A begun character counts as arrived, but takes no capacity yet.
+    // `len` includes an incomplete character, which uses no capacity yet.
     if capacity.saturating_sub(len) >= incoming {
         return 0;
     }
@@ -122,8 +153,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_follows_what_arrived_and_not_what_was_announced() {
-        let mut message = Message::new(DataKind::Binary, false);
+    fn a_buffer_grows_with_the_bytes_received_and_not_with_the_length_announced() {
+        let mut message = PartialMessage::new(DataKind::Binary, false);
         for arrived in 1..=20_000 {
             message.push(b"x", Some(10_000_000)).expect("binary");
             assert!(message.capacity() <= arrived + arrived / 4 + MIN_SLACK);
@@ -131,17 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_whose_end_is_known_does_not_grow_past_it() {
-        let mut message = Message::new(DataKind::Binary, false);
+    fn a_buffer_of_known_length_does_not_grow_past_it() {
+        let mut message = PartialMessage::new(DataKind::Binary, false);
         message.push(&[0; 900], Some(100)).expect("binary");
         message.push(&[0; 100], Some(0)).expect("binary");
         assert_eq!(message.capacity(), 1000);
     }
+
     #[test]
-    fn a_begun_character_is_counted_where_room_is_made() {
+    fn the_capacity_of_a_text_includes_its_incomplete_character() {
         for character in ["é", "€", "😀"] {
             let text = character.repeat(700);
-            let mut message = Message::new(DataKind::Text, false);
+            let mut message = PartialMessage::new(DataKind::Text, false);
             for (index, byte) in text.bytes().enumerate() {
                 message.push(&[byte], Some(text.len() - index - 1)).expect("text");
             }

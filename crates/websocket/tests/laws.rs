@@ -1,30 +1,33 @@
-//! Laws of the codec over arbitrary messages, cuts and bytes. Those of one file (masking, UTF-8, deflating)
-//! are in its unit tests.
+//! Laws of the codec for arbitrary messages, fragments, reads and bytes. The laws of one file (masking, UTF-8,
+//! compression) are in its unit tests.
 
 use bennu_websocket::deflate::{deflated_frame, negotiate};
-use bennu_websocket::{CloseCode, CloseFrame, Decoder, Event, Limits, Negotiated, Opcode, ProtocolError, encode};
+use bennu_websocket::{
+    CloseCode, CloseFrame, Decoder, DecoderLimits, DeflateParameters, Incoming, Opcode, ProtocolError, encode,
+};
 use proptest::prelude::*;
 
-/// What a client says, apart from how it is cut.
+/// A message of a client.
 #[derive(Clone, Debug)]
-struct Said {
+struct Sent {
     text: bool,
     payload: Vec<u8>,
     deflated: bool,
-    /// Where the message is cut into fragments, each as a share of 256.
+    /// The positions at which the message is divided into fragments, in 256ths of its length.
     fragments: Vec<u8>,
-    /// A ping before each fragment but the first.
+    /// Whether a ping precedes each fragment but the first.
     pings: bool,
 }
 
-impl Said {
-    fn events(&self) -> Vec<Event<'static>> {
-        let ping = Event::Ping(b"still there?".as_slice().into());
+impl Sent {
+    /// The messages that the decoder must return.
+    fn incoming(&self) -> Vec<Incoming<'static>> {
+        let ping = Incoming::Ping(b"still there?".as_slice().into());
         let pings = if self.pings { self.fragments.len() } else { 0 };
         let message = if self.text {
-            Event::Text(String::from_utf8(self.payload.clone()).expect("generated as text").into())
+            Incoming::Text(String::from_utf8(self.payload.clone()).expect("generated as text").into())
         } else {
-            Event::Binary(self.payload.clone().into())
+            Incoming::Binary(self.payload.clone().into())
         };
         std::iter::repeat_n(ping, pings).chain([message]).collect()
     }
@@ -73,11 +76,11 @@ fn unmasked_payload(frame: &[u8]) -> &[u8] {
     }
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn sent() -> impl Strategy<Value = Sent> {
     let text = any::<String>().prop_map(|text| (true, text.into_bytes()));
     let binary = proptest::collection::vec(any::<u8>(), 0..300).prop_map(|bytes| (false, bytes));
     (prop_oneof![text, binary], 1usize..300, any::<bool>(), proptest::collection::vec(any::<u8>(), 0..5), any::<bool>())
-        .prop_map(|((text, payload), repeat, deflated, fragments, pings)| Said {
+        .prop_map(|((text, payload), repeat, deflated, fragments, pings)| Sent {
             text,
             payload: payload.repeat(if repeat > 250 { repeat } else { 1 }),
             deflated,
@@ -86,15 +89,19 @@ fn said() -> impl Strategy<Value = Said> {
         })
 }
 
-/// Feeds the wire in reads of the given sizes, over and over.
-fn decode_cut(decoder: &mut Decoder, wire: &[u8], reads: &[usize]) -> Result<Vec<Event<'static>>, ProtocolError> {
+/// Decodes the wire in reads of the given sizes, which repeat to its end.
+fn decode_in_reads(
+    decoder: &mut Decoder,
+    wire: &[u8],
+    reads: &[usize],
+) -> Result<Vec<Incoming<'static>>, ProtocolError> {
     let mut wire = wire.to_vec();
     let mut rest = wire.as_mut_slice();
-    let mut events = Vec::new();
+    let mut messages = Vec::new();
     for read in reads.iter().cycle() {
         let (mut input, later) = rest.split_at_mut((*read).min(rest.len()));
-        while let (Some(event), left) = decoder.decode(input)? {
-            events.push(event.into_owned());
+        while let (Some(message), left) = decoder.decode(input)? {
+            messages.push(message.into_owned());
             input = left;
         }
         rest = later;
@@ -102,10 +109,10 @@ fn decode_cut(decoder: &mut Decoder, wire: &[u8], reads: &[usize]) -> Result<Vec
             break;
         }
     }
-    Ok(events)
+    Ok(messages)
 }
 
-fn agreed(offer: &str) -> Negotiated {
+fn agreed(offer: &str) -> DeflateParameters {
     negotiate([offer].into_iter()).expect("a valid offer")
 }
 
@@ -113,28 +120,28 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn messages_decode_the_same_whatever_the_fragments_and_the_reads(
-        conversation in proptest::collection::vec(said(), 1..4),
+    fn decoding_does_not_depend_on_the_fragments_and_the_reads(
+        conversation in proptest::collection::vec(sent(), 1..4),
         reads in prop_oneof![
             Just(vec![1]),
             Just(vec![usize::MAX]),
             proptest::collection::vec(1usize..100, 1..10),
         ],
     ) {
-        let wire: Vec<u8> = conversation.iter().flat_map(Said::wire).collect();
-        let expected: Vec<Event> = conversation.iter().flat_map(Said::events).collect();
-        let mut decoder = Decoder::new(Limits::default(), Some(&agreed("permessage-deflate")));
-        prop_assert_eq!(decode_cut(&mut decoder, &wire, &reads), Ok(expected));
+        let wire: Vec<u8> = conversation.iter().flat_map(Sent::wire).collect();
+        let expected: Vec<Incoming> = conversation.iter().flat_map(Sent::incoming).collect();
+        let mut decoder = Decoder::new(DecoderLimits::default(), Some(&agreed("permessage-deflate")));
+        prop_assert_eq!(decode_in_reads(&mut decoder, &wire, &reads), Ok(expected));
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic_and_keep_no_more_than_arrived(
+    fn arbitrary_bytes_never_cause_a_panic_and_use_memory_in_proportion(
         reads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..40),
         max_frame_size in 0usize..3000,
         deflate: bool,
     ) {
         let extension = deflate.then(|| agreed("permessage-deflate; client_max_window_bits=9"));
-        let mut decoder = Decoder::new(Limits { max_frame_size }, extension.as_ref());
+        let mut decoder = Decoder::new(DecoderLimits { max_frame_size }, extension.as_ref());
         let mut arrived = 0;
         for mut read in reads {
             arrived += read.len();
@@ -147,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn nearly_valid_frames_never_panic_and_never_pass_the_limit(
+    fn nearly_valid_frames_never_cause_a_panic_and_never_exceed_the_limit(
         frames in proptest::collection::vec((any::<u8>(), proptest::collection::vec(any::<u8>(), 0..130)), 0..40),
         max_frame_size in 0usize..300,
         read in 1usize..200,
@@ -157,12 +164,12 @@ proptest! {
             .flat_map(|(first_byte, payload)| client_frame(first_byte & 0xCF, payload))
             .collect();
         let extension = agreed("permessage-deflate");
-        let mut decoder = Decoder::new(Limits { max_frame_size }, Some(&extension));
-        for event in decode_cut(&mut decoder, &wire, &[read]).unwrap_or_default() {
-            let len = match event {
-                Event::Text(text) => text.len(),
-                Event::Binary(bytes) | Event::Ping(bytes) | Event::Pong(bytes) => bytes.len(),
-                Event::Close(close) => close.reason.len(),
+        let mut decoder = Decoder::new(DecoderLimits { max_frame_size }, Some(&extension));
+        for message in decode_in_reads(&mut decoder, &wire, &[read]).unwrap_or_default() {
+            let len = match message {
+                Incoming::Text(text) => text.len(),
+                Incoming::Binary(bytes) | Incoming::Ping(bytes) | Incoming::Pong(bytes) => bytes.len(),
+                Incoming::Close(close) => close.reason.len(),
             };
             prop_assert!(len <= max_frame_size);
         }
@@ -170,21 +177,21 @@ proptest! {
     }
 
     #[test]
-    fn one_flipped_bit_never_panics(
-        said in said(),
+    fn one_flipped_bit_never_causes_a_panic(
+        sent in sent(),
         position: prop::sample::Index,
         bit in 0u8..8,
         read in 1usize..200,
     ) {
-        let mut wire = said.wire();
+        let mut wire = sent.wire();
         let position = position.index(wire.len());
         wire[position] ^= 1 << bit;
-        let mut decoder = Decoder::new(Limits::default(), Some(&agreed("permessage-deflate")));
-        let _ = decode_cut(&mut decoder, &wire, &[read]);
+        let mut decoder = Decoder::new(DecoderLimits::default(), Some(&agreed("permessage-deflate")));
+        let _ = decode_in_reads(&mut decoder, &wire, &[read]);
     }
 
     #[test]
-    fn what_a_server_encodes_a_client_decodes_whatever_the_reads(
+    fn a_client_decodes_the_frames_of_a_server_in_reads_of_any_size(
         texts in proptest::collection::vec((any::<String>(), 1usize..300), 0..4),
         bytes in proptest::collection::vec(any::<u8>(), 0..300),
         ping in proptest::collection::vec(any::<u8>(), 0..=125),
@@ -196,38 +203,38 @@ proptest! {
         let mut expected = Vec::new();
         for text in &texts {
             wire.extend(encode::frame(Opcode::Text, text.as_bytes()));
-            expected.push(Event::Text(text.clone().into()));
+            expected.push(Incoming::Text(text.clone().into()));
         }
         wire.extend(encode::frame(Opcode::Ping, &ping));
         wire.extend(encode::pong(&ping));
         wire.extend(encode::frame(Opcode::Binary, &bytes));
         wire.extend(encode::close_frame(CloseCode::SERVICE_RESTART, &reason));
-        expected.push(Event::Ping(ping.clone().into()));
-        expected.push(Event::Pong(ping.into()));
-        expected.push(Event::Binary(bytes.into()));
-        expected.push(Event::Close(CloseFrame { code: Some(CloseCode::SERVICE_RESTART), reason }));
-        let mut decoder = Decoder::of_server(Limits::default());
-        prop_assert_eq!(decode_cut(&mut decoder, &wire, &reads), Ok(expected));
+        expected.push(Incoming::Ping(ping.clone().into()));
+        expected.push(Incoming::Pong(ping.into()));
+        expected.push(Incoming::Binary(bytes.into()));
+        expected.push(Incoming::Close(CloseFrame { code: Some(CloseCode::SERVICE_RESTART), reason }));
+        let mut decoder = Decoder::of_server(DecoderLimits::default());
+        prop_assert_eq!(decode_in_reads(&mut decoder, &wire, &reads), Ok(expected));
         prop_assert_eq!(decoder.retained_bytes(), 0);
     }
 
     #[test]
-    fn each_side_refuses_the_frames_of_its_own_kind(payload: Vec<u8>, key: [u8; 4], read in 1usize..20) {
+    fn a_client_refuses_masked_frames_and_a_server_unmasked_ones(payload: Vec<u8>, key: [u8; 4], read in 1usize..20) {
         let masked = encode::masked_frame(Opcode::Binary, &payload, key);
         let unmasked = encode::frame(Opcode::Binary, &payload);
         let opcode = Opcode::Binary;
-        let mut client = Decoder::of_server(Limits::default());
-        prop_assert_eq!(decode_cut(&mut client, &masked, &[read]), Err(ProtocolError::Masked { opcode }));
-        let mut server = Decoder::new(Limits::default(), None);
-        prop_assert_eq!(decode_cut(&mut server, &unmasked, &[read]), Err(ProtocolError::Unmasked { opcode }));
+        let mut client = Decoder::of_server(DecoderLimits::default());
+        prop_assert_eq!(decode_in_reads(&mut client, &masked, &[read]), Err(ProtocolError::Masked { opcode }));
+        let mut server = Decoder::new(DecoderLimits::default(), None);
+        prop_assert_eq!(decode_in_reads(&mut server, &unmasked, &[read]), Err(ProtocolError::Unmasked { opcode }));
     }
 
     #[test]
-    fn arbitrary_bytes_of_a_server_never_panic_and_keep_no_more_than_arrived(
+    fn arbitrary_bytes_of_a_server_never_cause_a_panic_and_use_memory_in_proportion(
         reads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..40),
         max_frame_size in 0usize..3000,
     ) {
-        let mut decoder = Decoder::of_server(Limits { max_frame_size });
+        let mut decoder = Decoder::of_server(DecoderLimits { max_frame_size });
         let mut arrived = 0;
         for mut read in reads {
             arrived += read.len();

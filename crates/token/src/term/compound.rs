@@ -1,7 +1,7 @@
-//! Collections under way: a list, a tuple or a map whose elements serde hands over one by one.
+//! Collections during serialization: a list, a tuple or a map, to which serde passes the elements one by one.
 //!
-//! Made by [`TermSerializer`] after it has entered a level of nesting; left again when the collection ends.
-//! Lists and maps count what they were given, because serde may not know the length in advance.
+//! [`TermSerializer`] creates one after it has entered a level of nesting; the collection leaves the level at its end.
+//! Lists and maps count their elements, because serde may not have the length in advance.
 
 use serde::Serialize;
 use serde::ser::{
@@ -41,27 +41,27 @@ impl SerializeSeq for List<'_> {
     }
 }
 
-/// A tuple says its length first, so that a wrong one has to be noticed at the end.
+/// A tuple. Its length is written first, so the number of elements is compared at the end.
 pub(super) struct Tuple<'s> {
     serializer: &'s mut TermSerializer,
     announced: usize,
-    given: usize,
+    written: usize,
 }
 
 impl<'s> Tuple<'s> {
     pub(super) fn new(serializer: &'s mut TermSerializer, announced: usize) -> Self {
-        Self { serializer, announced, given: 0 }
+        Self { serializer, announced, written: 0 }
     }
 
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), TermError> {
-        self.given += 1;
+        self.written += 1;
         value.serialize(&mut *self.serializer)
     }
 
     fn finish(self) -> Result<(), TermError> {
         self.serializer.leave();
-        if self.given != self.announced {
-            return Err(TermError::Arity { announced: self.announced, given: self.given });
+        if self.written != self.announced {
+            return Err(TermError::Arity { announced: self.announced, given: self.written });
         }
         Ok(())
     }
@@ -112,7 +112,7 @@ pub(super) struct Map<'s> {
     mark: Mark,
     keys: usize,
     values: usize,
-    /// Whether `{:variant, ...}` is around it and ends with it.
+    /// Whether the map is the last element of a tuple `{:variant, ...}`, which ends with it.
     in_variant: bool,
 }
 
@@ -122,8 +122,9 @@ impl<'s> Map<'s> {
         Self { serializer, mark, keys: 0, values: 0, in_variant: false }
     }
 
-    pub(super) fn inside_a_variant(self) -> Self {
-        Self { in_variant: true, ..self }
+    /// Begins the map of a struct variant.
+    pub(super) fn in_variant(serializer: &'s mut TermSerializer) -> Self {
+        Self { in_variant: true, ..Self::new(serializer) }
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), TermError> {
@@ -134,7 +135,10 @@ impl<'s> Map<'s> {
 
     fn finish(self) -> Result<(), TermError> {
         if self.keys != self.values {
-            return Err(TermError::custom("a map was given a key without a value, or the reverse"));
+            return Err(TermError::custom(format!(
+                "a `Serialize` implementation wrote a map of {} keys and {} values",
+                self.keys, self.values
+            )));
         }
         self.serializer.leave();
         if self.in_variant {

@@ -1,11 +1,11 @@
-//! serde's `Deserializer` over [`Reader`]: which term becomes which Rust value.
+//! serde's `Deserializer` over [`Reader`]: the Rust value of each term.
 //!
-//! The table in [`term`](super) is this file in words; enums go on in `enumeration`. Called by
-//! [`from_bytes`](super::from_bytes) and, for the value in a token, by `envelope`.
+//! [`from_bytes`](super::from_bytes) calls it, and the `payload` module for the value of a token. The table in
+//! [`term`](super) describes this file; enums continue in `variant`.
 //!
-//! Invariants: a level of nesting is entered before its first element is read, and refused beyond [`MAX_DEPTH`].
-//! A collection is read to its end or the whole is an error: no type silently drops elements. No length is told
-//! to serde in advance, because it would reserve memory for it.
+//! Invariants: a level of nesting is entered before its first element is read, and refused beyond [`MAX_DEPTH`]. A
+//! collection must be read to its end, so no type silently drops elements. serde receives no length in advance, because
+//! it would reserve memory for it.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use serde::de::value::SeqDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::enumeration::Variant;
+use super::variant::Variant;
 use super::{Head, MAX_DEPTH, Reader, TermError};
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<'de> TermDeserializer<'de> {
         Self { reader, depth: 0 }
     }
 
-    /// Checks that nothing follows after the term.
+    /// Checks that no bytes follow the term.
     pub(super) fn finish(self) -> Result<(), TermError> {
         match self.reader.rest().len() {
             0 => Ok(()),
@@ -35,17 +35,17 @@ impl<'de> TermDeserializer<'de> {
         }
     }
 
-    pub(super) fn head(&mut self) -> Result<Head<'de>, TermError> {
+    fn head(&mut self) -> Result<Head<'de>, TermError> {
         self.reader.head()
     }
 
-    /// Hands a number of elements to a visitor.
-    pub(super) fn elements<V: Visitor<'de>>(&mut self, count: usize, visitor: V) -> Result<V::Value, TermError> {
+    /// Passes `count` elements to a visitor.
+    fn elements<V: Visitor<'de>>(&mut self, count: usize, visitor: V) -> Result<V::Value, TermError> {
         self.nested(count, |elements| visitor.visit_seq(elements))
     }
 
-    /// Reads a number of elements one level down; every one of them has to be taken.
-    pub(super) fn nested<T>(
+    /// Reads `count` elements one level deeper. `read` must read all of them.
+    fn nested<T>(
         &mut self,
         count: usize,
         read: impl FnOnce(&mut Elements<'_, 'de>) -> Result<T, TermError>,
@@ -63,7 +63,7 @@ impl<'de> TermDeserializer<'de> {
         Ok(value)
     }
 
-    /// The term after its head has been read, for a visitor that takes it as it comes.
+    /// Passes the term with this head to a visitor, in the type of the term.
     fn visit<V: Visitor<'de>>(&mut self, head: Head<'de>, visitor: V) -> Result<V::Value, TermError> {
         match head {
             Head::Integer(integer) => integer.visit(visitor),
@@ -135,7 +135,7 @@ impl<'de> Deserializer<'de> for &mut TermDeserializer<'de> {
         self.deserialize_bytes(visitor)
     }
 
-    /// A `Vec<u8>` asks for a sequence, and Elixir's bytes are binaries.
+    /// Also accepts a binary: `Vec<u8>` requests a sequence, and Elixir's bytes are binaries.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TermError> {
         match self.head()? {
             Head::Binary(bytes) => bytes_as_sequence(bytes, visitor),
@@ -143,7 +143,7 @@ impl<'de> Deserializer<'de> for &mut TermDeserializer<'de> {
         }
     }
 
-    /// A `[u8; N]` asks for a tuple.
+    /// Also accepts a binary: `[u8; N]` requests a tuple.
     fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, TermError> {
         self.deserialize_seq(visitor)
     }
@@ -175,7 +175,7 @@ impl<'de> Deserializer<'de> for &mut TermDeserializer<'de> {
         }
     }
 
-    /// A name: atoms are text here, whichever they are.
+    /// Reads a name. Every atom is text here, `nil`, `true` and `false` included.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TermError> {
         match self.head()? {
             Head::Atom(text) => text_of_atom(text, visitor),
@@ -183,7 +183,7 @@ impl<'de> Deserializer<'de> for &mut TermDeserializer<'de> {
         }
     }
 
-    /// Skipped without recursion; what is ignored may be nested as it likes.
+    /// Skips the term without recursion, so its nesting has no limit.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TermError> {
         self.reader.skip()?;
         visitor.visit_unit()
@@ -195,18 +195,18 @@ impl<'de> Deserializer<'de> for &mut TermDeserializer<'de> {
     }
 }
 
-/// What is left of a collection: elements of a list or tuple, pairs of a map.
+/// The rest of a collection: the elements of a list or tuple, the pairs of a map.
 pub(super) struct Elements<'d, 'de> {
     deserializer: &'d mut TermDeserializer<'de>,
     left: usize,
 }
 
 impl<'de> Elements<'_, 'de> {
-    /// Counts one more as taken, if there is one.
+    /// Counts one element as read. Returns `false` when there is none.
     fn take(&mut self) -> bool {
-        let any = self.left > 0;
+        let has_next = self.left > 0;
         self.left = self.left.saturating_sub(1);
-        any
+        has_next
     }
 }
 
@@ -236,7 +236,7 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de> {
     }
 }
 
-/// A key of a map: text where text is asked for, even if the atom is `nil`, `true` or `false`.
+/// A key of a map. When the requested type is text, the atoms `nil`, `true` and `false` are text too.
 struct Key<'d, 'de>(&'d mut TermDeserializer<'de>);
 
 impl<'de> Deserializer<'de> for Key<'_, 'de> {

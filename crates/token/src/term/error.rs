@@ -1,7 +1,7 @@
-//! Why bytes are no term, a term is not the type asked for, or a value is no term.
+//! The errors of the term format: bytes that are not a term, a term without the requested type, a value without a term.
 //!
-//! Shared by both directions, because serde asks for one error type that can also carry the texts of a user's own
-//! `Serialize` and `Deserialize`.
+//! Both directions share one type, because serde requires one that can also carry the texts of a user's own `Serialize`
+//! and `Deserialize`.
 
 use std::fmt;
 
@@ -9,35 +9,35 @@ use serde::de::{Expected, Unexpected};
 
 use super::{MAX_DEPTH, tag};
 
-/// Why a value and an Erlang term could not be turned into each other.
+/// A value or an Erlang term that could not be converted into the other.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TermError {
-    /// The first byte is not 131, the one version of the format.
-    #[error("a term starts with byte 131, not with {0}")]
+    /// The first byte is not 131, the only version of the format.
+    #[error("byte {0} is not the version of a term, which is 131")]
     Version(u8),
 
-    /// The bytes end within the term.
-    #[error("the term is cut off: {needed} bytes needed, {left} left")]
+    /// The bytes end inside the term.
+    #[error("the term is not complete: the next part needs {needed} bytes, {left} are left")]
     Truncated {
-        /// How many bytes the next part takes.
+        /// The bytes that the next part needs.
         needed: usize,
-        /// How many there are.
+        /// The bytes that are left.
         left: usize,
     },
 
-    /// More bytes follow after the term.
-    #[error("{0} bytes follow after the term")]
+    /// More bytes follow the term.
+    #[error("the bytes are not one term: {0} bytes follow its end")]
     TrailingBytes(usize),
 
     /// A kind of term that is not accepted.
-    #[error("tag {tag} is not accepted: {}", tag::refused(*.tag))]
+    #[error("tag {tag} is not accepted: {}", tag::describe_refused(*.tag))]
     Unsupported {
         /// The tag byte.
         tag: u8,
     },
 
-    /// A list whose tail is not the empty list.
+    /// A list with a tail that is not the empty list.
     #[error("an improper list is not accepted")]
     ImproperList,
 
@@ -46,14 +46,14 @@ pub enum TermError {
     TooDeep,
 
     /// An integer of more than 128 bits.
-    #[error("an integer of {bytes} bytes is larger than the 16 bytes that a Rust integer has")]
+    #[error("an integer of {bytes} bytes does not fit in 128 bits")]
     IntegerTooLarge {
-        /// How many bytes its magnitude has.
+        /// The bytes of its magnitude.
         bytes: usize,
     },
 
     /// A float that is NaN or infinite, which Erlang does not have.
-    #[error("a float that is not finite is no term")]
+    #[error("a float that is not finite is not a term")]
     NotFinite,
 
     /// An atom's text is not UTF-8.
@@ -63,30 +63,30 @@ pub enum TermError {
     /// A name is too long for an atom.
     #[error("an atom of {length} characters is longer than the limit of {limit}")]
     AtomTooLong {
-        /// How many characters it has.
+        /// The number of characters.
         length: usize,
-        /// How many Erlang allows: 255.
+        /// Erlang's limit: 255.
         limit: usize,
     },
 
-    /// A sequence or map has more elements than the type takes.
-    #[error("{0} elements more than the type takes")]
+    /// A sequence or map has more elements than the type.
+    #[error("the term has {0} elements more than the requested type")]
     ElementsLeft(usize),
 
-    /// More elements or bytes than the format can count, 2^32 - 1.
-    #[error("{0} elements are more than a term can count")]
+    /// More elements or bytes than the limit of the format, 2^32 - 1.
+    #[error("a term cannot have {0} elements or bytes: the limit is 4294967295")]
     TooMany(usize),
 
-    /// A `Serialize` implementation announced another number of elements than it gave.
-    #[error("a tuple was announced with {announced} elements, and got {given}")]
+    /// A `Serialize` implementation announced one number of elements and wrote another.
+    #[error("a `Serialize` implementation announced a tuple of {announced} elements and wrote {given}")]
     Arity {
-        /// The number announced.
+        /// The announced number.
         announced: usize,
-        /// The number given.
+        /// The written number.
         given: usize,
     },
 
-    /// What serde or a user's own implementation reports, such as a missing field.
+    /// An error of serde or of a user's own implementation, such as a missing field.
     #[error("{0}")]
     Custom(String),
 }
@@ -97,7 +97,8 @@ impl serde::ser::Error for TermError {
     }
 }
 
-/// serde's own texts quote the offending value, and what was encrypted must not end up in a log: these say its kind.
+/// Names the kind of the value that was found. serde's own texts quote the value, and the value of an encrypted token
+/// must not be written into a log.
 impl serde::de::Error for TermError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::Custom(message.to_string())
@@ -110,7 +111,7 @@ impl serde::de::Error for TermError {
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let found = kind(found);
-        Self::Custom(format!("expected {expected}, found {found} that is not"))
+        Self::Custom(format!("expected {expected}, found {found} with another value"))
     }
 
     fn unknown_variant(_variant: &str, expected: &'static [&'static str]) -> Self {
@@ -164,9 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn a_message_says_the_kind_of_what_was_found_and_not_its_value() {
+    fn a_message_has_the_kind_of_the_value_found_and_never_the_value() {
         assert_eq!(message::<u64>("hunter2"), "expected u64, found text");
-        assert_eq!(message::<u8>(1234), "expected u8, found an integer that is not");
+        assert_eq!(message::<u8>(1234), "expected u8, found an integer with another value");
         assert_eq!(message::<Plan>("hunter2"), "unknown variant, expected one of: Free, Paid");
         let card = std::collections::BTreeMap::from([("hunter2", 1)]);
         assert_eq!(message::<Card>(card), "unknown field, expected one of: number");

@@ -1,28 +1,28 @@
-//! Integers of any size as the format has them, and the Rust type that fits.
+//! Integers of any size in the term format, and the Rust type that can represent each.
 //!
-//! Made by [`Reader`](super::Reader), visited by the deserializer.
+//! [`Reader`](super::Reader) returns them, and the deserializer passes them to a visitor.
 
 use serde::de::Visitor;
 
 use super::TermError;
 
-/// The bytes of the largest integer that Rust has.
+/// The size of Rust's largest integer in bytes.
 const MAX_BYTES: usize = size_of::<u128>();
 
 /// An integer term: a sign and a magnitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Integer<'a> {
-    /// One that came in at most 4 bytes.
+    /// `SMALL_INTEGER_EXT` or `INTEGER_EXT`, of at most 4 bytes.
     Small(i64),
-    /// One that came as a bignum.
+    /// `SMALL_BIG_EXT` or `LARGE_BIG_EXT`.
     Big {
         negative: bool,
-        /// Little-endian; zeros at the end mean nothing.
+        /// Little-endian. Zeros at the end are ignored.
         magnitude: &'a [u8],
     },
 }
 
-/// The narrowest of the types that serde's visitors know: most take 64 bits only.
+/// The narrowest type of serde's visitors that can represent an integer. Most visitors accept 64 bits only.
 #[derive(Debug, PartialEq, Eq)]
 enum Fit {
     I64(i64),
@@ -32,7 +32,7 @@ enum Fit {
 }
 
 impl Integer<'_> {
-    /// The value, if 64 bits hold it.
+    /// The value, if it fits in 64 bits.
     pub(crate) fn as_i64(self) -> Option<i64> {
         match self.fit() {
             Ok(Fit::I64(value)) => Some(value),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_takes_the_narrowest_type_that_holds_it() {
+    fn an_integer_has_the_narrowest_type_that_can_represent_it() {
         assert_eq!(Integer::Small(7).fit(), Ok(Fit::U64(7)));
         assert_eq!(Integer::Small(-7).fit(), Ok(Fit::I64(-7)));
         assert_eq!(big(false, u64::MAX.into()), Ok(Fit::U64(u64::MAX)));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_at_the_end_of_a_magnitude_mean_nothing() {
+    fn zeros_at_the_end_of_a_magnitude_are_ignored() {
         let magnitude = [&[5][..], &[0; 300]].concat();
         let integer = Integer::Big { negative: false, magnitude: &magnitude };
         assert_eq!(integer.fit(), Ok(Fit::U64(5)));

@@ -1,35 +1,37 @@
-//! Reads terms off bytes, a head at a time.
+//! Reads terms from bytes, one head at a time.
 //!
-//! A [`Head`] is a whole scalar, or the announcement of a collection whose elements come next. The reader keeps no
-//! stack, so that nesting is its caller's business: the deserializer counts levels, `envelope` skips.
+//! A [`Head`] is a complete scalar, or the start of a collection. The elements of a collection follow as terms of their
+//! own. The deserializer and the `payload` module call the reader. It keeps no stack: the deserializer counts the
+//! levels of nesting, and [`Reader::skip`] counts terms.
 //!
-//! Invariants: no byte is read past the end, and nothing is allocated (but for an atom in Latin-1, at most twice
-//! its bytes). A count it returns is never more than the bytes that are left, each element taking at least one.
+//! Invariants: no byte is read past the end. Nothing is allocated but the text of a Latin-1 atom, which has at most
+//! twice the bytes of the atom. The length of a collection is at most the number of bytes left, since each element has
+//! at least one.
 
 use std::borrow::Cow;
 
 use super::integer::Integer;
 use super::{TermError, tag};
 
-/// The start of a term.
+/// The start of a term: its tag, with its value or its length.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Head<'a> {
     Integer(Integer<'a>),
     Float(f64),
     Atom(Cow<'a, str>),
     Binary(&'a [u8]),
-    /// A list of integers from 0 to 255, packed.
+    /// A list of integers from 0 to 255, one byte each: `STRING_EXT`.
     Charlist(&'a [u8]),
     EmptyList,
-    /// This many elements follow.
+    /// The number of elements that follow.
     Tuple(usize),
-    /// This many elements follow, and then the tail.
+    /// The number of elements that follow. The tail comes after them.
     List(usize),
-    /// This many pairs follow.
+    /// The number of pairs that follow.
     Map(usize),
 }
 
-/// A position in the bytes of a term; copying it marks the place.
+/// A position in the bytes of a term. A copy keeps the position.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -45,7 +47,7 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
-    /// Reads the byte that opens a term which stands by itself.
+    /// Reads the version byte, with which a term begins that is not part of another one.
     pub(crate) fn version(&mut self) -> Result<(), TermError> {
         match self.u8()? {
             tag::VERSION => Ok(()),
@@ -115,7 +117,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reads the tail of a list, which has to be the empty one.
+    /// Reads the tail of a list, which must be the empty list.
     pub(crate) fn tail(&mut self) -> Result<(), TermError> {
         match self.u8()? {
             tag::NIL => Ok(()),
@@ -123,12 +125,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over the next term, elements and all, and returns its bytes.
+    /// Skips the next term with its elements, and returns its bytes.
     ///
-    /// It counts instead of recursing, so that no nesting is too deep for it.
+    /// It counts terms and does not recurse, so nesting has no limit.
     pub(crate) fn skip(&mut self) -> Result<&'a [u8], TermError> {
         let start = self.rest;
-        // Never more than the bytes ever read, by the invariant on counts.
+        // At most the number of bytes read, since each element of a collection has at least one byte.
         let mut terms: usize = 1;
         while terms > 0 {
             terms -= 1;
@@ -164,7 +166,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// Checks a claimed number of elements against what could be there.
+    /// Checks an announced number of elements against the bytes that are left.
     fn count(&self, elements: usize, bytes_each: usize) -> Result<usize, TermError> {
         let needed = elements.saturating_mul(bytes_each);
         if needed > self.rest.len() {
@@ -182,7 +184,7 @@ impl<'a> Reader<'a> {
     }
 
     fn u32(&mut self) -> Result<usize, TermError> {
-        // On a 16-bit target the length would not fit, and neither would the bytes it claims.
+        // On a 16-bit target such a length does not fit, and neither do the bytes that it announces.
         Ok(usize::try_from(u32::from_be_bytes(self.array()?)).unwrap_or(usize::MAX))
     }
 
@@ -206,21 +208,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_collection_that_claims_more_than_there_is_is_refused_at_its_head() {
-        for claim in [
+    fn a_collection_that_announces_more_elements_than_bytes_is_refused_at_its_head() {
+        for announcement in [
             [tag::LIST, 255, 255, 255, 255, tag::NIL],
             [tag::LARGE_TUPLE, 255, 255, 255, 255, tag::NIL],
             [tag::MAP, 0, 0, 0, 1, tag::NIL],
             [tag::BINARY, 0, 0, 0, 2, 0],
             [tag::LARGE_BIG, 255, 255, 255, 255, 0],
         ] {
-            let error = Reader::new(&claim).head().unwrap_err();
-            assert!(matches!(error, TermError::Truncated { .. }), "{claim:?}: {error}");
+            let error = Reader::new(&announcement).head().unwrap_err();
+            assert!(matches!(error, TermError::Truncated { .. }), "{announcement:?}: {error}");
         }
     }
 
     #[test]
-    fn skipping_passes_over_exactly_one_term_however_deep() {
+    fn skip_skips_exactly_one_term_of_any_depth() {
         let deep: Vec<u8> = [tag::SMALL_TUPLE, 1].repeat(100_000);
         let bytes = [&deep[..], &[tag::NIL, 42]].concat();
         let mut reader = Reader::new(&bytes);
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_that_are_no_data_are_refused_by_name() {
+    fn a_refused_term_is_an_error_that_names_its_kind() {
         let error = Reader::new(&[80, 0, 0, 0, 1]).head().unwrap_err();
         assert_eq!(error.to_string(), "tag 80 is not accepted: a compressed term");
     }

@@ -1,9 +1,9 @@
-//! The tags of the external term format: the byte that says what follows.
+//! The tags of the external term format: the first byte of a term, which selects its layout.
 //!
-//! Source: Erlang's ERTS User's Guide, chapter "External Term Format". Only what this crate reads or writes has a
-//! name here; [`refused`] describes the others for error messages.
+//! Source: Erlang's ERTS User's Guide, chapter "External Term Format", whose names end in `_EXT`. The constants are the
+//! tags that this crate reads or writes. [`describe_refused`] describes the others for error messages.
 
-/// First byte of every term that stands by itself.
+/// The version byte, the first byte of a term that is not part of another one.
 pub(super) const VERSION: u8 = 131;
 
 /// 8 bytes, IEEE 754, big-endian.
@@ -20,7 +20,7 @@ pub(super) const SMALL_TUPLE: u8 = 104;
 pub(super) const LARGE_TUPLE: u8 = 105;
 /// The empty list, and the tail of every proper list.
 pub(super) const NIL: u8 = 106;
-/// Length in 2 bytes, then a byte each: a list of integers from 0 to 255.
+/// Length in 2 bytes, then one byte for each element: a list of integers from 0 to 255.
 pub(super) const STRING: u8 = 107;
 /// Length in 4 bytes, elements, tail.
 pub(super) const LIST: u8 = 108;
@@ -36,11 +36,11 @@ pub(super) const SMALL_ATOM: u8 = 115;
 pub(super) const MAP: u8 = 116;
 /// Length in 2 bytes, UTF-8 text.
 pub(super) const ATOM_UTF8: u8 = 118;
-/// Length in 1 byte, UTF-8 text. What OTP 26 and later write.
+/// Length in 1 byte, UTF-8 text. OTP 26 and later write it.
 pub(super) const SMALL_ATOM_UTF8: u8 = 119;
 
-/// What a tag that is not read here stands for.
-pub(super) fn refused(tag: u8) -> &'static str {
+/// Returns the kind of term of a tag that is not accepted.
+pub(super) fn describe_refused(tag: u8) -> &'static str {
     match tag {
         77 => "a bitstring",
         80 => "a compressed term",
@@ -51,6 +51,6 @@ pub(super) fn refused(tag: u8) -> &'static str {
         99 => "a float as text",
         112 | 113 | 117 => "a function",
         121 => "a term local to one node",
-        _ => "no term that is known",
+        _ => "an unknown term",
     }
 }

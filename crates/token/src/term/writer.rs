@@ -1,26 +1,26 @@
-//! Writes terms, a head at a time: the mirror of [`Reader`](super::Reader).
+//! Writes terms, one head at a time: the inverse of [`Reader`](super::Reader). The serializer is its only caller.
 //!
-//! Each method chooses the encoding that Erlang itself (OTP 26 and later) would choose, so that a term has the same
-//! bytes on both sides. Called by the serializer.
+//! Invariant: each method uses the encoding of Erlang itself (OTP 26 and later), so a term has the same bytes on both
+//! sides.
 
 use super::{TermError, tag};
 
 /// Erlang's limit on the text of an atom, in characters.
 const MAX_ATOM_LENGTH: usize = 255;
 
-/// The most elements that Erlang packs as a charlist.
+/// The maximum of elements that Erlang packs as a charlist (`STRING_EXT`).
 const MAX_CHARLIST: usize = u16::MAX as usize;
 
-/// The bytes of a list's head: its tag and its length.
+/// The size of a list's head in bytes: its tag and its length.
 const LIST_HEAD: usize = 5;
 
-/// The bytes of a term in the making.
+/// The bytes of a term that is being written.
 #[derive(Debug)]
 pub(super) struct Writer {
     bytes: Vec<u8>,
 }
 
-/// Where a collection began whose length is known only at its end.
+/// The start of a collection. Its length is written at its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark(usize);
 
@@ -98,7 +98,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens a tuple; its elements come next.
+    /// Begins a tuple. Its elements follow.
     pub(super) fn tuple(&mut self, arity: usize) -> Result<(), TermError> {
         match u8::try_from(arity) {
             Ok(arity) => self.bytes.extend([tag::SMALL_TUPLE, arity]),
@@ -111,12 +111,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens a list; its elements come next, and [`Writer::end_list`] after them.
+    /// Begins a list. Its elements follow, and then [`Writer::end_list`].
     pub(super) fn begin_list(&mut self) -> Mark {
         self.begin(tag::LIST)
     }
 
-    /// Closes a list, as Erlang would have it: the empty one has no head, and one of bytes is packed.
+    /// Ends a list, as Erlang encodes it: the empty list has no head, and a list of bytes is packed.
     pub(super) fn end_list(&mut self, mark: Mark, length: usize) -> Result<(), TermError> {
         let start = mark.0;
         if length == 0 {
@@ -134,12 +134,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens a map; its keys and values come next, and [`Writer::end_map`] after them.
+    /// Begins a map. Its keys and values follow, and then [`Writer::end_map`].
     pub(super) fn begin_map(&mut self) -> Mark {
         self.begin(tag::MAP)
     }
 
-    /// Closes a map.
+    /// Ends a map.
     pub(super) fn end_map(&mut self, mark: Mark, pairs: usize) -> Result<(), TermError> {
         self.end(mark, pairs)
     }
@@ -156,10 +156,10 @@ impl Writer {
     }
 }
 
-/// The elements of a list as a charlist, if each is an integer from 0 to 255.
+/// Returns the elements of a list as a charlist, if each is an integer from 0 to 255.
 ///
-/// Such an integer has two bytes, its tag and itself. If the first two bytes are one, the next element starts at
-/// the third, and so on; so a tag at every other place, to the very end, proves it for all.
+/// Such an integer has two bytes, its tag and its value. If the first element has two bytes, the next one begins at the
+/// third byte, and so on. So the tag at every second byte up to the end proves that all elements are such integers.
 fn packed(elements: &[u8], length: usize) -> Option<Vec<u8>> {
     if length > MAX_CHARLIST || elements.len() != length * 2 {
         return None;

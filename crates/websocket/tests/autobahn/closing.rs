@@ -31,7 +31,7 @@ fn a_close_is_echoed_and_ends_the_conversation() {
 }
 
 #[test]
-fn a_close_payload_is_nothing_or_a_code_and_a_reason() {
+fn a_close_payload_is_empty_or_a_code_and_a_reason() {
     play([
         echoed("7.3.1", close("")),
         fails("7.3.2", [close("a")], REFUSED),
@@ -61,8 +61,8 @@ fn an_invalid_close_code_fails_the_connection() {
 }
 
 #[test]
-fn a_close_code_out_of_every_range_fails_the_connection() {
-    // The suite only reports these two; the other codes here were once in its 7.9.
+fn a_close_code_outside_all_ranges_fails_the_connection() {
+    // The suite only reports 5000 and 65535. 1015 was in its section 7.9 once.
     let codes = [5000, 65535, 1015];
     play(codes.into_iter().zip(1..).map(|(code, n)| fails(format!("7.13.{n}"), [close_with(code, "")], REFUSED)));
 }

@@ -1,22 +1,22 @@
 //! Sections 12 and 13: permessage-deflate with payloads of several kinds, sizes and fragmentations
 //! (12), and under several agreements (13).
 //!
-//! The suite sends 1000 messages a case; a few are enough here to take a context over, and a debug build of
-//! zlib-rs runs at about a MiB a second. The client's side is
-//! flate2 directly, with a context that lives as long as the agreement lets it.
+//! The suite sends 1,000 messages in each case. Here a few are enough for context takeover, and a debug build of
+//! zlib-rs compresses about a MiB per second. The client uses flate2 directly, with a context that lasts as long as the
+//! agreement allows.
 
 use bennu_websocket::deflate::negotiate;
-use bennu_websocket::{Limits, Negotiated};
+use bennu_websocket::{DecoderLimits, DeflateParameters};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::play::{Reply, Sent, binary, converse, echo, fragmented, manners, text};
 
-/// How many messages of a size are sent: 64 KiB of them, but 2 to 10.
+/// The number of messages of a size: 64 KiB of them, at least 2 and at most 10.
 fn message_count(size: usize) -> usize {
     (64 * 1024 / size).clamp(2, 10)
 }
 
-/// Sizes of the messages, and of their fragments where they have any, as the suite numbers them.
+/// The sizes of the messages, and of their fragments if there are any, in the order of the suite.
 const SIZES: [(usize, Option<usize>); 18] = [
     (16, None),
     (64, None),
@@ -47,7 +47,7 @@ struct Client {
 }
 
 impl Client {
-    fn new(agreed: &Negotiated) -> Self {
+    fn new(agreed: &DeflateParameters) -> Self {
         let bits = agreed.client_window_bits().max(9);
         Client {
             compress: Compress::new_with_window_bits(Compression::default(), false, bits),
@@ -55,7 +55,7 @@ impl Client {
         }
     }
 
-    /// The message with RSV1 and a deflate stream.
+    /// Compresses a message and sets RSV1.
     fn deflate(&mut self, message: &Sent) -> Sent {
         if !self.takes_over {
             self.compress.reset();
@@ -68,7 +68,7 @@ impl Client {
     }
 }
 
-/// Inflates a reply with the agreed window and nothing else: the server takes no context over.
+/// Inflates a reply with the agreed window and no history, because the server takes no context over.
 fn inflate(reply: Reply, window_bits: u8) -> Reply {
     assert_eq!(reply.first_byte & 0x70, 0x40, "RSV1 and no other bit");
     let stream = [&reply.payload[..], &TAIL].concat();
@@ -80,7 +80,7 @@ fn inflate(reply: Reply, window_bits: u8) -> Reply {
     Reply { first_byte: reply.first_byte & !0x40, payload }
 }
 
-/// All sizes of one case of the suite, under one agreement.
+/// Plays all sizes of one case of the suite with one agreement.
 fn play_sizes(id: &str, offers: &[&str], message: impl Fn(usize, usize) -> Sent) {
     let agreed = negotiate(offers.iter().copied()).expect("an offer that can be accepted");
     for ((size, fragment), n) in SIZES.into_iter().zip(1..) {
@@ -97,7 +97,7 @@ fn play_sizes(id: &str, offers: &[&str], message: impl Fn(usize, usize) -> Sent)
             .collect();
         let expected: Vec<Reply> = messages.iter().map(echo).collect();
         for (manner, reads) in manners(wire.len()) {
-            let replies: Vec<Reply> = converse(Limits::default(), Some(&agreed), &wire, &reads)
+            let replies: Vec<Reply> = converse(DecoderLimits::default(), Some(&agreed), &wire, &reads)
                 .into_iter()
                 .map(|reply| inflate(reply, agreed.server_window_bits()))
                 .collect();
@@ -106,7 +106,7 @@ fn play_sizes(id: &str, offers: &[&str], message: impl Fn(usize, usize) -> Sent)
     }
 }
 
-/// JSON as a channel sends it, a different place of it for every message.
+/// JSON of a channel, different for every message.
 fn json(index: usize, size: usize) -> Sent {
     let mut json = String::new();
     let mut reference = index * 7;
@@ -132,7 +132,7 @@ fn multibyte(index: usize, size: usize) -> Sent {
     }
 }
 
-/// Bytes that do not compress, as a JPEG does not (xorshift).
+/// Bytes that do not compress, like those of a JPEG (xorshift).
 fn noise(index: usize, size: usize) -> Sent {
     let mut state = 0x9E37_79B9_7F4A_7C15 ^ (index as u64);
     binary(
@@ -147,7 +147,7 @@ fn noise(index: usize, size: usize) -> Sent {
     )
 }
 
-/// One byte over and over.
+/// One byte, repeated.
 fn monotonous(index: usize, size: usize) -> Sent {
     binary(vec![index as u8; size])
 }
@@ -184,13 +184,13 @@ fn messages_of_changing_kinds_share_one_context() {
     });
 }
 
-/// What the suite's client offers in section 13: all that it accepts, and what it asks for.
-fn offer(asked: &str) -> String {
-    format!("permessage-deflate; client_no_context_takeover; client_max_window_bits{asked}")
+/// The offer of the suite's client in section 13: the parameters that it supports, and the requested ones.
+fn offer(requested: &str) -> String {
+    format!("permessage-deflate; client_no_context_takeover; client_max_window_bits{requested}")
 }
 
 #[test]
-fn json_is_echoed_under_every_agreement() {
+fn json_is_echoed_with_every_agreement() {
     const NO_TAKEOVER: &str = "; server_no_context_takeover";
     const NARROW: &str = "; server_max_window_bits=9";
     const WIDE: &str = "; server_max_window_bits=15";

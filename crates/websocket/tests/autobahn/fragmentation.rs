@@ -7,7 +7,7 @@ use crate::play::{Case, Sent, case, continuation, echo, failed, fails, ping, pla
 const REFUSED: CloseCode = CloseCode::PROTOCOL_ERROR;
 
 #[test]
-fn a_control_frame_may_not_be_fragmented() {
+fn a_fragmented_control_frame_fails_the_connection() {
     let halves = |first: Sent| [first.more(), continuation("fragment2")];
     play([fails("5.1", halves(ping("fragment1")), REFUSED), fails("5.2", halves(pong("fragment1")), REFUSED)]);
 }
@@ -52,7 +52,7 @@ fn a_continuation_after_the_end_of_a_message_fails_the_connection() {
 }
 
 #[test]
-fn a_continuation_before_each_message_fails_at_the_first() {
+fn a_continuation_before_each_message_fails_the_connection_at_the_first() {
     let twice = |first: Sent| [first.clone(), text("fragment2"), first, text("fragment4")];
     play([
         fails("5.16", twice(continuation("fragment1").more()), REFUSED),
@@ -61,11 +61,11 @@ fn a_continuation_before_each_message_fails_at_the_first() {
 }
 
 #[test]
-fn a_message_may_not_start_inside_of_another() {
+fn a_message_inside_another_fails_the_connection() {
     play([fails("5.18", [text("fragment1").more(), text("fragment2")], REFUSED)]);
 }
 
-/// Five fragments with a ping after the second and after the fourth.
+/// A case of five fragments, with pings after the second and after the fourth.
 fn five_fragments(id: &str) -> Case {
     case(
         id,

@@ -1,16 +1,14 @@
-//! The cases of the Autobahn TestSuite, as tests of our own.
+//! The cases of the Autobahn TestSuite, as Rust tests.
 //!
-//! The suite plays a client against an echo server and looks at what comes back. Here [`play`] is both:
-//! it masks and sends what a case says, runs the decoder with an echo policy behind it, and reads the
-//! server's frames. Every case is played three times: whole, byte by byte, and chopped. The ids are the
-//! suite's; a module is one of its sections.
+//! The suite is a client of an echo server and compares the server's frames. Here [`play`] has both sides: it masks and
+//! sends the frames of a case, runs the decoder of an echo server, and reads the server's frames. Every case runs three
+//! times: in one read, in reads of one byte, and in reads of several sizes. The ids are those of the suite, and each
+//! module has one or more of its sections.
 
 mod closing;
 mod compression;
 mod fragmentation;
 mod framing;
 mod limits;
-mod pings;
 mod play;
-mod reserved;
 mod utf8;

@@ -1,12 +1,13 @@
-//! Plays a case: a client's frames in, an echo server's frames out.
+//! Plays a case: sends the client's frames to an echo server, and returns the server's frames.
 
 use bennu_websocket::deflate::deflated_frame;
-use bennu_websocket::{CloseCode, Decoder, Event, Limits, Negotiated, Opcode, ProtocolError, encode};
+use bennu_websocket::{CloseCode, Decoder, DecoderLimits, DeflateParameters, Incoming, Opcode, ProtocolError, encode};
 
-/// Above this much, in bytes, byte by byte takes too long in a debug build, and shows nothing new.
+/// The longest wire in bytes that is read byte by byte. A longer one takes too long in a debug build, and covers no
+/// further case.
 const MOST_BYTE_BY_BYTE: usize = 20_000;
 
-/// A frame as a client sends it, right or wrong.
+/// A frame of a client, valid or not.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) first_byte: u8,
@@ -42,13 +43,13 @@ pub(crate) fn pong(payload: impl AsRef<[u8]>) -> Sent {
 }
 
 impl Sent {
-    /// Not the last of its message.
+    /// Clears FIN: the frame is not the last of its message.
     pub(crate) fn more(mut self) -> Self {
         self.first_byte &= 0x7F;
         self
     }
 
-    /// With reserved bits, RSV1 as 4.
+    /// Sets reserved bits. RSV1 is 4.
     pub(crate) fn reserved(mut self, bits: u8) -> Self {
         self.first_byte |= bits << 4;
         self
@@ -62,7 +63,7 @@ impl Sent {
     }
 }
 
-/// A message in fragments of `size` bytes.
+/// Divides a message into fragments of `size` bytes.
 pub(crate) fn fragmented(message: Sent, size: usize) -> Vec<Sent> {
     let mut frames: Vec<Sent> = message.payload.chunks(size).map(|chunk| continuation(chunk).more()).collect();
     if let Some(first) = frames.first_mut() {
@@ -74,7 +75,7 @@ pub(crate) fn fragmented(message: Sent, size: usize) -> Vec<Sent> {
     frames
 }
 
-/// A frame of the server, as the client reads it.
+/// A frame of the server.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) first_byte: u8,
@@ -88,7 +89,7 @@ impl std::fmt::Debug for Reply {
     }
 }
 
-/// The same frame back: an echo.
+/// Returns the echo of a frame.
 pub(crate) fn echo(sent: &Sent) -> Reply {
     Reply { first_byte: sent.first_byte | 0x80, payload: sent.payload.clone() }
 }
@@ -97,12 +98,12 @@ pub(crate) fn ponged(payload: impl AsRef<[u8]>) -> Reply {
     echo(&pong(payload))
 }
 
-/// The connection failed with this code.
+/// Returns the close frame of a connection that failed with this code.
 pub(crate) fn failed(code: CloseCode) -> Reply {
     echo(&close(code.0.to_be_bytes()))
 }
 
-/// One row of a table: an id of the suite, what is sent, what must come, and nothing else may.
+/// One case: its id in the suite, the frames of the client, and all expected frames of the server.
 pub(crate) struct Case {
     pub(crate) id: String,
     pub(crate) sent: Vec<Sent>,
@@ -113,23 +114,23 @@ pub(crate) fn case(id: impl Into<String>, sent: impl Into<Vec<Sent>>, expected: 
     Case { id: id.into(), sent: sent.into(), expected: expected.into() }
 }
 
-/// A row whose one message must come back as it is.
+/// A case of one message, which must be echoed.
 pub(crate) fn echoed(id: impl Into<String>, message: Sent) -> Case {
     let expected = echo(&message);
     case(id, [message], [expected])
 }
 
-/// A row that must fail at once.
+/// A case in which the connection must fail before any reply.
 pub(crate) fn fails(id: impl Into<String>, sent: impl Into<Vec<Sent>>, code: CloseCode) -> Case {
     case(id, sent, [failed(code)])
 }
 
-/// Plays all rows with the default limits, without compression.
+/// Plays all cases with the default limits, without compression.
 pub(crate) fn play(cases: impl IntoIterator<Item = Case>) {
-    play_with(Limits::default(), cases);
+    play_with(DecoderLimits::default(), cases);
 }
 
-pub(crate) fn play_with(limits: Limits, cases: impl IntoIterator<Item = Case>) {
+pub(crate) fn play_with(limits: DecoderLimits, cases: impl IntoIterator<Item = Case>) {
     for Case { id, sent, expected } in cases {
         let wire: Vec<u8> = sent.iter().flat_map(Sent::wire).collect();
         for (manner, reads) in manners(wire.len()) {
@@ -139,7 +140,7 @@ pub(crate) fn play_with(limits: Limits, cases: impl IntoIterator<Item = Case>) {
     }
 }
 
-/// The ways to cut a wire of `len` bytes into reads; the sizes are repeated to its end.
+/// The ways to divide a wire of `len` bytes into reads. The sizes repeat to its end.
 pub(crate) fn manners(len: usize) -> Vec<(&'static str, Vec<usize>)> {
     let mut manners = vec![("whole", vec![len.max(1)]), ("chopped", vec![997, 1, 13, 4096, 2, 61])];
     if len <= MOST_BYTE_BY_BYTE {
@@ -148,8 +149,13 @@ pub(crate) fn manners(len: usize) -> Vec<(&'static str, Vec<usize>)> {
     manners
 }
 
-/// Sends the wire in such reads to an echo server, and returns what it writes.
-pub(crate) fn converse(limits: Limits, extension: Option<&Negotiated>, wire: &[u8], reads: &[usize]) -> Vec<Reply> {
+/// Sends the wire to an echo server in these reads, and returns the server's frames.
+pub(crate) fn converse(
+    limits: DecoderLimits,
+    extension: Option<&DeflateParameters>,
+    wire: &[u8],
+    reads: &[usize],
+) -> Vec<Reply> {
     let mut server = EchoServer::new(limits, extension);
     let mut wire = wire.to_vec();
     let mut rest = wire.as_mut_slice();
@@ -164,7 +170,7 @@ pub(crate) fn converse(limits: Limits, extension: Option<&Negotiated>, wire: &[u
     replies(&server.written)
 }
 
-/// Echoes data, answers pings, echoes a close, and fails with the code of an error.
+/// A server that echoes data and close frames, replies to pings, and fails with the code of an error.
 pub(crate) struct EchoServer {
     decoder: Decoder,
     window_bits: Option<u8>,
@@ -172,38 +178,38 @@ pub(crate) struct EchoServer {
 }
 
 impl EchoServer {
-    pub(crate) fn new(limits: Limits, extension: Option<&Negotiated>) -> Self {
+    pub(crate) fn new(limits: DecoderLimits, extension: Option<&DeflateParameters>) -> Self {
         EchoServer {
             decoder: Decoder::new(limits, extension),
-            window_bits: extension.map(Negotiated::server_window_bits),
+            window_bits: extension.map(DeflateParameters::server_window_bits),
             written: Vec::new(),
         }
     }
 
-    /// Takes what one read gave.
+    /// Decodes the bytes of one read, and writes the replies.
     pub(crate) fn read(&mut self, mut input: &mut [u8]) {
         let data = |opcode, payload: &[u8]| match self.window_bits {
             Some(bits) => deflated_frame(opcode, payload, bits),
             None => encode::frame(opcode, payload),
         };
         loop {
-            let event = match self.decoder.decode(input) {
+            let message = match self.decoder.decode(input) {
                 Ok((None, _)) => return,
-                Ok((Some(event), rest)) => {
+                Ok((Some(message), rest)) => {
                     input = rest;
-                    event
+                    message
                 }
                 Err(error) => {
                     self.written.extend(fail(error));
                     return;
                 }
             };
-            self.written.extend(match event {
-                Event::Text(text) => data(Opcode::Text, text.as_bytes()),
-                Event::Binary(bytes) => data(Opcode::Binary, &bytes),
-                Event::Ping(payload) => encode::pong(&payload),
-                Event::Pong(_) => continue,
-                Event::Close(close) => encode::close_frame(close.code, &close.reason),
+            self.written.extend(match message {
+                Incoming::Text(text) => data(Opcode::Text, text.as_bytes()),
+                Incoming::Binary(bytes) => data(Opcode::Binary, &bytes),
+                Incoming::Ping(payload) => encode::pong(&payload),
+                Incoming::Pong(_) => continue,
+                Incoming::Close(close) => encode::close_frame(close.code, &close.reason),
             });
         }
     }
@@ -213,7 +219,7 @@ fn fail(error: ProtocolError) -> Vec<u8> {
     encode::close_frame(error.close_code(), "").to_vec()
 }
 
-/// Reads unmasked frames, by a second implementation of the header.
+/// Reads unmasked frames with a second implementation of the header.
 pub(crate) fn replies(mut wire: &[u8]) -> Vec<Reply> {
     let mut replies = Vec::new();
     while let [first_byte, len, rest @ ..] = wire {

@@ -1,8 +1,8 @@
-//! Section 6: UTF-8 in text messages, whole, in fragments, and refused as early as possible.
+//! Section 6: UTF-8 in text messages, in one frame and in fragments, refused as early as possible.
 //!
-//! From 6.5 on the suite sends one sequence of bytes a case; the tables here hold them as hex.
+//! From 6.5 on the suite sends one sequence of bytes in each case. The tables here have them as hex.
 
-use bennu_websocket::{CloseCode, Limits};
+use bennu_websocket::{CloseCode, DecoderLimits};
 
 use crate::play::{
     Case, EchoServer, Sent, case, continuation, echo, echoed, failed, fails, fragmented, play, replies, text,
@@ -14,7 +14,7 @@ const GREEK: &str = "κόσμε";
 /// The suite's invalid text: Greek, a surrogate, and Latin after it.
 const SURROGATE_INSIDE: &[u8] = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited";
 
-/// The suite's other one: the four bytes in its middle would be above U+10FFFF.
+/// The suite's second invalid text: the four bytes in its middle are above U+10FFFF.
 const TOO_HIGH: [&[u8]; 3] = [b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", b"\xf4\x90\x80\x80", b"edited"];
 
 fn unhex(hex: &str) -> Vec<u8> {
@@ -32,12 +32,12 @@ fn table(section: &str, rows: &[&str], row: fn(String, Sent) -> Case) {
     play(rows.iter().zip(1..).map(|(hex, n)| row(format!("{section}.{n}"), text(unhex(hex)))));
 }
 
-/// Sequences that are text.
+/// Plays sequences that are valid text.
 fn valid(section: &str, rows: &[&str]) {
     table(section, rows, echoed);
 }
 
-/// Sequences that are none.
+/// Plays sequences that are not text.
 fn invalid(section: &str, rows: &[&str]) {
     table(section, rows, |id, message| fails(id, [message], REFUSED));
 }
@@ -53,7 +53,7 @@ fn empty_text_in_any_number_of_fragments_is_echoed() {
 }
 
 #[test]
-fn text_may_be_cut_between_and_inside_of_characters() {
+fn text_can_be_divided_between_and_inside_characters() {
     let message = text("Hello-µ@ßöäüàá-UTF-8!!");
     let at_a_character = [text("Hello-µ@ßöä").more(), continuation("üàá-UTF-8!!")];
     play([
@@ -65,14 +65,14 @@ fn text_may_be_cut_between_and_inside_of_characters() {
 }
 
 #[test]
-fn text_with_a_surrogate_in_it_fails_the_connection() {
+fn text_with_a_surrogate_fails_the_connection() {
     let message = text(SURROGATE_INSIDE);
     play([fails("6.3.1", [message.clone()], REFUSED), fails("6.3.2", fragmented(message, 1), REFUSED)]);
 }
 
-/// Sends the pieces one by one, and says which one made the server fail the connection.
+/// Sends the pieces one by one, and returns the index of the piece after which the connection failed.
 fn refused_at(pieces: impl IntoIterator<Item = Vec<u8>>) -> Option<usize> {
-    let mut server = EchoServer::new(Limits::default(), None);
+    let mut server = EchoServer::new(DecoderLimits::default(), None);
     pieces.into_iter().position(|mut piece| {
         server.read(&mut piece);
         replies(&server.written) == [failed(REFUSED)]
@@ -80,23 +80,23 @@ fn refused_at(pieces: impl IntoIterator<Item = Vec<u8>>) -> Option<usize> {
 }
 
 #[test]
-fn a_bad_fragment_fails_the_connection_before_the_next_one_comes() {
+fn an_invalid_fragment_fails_the_connection_before_the_next_one_arrives() {
     let fragments = |parts: [&[u8]; 3]| {
         let [first, second, third] = parts;
         [text(first).more(), continuation(second).more(), continuation(third)].map(|frame| frame.wire())
     };
     assert_eq!(refused_at(fragments(TOO_HIGH)), Some(1), "case 6.4.1");
 
-    // F4 alone may begin a character, 90 cannot go on with it.
+    // F4 begins a character, which 90 cannot continue.
     let [greek, high, latin] = TOO_HIGH;
-    let (begun, impossible) = high.split_at(1);
-    let first = [greek, begun].concat();
-    let pieces = fragments([&first, &impossible[..1], latin]);
+    let (start, invalid) = high.split_at(1);
+    let first = [greek, start].concat();
+    let pieces = fragments([&first, &invalid[..1], latin]);
     assert_eq!(refused_at(pieces), Some(1), "case 6.4.2");
 }
 
 #[test]
-fn a_bad_byte_fails_the_connection_before_the_rest_of_its_frame_comes() {
+fn an_invalid_byte_fails_the_connection_before_the_rest_of_its_frame_arrives() {
     let wire = text(TOO_HIGH.concat()).wire();
     let header_len = 6;
     let greek_end = header_len + TOO_HIGH[0].len();
@@ -131,7 +131,7 @@ fn sequences_of_five_and_six_bytes_fail_the_connection() {
 }
 
 #[test]
-fn the_borders_of_the_code_space_are_kept() {
+fn characters_inside_the_code_space_are_echoed_and_those_above_fail_the_connection() {
     valid("6.11", &["ed9fbf", "ee8080", "efbfbd", "f48fbfbf"]);
     invalid("6.11.5 and", &["f4908080"]);
 }
@@ -161,7 +161,7 @@ fn characters_without_their_last_byte_fail_the_connection() {
 }
 
 #[test]
-fn bytes_that_are_in_no_text_fail_the_connection() {
+fn bytes_that_are_never_part_of_text_fail_the_connection() {
     invalid("6.16", &["fe", "ff", "fefeffff"]);
 }
 

@@ -1,33 +1,33 @@
-//! permessage-deflate, inbound: one whole message inflated (RFC 7692 §7.2.2).
+//! permessage-deflate: the inflation of inbound messages (RFC 7692 §7.2.2).
 //!
-//! A client may take its context over: the next message may point into the ones before. So a
-//! connection keeps the last bytes that it inflated, at most a window of them, and nothing else; the
-//! inflater itself belongs to the thread, and gets those bytes as its dictionary. Nothing is kept before
-//! the first compressed message, nor ever where `client_no_context_takeover` was agreed.
+//! The decoder calls [`Inflater::inflate`] with each complete compressed message. A client can take its context over,
+//! so a message can refer to earlier ones. A connection therefore keeps the last bytes that it inflated, at most a
+//! window of them. The zlib inflater belongs to the thread, and receives those bytes as its dictionary. Invariant:
+//! nothing is kept before the first compressed message, and nothing at all under `client_no_context_takeover`.
 
 use std::cell::RefCell;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{FLUSH_TAIL, Negotiated};
+use super::{DeflateParameters, FLUSH_TAIL};
 use crate::ProtocolError;
 
-/// What follows every message here: the tail that the peer left out, and then an empty final block.
-/// Only a stream that is whole ends exactly with that block, so one that was cut short is found out.
+/// The bytes that are inflated after every message: the tail that the peer has removed, and an empty final block. Only
+/// a complete stream ends exactly with that block, so a truncated one is detected.
 const END: [u8; 9] = {
     let [a, b, c, d] = FLUSH_TAIL;
     [a, b, c, d, 0x01, 0x00, 0x00, 0xFF, 0xFF]
 };
 
-/// The first guess at the size of a message, as a multiple of its deflate stream; JSON takes about this.
+/// The first estimate of a message's size, as a multiple of its deflate stream. JSON has about this ratio.
 const TYPICAL_RATIO: usize = 4;
 
-/// The least room to inflate into, in bytes.
+/// The least capacity of the output, in bytes.
 const MIN_ROOM: usize = 256;
 
-/// How many final blocks a message may hold before its end: one for so many bytes of its stream, and a
-/// few besides. Each makes zlib begin anew, with up to a window of bytes to copy, so a message of
-/// nothing else would cost a core for minutes.
+/// The maximum of final blocks inside a message: one for each `STREAM_PER_RESTART` bytes of its stream, and
+/// `FREE_RESTARTS`. After each, zlib restarts and copies up to a window of bytes, so a message of final blocks only
+/// would occupy a core for minutes.
 const STREAM_PER_RESTART: usize = 1024;
 const FREE_RESTARTS: usize = 16;
 
@@ -35,38 +35,38 @@ thread_local! {
     static DECOMPRESS: RefCell<Option<Decompress>> = const { RefCell::new(None) };
 }
 
-/// A connection's side of inflating: the history that a message may point into.
+/// The inflation state of a connection: the history to which a message can refer.
 #[derive(Debug)]
 pub(crate) struct Inflater {
-    /// Invariant: at most `2^window_bits` bytes; empty when contexts are not taken over.
+    /// Invariant: at most `2^window_bits` bytes; empty without context takeover.
     history: Box<[u8]>,
     window_bits: u8,
-    takes_over: bool,
+    context_takeover: bool,
 }
 
 impl Inflater {
-    pub(crate) fn new(negotiated: &Negotiated) -> Self {
+    pub(crate) fn new(parameters: &DeflateParameters) -> Self {
         Inflater {
             history: Box::default(),
-            window_bits: negotiated.client_window_bits(),
-            takes_over: !negotiated.client_no_context_takeover(),
+            window_bits: parameters.client_window_bits(),
+            context_takeover: !parameters.client_no_context_takeover(),
         }
     }
 
-    /// Inflates the deflate stream of one whole message.
+    /// Inflates the deflate stream of one complete message.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::InflatedTooBig`] as soon as the output passes `limit` bytes,
-    /// [`ProtocolError::InvalidDeflate`] when the stream is none or is not whole.
+    /// Returns [`ProtocolError::InflatedTooBig`] as soon as the output exceeds `limit` bytes, and
+    /// [`ProtocolError::InvalidDeflate`] when the bytes are not a complete deflate stream.
     pub(crate) fn inflate(&mut self, stream: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
         let message = DECOMPRESS.with_borrow_mut(|decompress| {
             let decompress = decompress.get_or_insert_with(|| Decompress::new(false));
             decompress.reset(false);
             inflate_with(decompress, &self.history, stream, limit)
         })?;
-        if self.takes_over {
-            self.remember(&message);
+        if self.context_takeover {
+            self.append_to_history(&message);
         }
         Ok(message)
     }
@@ -75,14 +75,14 @@ impl Inflater {
         self.history.len()
     }
 
-    /// Moves the window on over a message.
-    fn remember(&mut self, message: &[u8]) {
+    /// Appends a message to the history, and drops the bytes before the last window.
+    fn append_to_history(&mut self, message: &[u8]) {
         let window = 1 << self.window_bits;
         let recent = &message[message.len().saturating_sub(window)..];
         let kept = self.history.len().min(window - recent.len());
         let older = &self.history[self.history.len() - kept..];
         if kept + recent.len() == self.history.len() {
-            // The window is full, as it stays from then on: no need to allocate.
+            // The window is full and keeps its size, so the allocation is reused.
             self.history.copy_within(recent.len().., 0);
             self.history[kept..].copy_from_slice(recent);
         } else {
@@ -91,13 +91,13 @@ impl Inflater {
     }
 }
 
-/// One message on its way through the thread's inflater.
+/// The inflation of one message with the inflater of the thread.
 struct Inflation<'i> {
     decompress: &'i mut Decompress,
     history: &'i [u8],
     message: Vec<u8>,
     limit: usize,
-    /// How many final blocks may still come before the end.
+    /// The number of final blocks that are still allowed inside the message.
     restarts_left: usize,
     invalid: ProtocolError,
 }
@@ -126,7 +126,7 @@ fn inflate_with(
 }
 
 impl Inflation<'_> {
-    /// Inflates all of `part`. Returns how the last byte left the stream: at its end, or inside.
+    /// Inflates all of `part`. Returns the status of the stream after its last byte: ended or not.
     fn feed(&mut self, mut part: &[u8]) -> Result<Status, ProtocolError> {
         loop {
             let (taken_before, len_before) = (self.decompress.total_in(), self.message.len());
@@ -135,7 +135,7 @@ impl Inflation<'_> {
                 .decompress_vec(part, &mut self.message, FlushDecompress::Sync)
                 .map_err(|_| self.invalid)?;
             let taken = usize::try_from(self.decompress.total_in() - taken_before)
-                .expect("no more is taken than the slice holds");
+                .expect("zlib takes at most the bytes of the slice");
             part = &part[taken..];
             if self.message.len() > self.limit {
                 return Err(ProtocolError::InflatedTooBig { limit: self.limit });
@@ -151,20 +151,20 @@ impl Inflation<'_> {
             } else if !has_room {
                 self.grow();
             } else if taken == 0 && self.message.len() == len_before {
-                // zlib has input and room and does nothing: it never will.
+                // zlib has input and room and makes no progress, so it never will.
                 return Err(self.invalid);
             }
         }
     }
 
-    /// Goes on after a final block inside of the message (RFC 7692 §7.2.3.4).
+    /// Begins a new stream after a final block inside the message (RFC 7692 §7.2.3.4).
     fn restart(&mut self) -> Result<(), ProtocolError> {
         self.restarts_left = self.restarts_left.checked_sub(1).ok_or(self.invalid)?;
         self.decompress.reset(false);
         self.begin_stream()
     }
 
-    /// Puts what came before in front of the stream; zlib keeps the last window of it.
+    /// Sets the history and the message so far as the dictionary of the stream. zlib keeps their last window.
     fn begin_stream(&mut self) -> Result<(), ProtocolError> {
         for dictionary in [self.history, &self.message] {
             if !dictionary.is_empty() {
@@ -176,7 +176,7 @@ impl Inflation<'_> {
 
     fn grow(&mut self) {
         let len = self.message.len();
-        // One byte over the limit is enough to see that it is passed.
+        // One byte more than the limit is enough to detect that the message exceeds it.
         let most = self.limit.saturating_add(1) - len;
         self.message.reserve_exact((len / 2).max(MIN_ROOM).min(most));
     }
@@ -217,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_points_into_a_context_nobody_kept_is_refused() {
+    fn a_message_that_refers_to_a_dropped_context_is_refused() {
         let mut inflater = inflater("permessage-deflate; client_no_context_takeover");
         let first = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
         let second = [0xf2, 0x00, 0x11, 0x00, 0x00];
         assert!(inflater.inflate(&first, 5).is_ok());
-        let error = inflater.inflate(&second, 5).expect_err("nothing to point into");
+        let error = inflater.inflate(&second, 5).expect_err("there is no history");
         assert_eq!(error.close_code(), CloseCode::INVALID_PAYLOAD);
         assert!(inflater.history.is_empty());
     }
@@ -233,32 +233,31 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_is_cut_short_is_refused() {
+    fn a_truncated_stream_is_refused() {
         let whole = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
         for cut in 1..whole.len() {
-            let verdict = inflate(&whole[..cut]);
-            assert_eq!(verdict, Err(ProtocolError::InvalidDeflate { size: cut }));
+            assert_eq!(inflate(&whole[..cut]), Err(ProtocolError::InvalidDeflate { size: cut }));
         }
     }
 
     #[test]
-    fn a_final_block_does_not_cut_off_what_a_distance_points_to() {
+    fn a_distance_can_refer_to_bytes_before_a_final_block() {
         // "Hello" in a final block, then the second message of §7.2.3.2, which copies it.
         let stream = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf2, 0x00, 0x11, 0x00, 0x00];
         assert_eq!(inflate(&stream).as_deref(), Ok(&b"HelloHello"[..]));
     }
 
     #[test]
-    fn final_blocks_without_end_are_refused() {
-        // Each pair is an empty final block, and costs a new stream.
+    fn a_message_of_many_final_blocks_is_refused() {
+        // Each pair of bytes is an empty final block, after which a new stream begins.
         let error = inflate(&[0x03, 0x00].repeat(1000)).expect_err("1000 restarts");
         assert_eq!(error, ProtocolError::InvalidDeflate { size: 2000 });
     }
 
     #[test]
-    fn a_bomb_is_refused_at_the_limit() {
-        let bomb = crate::deflate::deflated_frame(crate::Opcode::Binary, &[0; 1_000_000], 15);
-        let stream = &bomb[4..];
+    fn a_small_stream_of_a_huge_message_is_refused_at_the_limit() {
+        let frame = crate::deflate::deflated_frame(crate::Opcode::Binary, &[0; 1_000_000], 15);
+        let stream = &frame[4..];
         assert!(stream.len() < 1100);
         let mut inflater = inflater("permessage-deflate");
         assert_eq!(inflater.inflate(stream, 1_000_000).map(|message| message.len()), Ok(1_000_000));
@@ -273,7 +272,7 @@ mod tests {
         let mut all = Vec::new();
         for (len, fill) in [(100, 1), (300, 2), (200, 3), (511, 4), (0, 5), (512, 6), (5, 7), (2000, 8)] {
             let message = vec![fill; len];
-            inflater.remember(&message);
+            inflater.append_to_history(&message);
             all.extend(message);
             let window = &all[all.len().saturating_sub(512)..];
             assert_eq!(&inflater.history[..], window);

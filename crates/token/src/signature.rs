@@ -4,11 +4,10 @@
 //! "SFMyNTY" "." base64url(payload) "." base64url(HMAC-SHA256(key, everything before this dot))
 //! ```
 //!
-//! `SFMyNTY` is base64url of `HS256`; no part is padded. This file knows bytes and keys, not what a payload means:
-//! that is `envelope`'s. Called by [`Token`](crate::Token).
+//! `SFMyNTY` is base64url of `HS256`. No part is padded. [`Token`](crate::Token) calls this module with bytes and keys;
+//! the `payload` module encodes the bytes.
 //!
-//! Invariants: the MAC is compared in constant time, and the payload is decoded from base64 only once it has
-//! matched.
+//! Invariants: MACs are compared in constant time. The payload is decoded from base64 only after its MAC has matched.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,14 +15,14 @@ use sha2::Sha256;
 
 use crate::key::Key;
 
-/// The header of every token `Phoenix.Token.sign` makes, with its dot.
+/// The header of every token of `Phoenix.Token.sign`, with its dot.
 const HEADER: &str = "SFMyNTY.";
 
-/// Length of HMAC-SHA256 in bytes.
+/// The length of an HMAC-SHA256 in bytes.
 const MAC_LENGTH: usize = 32;
 
 /// Signs a payload.
-pub(crate) fn seal(payload: &[u8], key: &Key) -> String {
+pub(crate) fn sign(payload: &[u8], key: &Key) -> String {
     let mut text = String::from(HEADER);
     URL_SAFE_NO_PAD.encode_string(payload, &mut text);
     let signature = mac(text.as_bytes(), key).finalize().into_bytes();
@@ -32,8 +31,8 @@ pub(crate) fn seal(payload: &[u8], key: &Key) -> String {
     text
 }
 
-/// The payload of a token that one of the keys has signed.
-pub(crate) fn open<K: AsRef<Key>>(text: &str, keys: impl Iterator<Item = K>) -> Option<Vec<u8>> {
+/// Returns the payload of a token that one of the keys has signed.
+pub(crate) fn verify<K: AsRef<Key>>(text: &str, keys: impl Iterator<Item = K>) -> Option<Vec<u8>> {
     let (signed, signature) = text.rsplit_once('.')?;
     let payload = signed.strip_prefix(HEADER)?;
 
@@ -43,8 +42,9 @@ pub(crate) fn open<K: AsRef<Key>>(text: &str, keys: impl Iterator<Item = K>) -> 
         _ => return None,
     }
 
-    let genuine = keys.map(|key| mac(signed.as_bytes(), key.as_ref())).any(|mac| mac.verify_slice(&expected).is_ok());
-    if !genuine {
+    let is_genuine =
+        keys.map(|key| mac(signed.as_bytes(), key.as_ref())).any(|mac| mac.verify_slice(&expected).is_ok());
+    if !is_genuine {
         return None;
     }
     URL_SAFE_NO_PAD.decode(payload).ok()

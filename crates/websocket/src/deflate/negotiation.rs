@@ -1,9 +1,8 @@
-//! What client and server agree on about permessage-deflate (RFC 7692 §5 and §7.1).
+//! The negotiation of permessage-deflate between client and server (RFC 7692 §5 and §7.1).
 //!
-//! The endpoint calls [`negotiate`] with the request's `Sec-WebSocket-Extensions`, answers with
-//! [`Negotiated::response`], and hands the agreement to the decoder. The answers are those of Bandit
-//! under Phoenix 1.8 (`conformance/recorded`), but for offers that cannot be honoured: see
-//! [`negotiate`].
+//! The WebSocket upgrade of `bennu` calls [`negotiate`] with the request's `Sec-WebSocket-Extensions`. It sends
+//! [`DeflateParameters::response`] and passes the parameters to the decoder. The responses are those of Bandit under
+//! Phoenix 1.8 (`conformance/recorded`), except for offers that Bennu declines; see [`negotiate`].
 
 use super::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 
@@ -13,20 +12,20 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
-/// The smallest window that RFC 7692 §7.1.2 knows, in bits. We can read it, but not write it.
+/// The smallest window of RFC 7692 §7.1.2, in bits. zlib can inflate it, but cannot compress with it.
 const MIN_CLIENT_WINDOW_BITS: u8 = 8;
 
-/// The parameters of permessage-deflate that hold on a connection.
+/// The agreed parameters of permessage-deflate on a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Negotiated {
+pub struct DeflateParameters {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
     server_max_window_bits: Option<u8>,
     client_max_window_bits: Option<u8>,
 }
 
-impl Negotiated {
-    /// The value of `Sec-WebSocket-Extensions` in the response.
+impl DeflateParameters {
+    /// Returns the value of `Sec-WebSocket-Extensions` for the response.
     pub fn response(&self) -> String {
         let mut response = String::from(EXTENSION);
         for (agreed, name) in [
@@ -49,36 +48,36 @@ impl Negotiated {
         response
     }
 
-    /// The window that the server may compress with, 9 to 15 bits, 15 unless the client asked for less:
-    /// the last argument of [`deflated_frame`](super::deflated_frame).
+    /// The window of the server's compression: 9 to 15 bits, and 15 unless the client requested less. It is the last
+    /// argument of [`deflated_frame`](super::deflated_frame).
     pub fn server_window_bits(&self) -> u8 {
         self.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS)
     }
 
-    /// The window that the client compresses with, 8 to 15 bits, 15 unless it announced less.
+    /// The window of the client's compression: 8 to 15 bits, and 15 unless the client announced less.
     pub fn client_window_bits(&self) -> u8 {
         self.client_max_window_bits.unwrap_or(MAX_WINDOW_BITS)
     }
 
-    /// Whether every message of the client stands on its own, so that nothing is kept between them.
+    /// Whether the client compresses every message on its own, so that the server keeps no history.
     pub fn client_no_context_takeover(&self) -> bool {
         self.client_no_context_takeover
     }
 
-    /// Reads one offer; `None` declines it.
+    /// Parses one offer; `None` declines it.
     fn accept(offer: &str) -> Option<Self> {
         let mut parts = split_unquoted(offer, ';').map(str::trim);
         if !parts.next()?.eq_ignore_ascii_case(EXTENSION) {
             return None;
         }
-        let mut agreed = Negotiated::default();
+        let mut agreed = DeflateParameters::default();
         for parameter in parts {
             agreed.accept_parameter(parameter)?;
         }
         Some(agreed)
     }
 
-    /// Adds one parameter; `None` when it is unknown, malformed, a repetition or out of reach.
+    /// Adds one parameter; `None` when it is unknown, malformed, repeated or out of range.
     fn accept_parameter(&mut self, parameter: &str) -> Option<()> {
         let (name, value) = match parameter.split_once('=') {
             Some((name, value)) => (name.trim_end(), Some(unquote(value.trim_start())?)),
@@ -88,7 +87,7 @@ impl Negotiated {
             SERVER_NO_CONTEXT_TAKEOVER => set_flag(&mut self.server_no_context_takeover, value),
             CLIENT_NO_CONTEXT_TAKEOVER => set_flag(&mut self.client_no_context_takeover, value),
             SERVER_MAX_WINDOW_BITS => set_bits(&mut self.server_max_window_bits, window_bits(value?, MIN_WINDOW_BITS)?),
-            // Without a value it only says that the client can be told a size (RFC 7692 §7.1.2.2).
+            // Without a value, the client supports any window size that the server chooses (RFC 7692 §7.1.2.2).
             CLIENT_MAX_WINDOW_BITS => set_bits(
                 &mut self.client_max_window_bits,
                 match value {
@@ -101,25 +100,25 @@ impl Negotiated {
     }
 }
 
-/// The first offer of permessage-deflate that can be accepted, of all `Sec-WebSocket-Extensions`
-/// values of a request, in their order; `None` when there is none, and the connection goes without.
+/// Accepts the first possible offer of permessage-deflate in the `Sec-WebSocket-Extensions` values of a request.
+/// Returns `None` when there is none; the connection then has no compression.
 ///
-/// An offer is declined when it has an unknown parameter, one twice, or a malformed value (RFC 7692
-/// §7.1), and when it asks for a server window of 8 bits, which zlib cannot make of raw deflate:
-/// Phoenix accepts that one and compresses with 9 bits, which such a client cannot inflate.
+/// An offer is declined when it has an unknown parameter, a repeated one, or a malformed value (RFC 7692 §7.1). It is
+/// also declined when it requests a server window of 8 bits, for which zlib cannot compress raw deflate. Phoenix
+/// accepts such an offer and compresses with 9 bits, which the client cannot inflate.
 ///
 /// ```
 /// use bennu_websocket::deflate::negotiate;
 ///
-/// let header = "permessage-deflate; client_max_window_bits"; // what browsers send
+/// let header = "permessage-deflate; client_max_window_bits"; // the offer of browsers
 /// let agreed = negotiate([header].into_iter()).expect("a valid offer");
 /// assert_eq!(agreed.response(), "permessage-deflate;client_max_window_bits=15");
 /// ```
-pub fn negotiate<'o>(offers: impl Iterator<Item = &'o str>) -> Option<Negotiated> {
-    offers.flat_map(|value| split_unquoted(value, ',')).find_map(Negotiated::accept)
+pub fn negotiate<'o>(offers: impl Iterator<Item = &'o str>) -> Option<DeflateParameters> {
+    offers.flat_map(|value| split_unquoted(value, ',')).find_map(DeflateParameters::accept)
 }
 
-/// The parts of a header value between separators that stand outside of quotes.
+/// Splits a header value at the separators outside quotes.
 fn split_unquoted(value: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     value.split(move |character| {
@@ -128,7 +127,7 @@ fn split_unquoted(value: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A value, which may come as a quoted string (RFC 6455 §9.1); `None` when a quote is left open.
+/// Removes the quotes of a quoted value (RFC 6455 §9.1); `None` when the closing quote is missing.
 fn unquote(value: &str) -> Option<&str> {
     match value.strip_prefix('"') {
         Some(value) => value.strip_suffix('"'),
@@ -136,7 +135,7 @@ fn unquote(value: &str) -> Option<&str> {
     }
 }
 
-/// A window size as RFC 7692 §7.1.2 writes it: decimal, without leading zeros.
+/// Parses a window size in the form of RFC 7692 §7.1.2: decimal, without leading zeros.
 fn window_bits(value: &str, min: u8) -> Option<u8> {
     let digits = !value.starts_with('0') && value.bytes().all(|byte| byte.is_ascii_digit());
     let bits = value.parse().ok().filter(|_| digits)?;
@@ -156,13 +155,13 @@ fn set_bits(bits: &mut Option<u8>, value: u8) -> Option<()> {
 mod tests {
     use super::*;
 
-    fn answer(offers: &[&str]) -> Option<String> {
+    fn response(offers: &[&str]) -> Option<String> {
         negotiate(offers.iter().copied()).map(|agreed| agreed.response())
     }
 
     #[test]
-    fn offers_are_answered_as_phoenix_answers_them() {
-        for (offer, response) in [
+    fn the_responses_to_offers_are_those_of_phoenix() {
+        for (offer, expected) in [
             ("permessage-deflate", "permessage-deflate"),
             ("permessage-deflate; client_max_window_bits", "permessage-deflate;client_max_window_bits=15"),
             (
@@ -171,12 +170,12 @@ mod tests {
             ),
             ("permessage-deflate; server_max_window_bits=10", "permessage-deflate;server_max_window_bits=10"),
         ] {
-            assert_eq!(answer(&[offer]).as_deref(), Some(response));
+            assert_eq!(response(&[offer]).as_deref(), Some(expected));
         }
     }
 
     #[test]
-    fn an_offer_that_cannot_be_honoured_is_declined() {
+    fn an_offer_with_an_impossible_parameter_is_declined() {
         for parameter in [
             "bogus",
             "",
@@ -195,45 +194,45 @@ mod tests {
             "client_max_window_bits=ten",
         ] {
             let offer = format!("permessage-deflate; {parameter}");
-            assert_eq!(answer(&[&offer]), None, "{offer}");
+            assert_eq!(response(&[&offer]), None, "{offer}");
         }
     }
 
     #[test]
-    fn an_unknown_extension_is_no_offer() {
-        assert_eq!(answer(&["x-webkit-deflate-frame"]), None);
-        assert_eq!(answer(&[""]), None);
-        assert_eq!(answer(&[]), None);
+    fn an_unknown_extension_is_ignored() {
+        assert_eq!(response(&["x-webkit-deflate-frame"]), None);
+        assert_eq!(response(&[""]), None);
+        assert_eq!(response(&[]), None);
     }
 
     #[test]
     fn the_first_acceptable_offer_wins_within_a_header_and_across_headers() {
         let expected = Some("permessage-deflate;server_max_window_bits=12".to_owned());
         assert_eq!(
-            answer(&[
+            response(&[
                 "x-foo, permessage-deflate; bogus, permessage-deflate; server_max_window_bits=12, permessage-deflate"
             ]),
             expected
         );
-        assert_eq!(answer(&["permessage-deflate; bogus", "permessage-deflate;server_max_window_bits=12"]), expected);
+        assert_eq!(response(&["permessage-deflate; bogus", "permessage-deflate;server_max_window_bits=12"]), expected);
     }
 
     #[test]
-    fn a_separator_inside_of_quotes_separates_nothing() {
-        assert_eq!(answer(&["permessage-deflate; x=\", permessage-deflate, \""]), None);
+    fn a_separator_inside_quotes_is_not_a_separator() {
+        assert_eq!(response(&["permessage-deflate; x=\", permessage-deflate, \""]), None);
     }
 
     #[test]
-    fn a_value_may_be_quoted_and_spaced_and_a_name_in_any_case() {
+    fn a_value_can_be_quoted_and_spaced_and_a_name_can_have_any_case() {
         assert_eq!(
-            answer(&["Permessage-Deflate ;  Client_Max_Window_Bits = \"11\" "]).as_deref(),
+            response(&["Permessage-Deflate ;  Client_Max_Window_Bits = \"11\" "]).as_deref(),
             Some("permessage-deflate;client_max_window_bits=11")
         );
     }
 
     #[test]
     fn the_windows_are_15_bits_unless_agreed_otherwise() {
-        let agreed = Negotiated::default();
+        let agreed = DeflateParameters::default();
         assert_eq!((agreed.server_window_bits(), agreed.client_window_bits()), (15, 15));
         let agreed = negotiate(["permessage-deflate; server_max_window_bits=9; client_max_window_bits=8"].into_iter())
             .expect("both in range");

@@ -1,5 +1,5 @@
-//! The order of frames, and what is borrowed, kept and dropped. Whole conversations are in
-//! `tests/autobahn`, laws over arbitrary input in `tests/laws.rs`.
+//! The order of frames, and the data that the decoder borrows, keeps and drops. Complete conversations are in
+//! `tests/autobahn`, laws for arbitrary input in `tests/laws.rs`.
 
 use super::*;
 use crate::deflate::{deflated_frame, negotiate};
@@ -9,16 +9,16 @@ use crate::{CloseCode, CloseFrame};
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 fn decoder() -> Decoder {
-    Decoder::new(Limits::default(), None)
+    Decoder::new(DecoderLimits::default(), None)
 }
 
 fn limited(max_frame_size: usize) -> Decoder {
-    Decoder::new(Limits { max_frame_size }, None)
+    Decoder::new(DecoderLimits { max_frame_size }, None)
 }
 
 fn deflating(offer: &str) -> Decoder {
     let agreed = negotiate([offer].into_iter()).expect("a valid offer");
-    Decoder::new(Limits::default(), Some(&agreed))
+    Decoder::new(DecoderLimits::default(), Some(&agreed))
 }
 
 /// A masked frame without FIN.
@@ -34,22 +34,22 @@ fn rsv1(mut frame: Vec<u8>) -> Vec<u8> {
     frame
 }
 
-/// Every event of the input, and the error that ended it.
-fn decode_all(decoder: &mut Decoder, bytes: &[u8]) -> (Vec<Event<'static>>, Option<ProtocolError>) {
+/// Returns every message of the input, and the error after them.
+fn decode_all(decoder: &mut Decoder, bytes: &[u8]) -> (Vec<Incoming<'static>>, Option<ProtocolError>) {
     let mut bytes = bytes.to_vec();
     let mut input = bytes.as_mut_slice();
-    let mut events = Vec::new();
+    let mut messages = Vec::new();
     loop {
         match decoder.decode(input) {
-            Ok((Some(event), rest)) => {
-                events.push(event.into_owned());
+            Ok((Some(message), rest)) => {
+                messages.push(message.into_owned());
                 input = rest;
             }
             Ok((None, rest)) => {
-                assert!(rest.is_empty(), "without an event all input is taken");
-                return (events, None);
+                assert!(rest.is_empty(), "without a message all input is decoded");
+                return (messages, None);
             }
-            Err(error) => return (events, Some(error)),
+            Err(error) => return (messages, Some(error)),
         }
     }
 }
@@ -58,37 +58,37 @@ fn error_of(bytes: &[u8]) -> ProtocolError {
     decode_all(&mut decoder(), bytes).1.expect("an error")
 }
 
-fn text(text: &str) -> Event<'static> {
-    Event::Text(Cow::Owned(text.to_owned()))
+fn text(text: &str) -> Incoming<'static> {
+    Incoming::Text(Cow::Owned(text.to_owned()))
 }
 
 #[test]
-fn an_idle_decoder_has_48_bytes_and_keeps_nothing() {
+fn an_idle_decoder_has_48_bytes_and_nothing_on_the_heap() {
     assert_eq!(size_of::<Decoder>(), 48);
     assert!(size_of::<Partial>() <= 136, "{}", size_of::<Partial>());
     let mut decoder = decoder();
     let bytes = masked_frame(Opcode::Text, &[b'x'; 1000], KEY);
     for cut in 0..bytes.len() {
         decode_all(&mut decoder, &bytes[..cut]);
-        let (events, error) = decode_all(&mut decoder, &bytes[cut..]);
-        assert_eq!((events.len(), error), (1, None));
+        let (messages, error) = decode_all(&mut decoder, &bytes[cut..]);
+        assert_eq!((messages.len(), error), (1, None));
         assert_eq!(decoder.retained_bytes(), 0);
     }
 }
 
 #[test]
-fn a_message_that_lies_whole_in_the_input_is_borrowed() {
+fn a_message_that_lies_completely_in_the_input_is_borrowed() {
     let mut decoder = decoder();
     let mut bytes = masked_frame(Opcode::Text, b"Hello", KEY);
     bytes.extend(masked_frame(Opcode::Binary, b"bytes", KEY));
     bytes.extend(masked_frame(Opcode::Ping, b"?", KEY));
-    let (event, rest) = decoder.decode(&mut bytes).expect("valid");
-    assert_eq!(event, Some(Event::Text(Cow::Borrowed("Hello"))));
-    assert!(matches!(event, Some(Event::Text(Cow::Borrowed(_)))));
-    let (event, rest) = decoder.decode(rest).expect("valid");
-    assert!(matches!(event, Some(Event::Binary(Cow::Borrowed(b"bytes")))));
-    let (event, rest) = decoder.decode(rest).expect("valid");
-    assert!(matches!(event, Some(Event::Ping(Cow::Borrowed(b"?")))));
+    let (message, rest) = decoder.decode(&mut bytes).expect("valid");
+    assert_eq!(message, Some(Incoming::Text(Cow::Borrowed("Hello"))));
+    assert!(matches!(message, Some(Incoming::Text(Cow::Borrowed(_)))));
+    let (message, rest) = decoder.decode(rest).expect("valid");
+    assert!(matches!(message, Some(Incoming::Binary(Cow::Borrowed(b"bytes")))));
+    let (message, rest) = decoder.decode(rest).expect("valid");
+    assert!(matches!(message, Some(Incoming::Ping(Cow::Borrowed(b"?")))));
     assert!(matches!(decoder.decode(rest), Ok((None, []))));
 }
 
@@ -100,12 +100,12 @@ fn the_fragmented_example_of_rfc_6455_section_5_7_is_one_message() {
 }
 
 #[test]
-fn control_frames_come_through_between_fragments() {
+fn a_control_frame_between_fragments_is_decoded_first() {
     let mut bytes = fragment(Opcode::Text, b"Hel");
     bytes.extend(masked_frame(Opcode::Ping, b"p", KEY));
     bytes.extend(masked_frame(Opcode::Continuation, b"lo", KEY));
-    let (events, error) = decode_all(&mut decoder(), &bytes);
-    assert_eq!(events, [Event::Ping(Cow::Borrowed(b"p")), text("Hello")]);
+    let (messages, error) = decode_all(&mut decoder(), &bytes);
+    assert_eq!(messages, [Incoming::Ping(Cow::Borrowed(b"p")), text("Hello")]);
     assert_eq!(error, None);
 }
 
@@ -119,17 +119,17 @@ fn frames_out_of_order_are_refused() {
 }
 
 #[test]
-fn a_message_that_ended_cannot_be_continued() {
+fn a_complete_message_cannot_be_continued() {
     let mut bytes = fragment(Opcode::Text, b"a");
     bytes.extend(masked_frame(Opcode::Continuation, b"b", KEY));
     bytes.extend(masked_frame(Opcode::Continuation, b"c", KEY));
-    let (events, error) = decode_all(&mut decoder(), &bytes);
-    assert_eq!(events, [text("ab")]);
+    let (messages, error) = decode_all(&mut decoder(), &bytes);
+    assert_eq!(messages, [text("ab")]);
     assert_eq!(error, Some(ProtocolError::UnexpectedContinuation));
 }
 
 #[test]
-fn rsv1_is_refused_without_the_extension_and_off_the_first_frame() {
+fn rsv1_is_refused_without_the_extension_and_after_the_first_frame() {
     let reserved = |opcode| ProtocolError::ReservedBits { bits: 0b100, opcode };
     let compressed = rsv1(masked_frame(Opcode::Text, b"\xF2\x48\xCD\xC9\xC9\x07\x00", KEY));
     assert_eq!(error_of(&compressed), reserved(Opcode::Text));
@@ -153,7 +153,7 @@ fn the_fragmented_example_of_rfc_7692_section_7_2_3_1_is_one_message() {
 }
 
 #[test]
-fn an_uncompressed_message_passes_where_compression_is_agreed() {
+fn an_uncompressed_message_is_accepted_with_the_extension() {
     let bytes = masked_frame(Opcode::Text, b"Hello", KEY);
     let mut decoder = deflating("permessage-deflate");
     assert_eq!(decode_all(&mut decoder, &bytes), (vec![text("Hello")], None));
@@ -161,7 +161,7 @@ fn an_uncompressed_message_passes_where_compression_is_agreed() {
 }
 
 #[test]
-fn compressed_text_that_is_no_text_is_refused() {
+fn compressed_text_that_is_not_utf8_is_refused() {
     let frame = deflated_frame(Opcode::Text, b"ok\xFF", 15);
     let bytes = rsv1(masked_frame(Opcode::Text, &frame[2..], KEY));
     let (_, error) = decode_all(&mut deflating("permessage-deflate"), &bytes);
@@ -169,7 +169,7 @@ fn compressed_text_that_is_no_text_is_refused() {
 }
 
 #[test]
-fn a_history_has_no_more_than_the_window_that_the_client_announced() {
+fn a_history_is_at_most_the_window_that_the_client_announced() {
     let frame = deflated_frame(Opcode::Binary, &[7; 5000], 9);
     let bytes = rsv1(masked_frame(Opcode::Binary, &frame[2..], KEY));
     for (offer, kept) in [
@@ -184,7 +184,7 @@ fn a_history_has_no_more_than_the_window_that_the_client_announced() {
 }
 
 #[test]
-fn a_frame_is_bounded_with_its_header() {
+fn the_limit_includes_the_header_of_a_frame() {
     let fits = masked_frame(Opcode::Text, &[b'x'; 992], KEY);
     assert_eq!(decode_all(&mut limited(1000), &fits).0.len(), 1);
     let over = masked_frame(Opcode::Text, &[b'x'; 993], KEY);
@@ -193,7 +193,7 @@ fn a_frame_is_bounded_with_its_header() {
 }
 
 #[test]
-fn fragments_are_bounded_together_when_the_header_of_the_last_arrives() {
+fn the_limit_of_a_fragmented_message_is_checked_when_a_header_arrives() {
     let mut bytes = fragment(Opcode::Binary, &[1; 600]);
     bytes.extend(fragment(Opcode::Continuation, &[2; 400]));
     let mut decoder = limited(1000);
@@ -204,7 +204,7 @@ fn fragments_are_bounded_together_when_the_header_of_the_last_arrives() {
 }
 
 #[test]
-fn a_header_that_announces_much_costs_little() {
+fn a_header_that_announces_a_long_payload_reserves_no_memory_for_it() {
     let (mut announced, _) = header(Opcode::Binary, false, 9_000_000);
     announced[1] |= 0x80;
     let mut bytes = announced.to_vec();
@@ -216,21 +216,21 @@ fn a_header_that_announces_much_costs_little() {
 }
 
 #[test]
-fn nothing_is_decoded_after_a_close() {
+fn after_a_close_nothing_is_decoded() {
     let mut bytes = masked_frame(Opcode::Close, b"\x03\xE8", KEY);
     bytes.extend(masked_frame(Opcode::Text, b"late", KEY));
     let mut decoder = decoder();
-    let (events, error) = decode_all(&mut decoder, &bytes);
+    let (messages, error) = decode_all(&mut decoder, &bytes);
     let close = CloseFrame { code: Some(CloseCode::NORMAL), reason: String::new() };
-    assert_eq!((events, error), (vec![Event::Close(close)], None));
+    assert_eq!((messages, error), (vec![Incoming::Close(close)], None));
     assert_eq!(decode_all(&mut decoder, &bytes), (vec![], None));
 }
 
 #[test]
-fn nothing_is_decoded_or_kept_after_an_error() {
+fn after_an_error_nothing_is_decoded_or_kept() {
     let mut decoder = decoder();
-    let mut bytes = fragment(Opcode::Text, b"kept so far");
-    bytes.extend(fragment(Opcode::Text, b"wrong"));
+    let mut bytes = fragment(Opcode::Text, b"first");
+    bytes.extend(fragment(Opcode::Text, b"interleaved"));
     assert!(decode_all(&mut decoder, &bytes).1.is_some());
     assert_eq!(decoder.retained_bytes(), 0);
     let fine = masked_frame(Opcode::Text, b"late", KEY);
@@ -238,7 +238,7 @@ fn nothing_is_decoded_or_kept_after_an_error() {
 }
 
 #[test]
-fn empty_fragments_are_fine_and_cost_nothing() {
+fn empty_fragments_are_accepted_and_use_no_memory() {
     let mut decoder = decoder();
     let mut bytes = fragment(Opcode::Text, b"");
     bytes.extend(fragment(Opcode::Continuation, b"").repeat(1000));

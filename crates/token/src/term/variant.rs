@@ -1,7 +1,7 @@
-//! Enums: an atom for a variant without data, a tuple that starts with one for the others.
+//! The variants of enums: an atom for a variant without data, a tuple that begins with an atom for the others.
 //!
-//! `:closed`, `{:open, 5}`, `{:move, 1, 2}`, `{:resize, %{width: 3}}`. Made by the deserializer when a type asks for
-//! an enum.
+//! Examples are `:closed`, `{:open, 5}`, `{:move, 1, 2}` and `{:resize, %{width: 3}}`. The deserializer creates a
+//! [`Variant`] when the requested type is an enum.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
@@ -10,16 +10,16 @@ use serde::de::{
 
 use super::TermError;
 
-/// A variant: its name, and what comes with it.
+/// A variant: its name and its data.
 pub(super) enum Variant<'e, A> {
-    /// The name alone.
+    /// The name without data.
     Unit(&'e str),
     /// A tuple: the name first, then `length` elements of data.
     Tuple { elements: &'e mut A, length: usize },
 }
 
 impl<'e, 'de, A: SeqAccess<'de, Error = TermError>> Variant<'e, A> {
-    /// The one element that has to be there.
+    /// Reads the only element of the data.
     fn one<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, TermError> {
         let (elements, _) = self.data()?;
         elements.next_element_seed(seed)?.ok_or_else(|| TermError::invalid_length(0, &"one value with the variant"))
@@ -54,7 +54,7 @@ impl<'de, A: SeqAccess<'de, Error = TermError>> EnumAccess<'de> for Variant<'_, 
 impl<'de, A: SeqAccess<'de, Error = TermError>> VariantAccess<'de> for Variant<'_, A> {
     type Error = TermError;
 
-    /// In a tuple, data that is left over is noticed when the tuple ends.
+    /// Accepts the variant. In a tuple, the end of the tuple refuses any data.
     fn unit_variant(self) -> Result<(), TermError> {
         Ok(())
     }
@@ -80,7 +80,7 @@ impl<'de, A: SeqAccess<'de, Error = TermError>> VariantAccess<'de> for Variant<'
     }
 }
 
-/// The fields of a struct variant, which are one map.
+/// The fields of a struct variant, which are a map.
 struct Fields<V>(V);
 
 impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Fields<V> {

@@ -1,86 +1,76 @@
-//! The decoder: a peer's bytes, cut as they may be, into events (RFC 6455 §5 and §6.2).
+//! The decoder: the bytes of a peer, in reads of any size, into messages (RFC 6455 §5 and §6.2).
 //!
-//! The connection loops of `bennu` and of `bennu-client` call [`Decoder::decode`] with what a read gave. Headers are parsed in
-//! `header`, begun messages live in `message`, compressed ones pass through `deflate::Inflater`. This file
-//! owns the order of frames: what may follow what.
+//! The connection tasks of `bennu` and of `bennu-client` call [`Decoder::decode`] with the bytes of each read. This
+//! file owns the order of frames. `header` parses headers, `message` keeps incomplete messages, and `deflate` inflates
+//! compressed ones.
 //!
-//! Invariants: whatever is kept between two calls lies in one box, which is there only while a header,
-//! a frame or a message is incomplete; memory follows the bytes that arrived, not those announced; after
-//! a close or an error nothing is decoded any more.
+//! Invariants: all state between two calls is in one box, which exists only while a header, a frame or a message is
+//! incomplete. Memory is proportional to the bytes received, not to the lengths announced. After a close or an error
+//! nothing is decoded.
 
 use std::borrow::Cow;
 
-use crate::deflate::{Inflater, Negotiated};
-use crate::header::{FrameHeader, MAX_HEADER};
-use crate::message::{DataKind, Message};
-use crate::{CloseFrame, Event, Mask, Opcode, ProtocolError};
+use crate::deflate::{DeflateParameters, Inflater};
+use crate::header::{FrameHeader, MAX_MASKED_HEADER_LEN, Peer};
+use crate::message::{DataKind, PartialMessage};
+use crate::{CloseFrame, Incoming, Mask, Opcode, ProtocolError};
 
-/// What a peer may ask of a connection's memory.
+/// The limit on the memory that a peer can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The most that one frame may have, header and payload together, in bytes; also the most that a
-    /// fragmented message, and a compressed one when it is inflated, may have as a whole.
+pub struct DecoderLimits {
+    /// The maximum size of one frame, header and payload together, in bytes. It is also the maximum size of a whole
+    /// fragmented message, and of a compressed message after inflation.
     ///
-    /// 10,000,000 by default, which is Phoenix's default on Bandit. A frame is refused when its header
-    /// arrives.
+    /// 10,000,000 by default, which is Phoenix's default on Bandit. A larger frame is refused when its header arrives.
     pub max_frame_size: usize,
 }
 
-impl Default for Limits {
+impl Default for DecoderLimits {
     fn default() -> Self {
-        Limits { max_frame_size: 10_000_000 }
+        DecoderLimits { max_frame_size: 10_000_000 }
     }
-}
-
-/// Whose frames are decoded. The two differ in one rule: a client masks every frame, a server none (RFC 6455 §5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// The decoder is a server's.
-    Client,
-    /// The decoder is a client's.
-    Server,
 }
 
 /// Decodes the frames of one peer.
 ///
 /// ```
-/// use bennu_websocket::{Decoder, Event, Limits, Opcode, encode};
+/// use bennu_websocket::{Decoder, DecoderLimits, Incoming, Opcode, encode};
 ///
-/// let mut decoder = Decoder::new(Limits::default(), None);
+/// let mut decoder = Decoder::new(DecoderLimits::default(), None);
 /// let mut input = encode::masked_frame(Opcode::Text, b"Hello", [1, 2, 3, 4]);
-/// let (head, tail) = input.split_at_mut(7); // as if two reads gave it
+/// let (first_read, second_read) = input.split_at_mut(7);
 ///
-/// assert_eq!(decoder.decode(head)?.0, None);
-/// assert_eq!(decoder.decode(tail)?.0, Some(Event::Text("Hello".into())));
+/// assert_eq!(decoder.decode(first_read)?.0, None);
+/// assert_eq!(decoder.decode(second_read)?.0, Some(Incoming::Text("Hello".into())));
 /// # Ok::<(), bennu_websocket::ProtocolError>(())
 /// ```
 ///
 /// # Memory
 ///
-/// 48 bytes while nothing is incomplete. A begun message adds about 120 bytes and what arrived of it,
-/// with at most a quarter and 512 bytes of slack. With permessage-deflate a client that takes its context
-/// over adds what it sent before, inflated, up to its window: 32 KiB unless it announced less.
+/// 48 bytes while nothing is incomplete. An incomplete message adds about 120 bytes and the bytes received, with at
+/// most a quarter and 512 bytes of slack. With permessage-deflate, a client that takes its context over adds its
+/// previous messages, inflated, up to its window: 32 KiB, or less if it announced a smaller window.
 #[derive(Debug)]
 pub struct Decoder {
-    limits: Limits,
+    limits: DecoderLimits,
     partial: Option<Box<Partial>>,
     inflater: Option<Inflater>,
     peer: Peer,
     finished: bool,
 }
 
-/// What is incomplete.
+/// The incomplete header, frame and message.
 #[derive(Debug, Default)]
 struct Partial {
-    /// The first bytes of a header. Invariant: empty unless no frame is open.
-    header: [u8; MAX_HEADER],
+    /// The first bytes of a header. Invariant: empty while a frame is open.
+    header: [u8; MAX_MASKED_HEADER_LEN],
     header_len: usize,
-    /// The frame whose payload is arriving. Invariant: at least one byte of it is due.
+    /// The frame of the current payload. Invariant: at least one byte of the payload is due.
     frame: Option<OpenFrame>,
-    /// The payload so far of an open control frame.
+    /// The bytes received of a control frame's payload.
     control: Vec<u8>,
-    /// The data message so far. Control frames may come while it is open.
-    message: Option<Message>,
+    /// The data message. Control frames can arrive between its fragments.
+    message: Option<PartialMessage>,
 }
 
 impl Partial {
@@ -89,17 +79,18 @@ impl Partial {
     }
 }
 
-/// A frame whose header has come.
+/// A frame after its header has been parsed.
 #[derive(Debug)]
 struct OpenFrame {
     role: Role,
-    /// Whether it is the last of its message.
+    /// Whether it is the last frame of its message.
     fin: bool,
     mask: Option<Mask>,
+    /// The payload bytes that have not been received.
     due: usize,
 }
 
-/// What a frame is, in the place where it came.
+/// The role of a frame in the order of frames.
 #[derive(Clone, Copy, Debug)]
 enum Role {
     Control(Control),
@@ -119,43 +110,43 @@ enum Control {
 }
 
 impl Decoder {
-    /// A server's decoder at the start of a connection, with what
-    /// [`negotiate`](crate::deflate::negotiate) gave for it.
-    pub fn new(limits: Limits, extension: Option<&Negotiated>) -> Self {
+    /// Creates a server's decoder at the start of a connection, with the parameters that
+    /// [`negotiate`](crate::deflate::negotiate) returned for it.
+    pub fn new(limits: DecoderLimits, extension: Option<&DeflateParameters>) -> Self {
         Decoder { limits, partial: None, inflater: extension.map(Inflater::new), peer: Peer::Client, finished: false }
     }
 
-    /// A client's decoder at the start of a connection: it reads what a server sends, without extensions.
+    /// Creates a client's decoder at the start of a connection. It decodes the frames of a server, without extensions.
     ///
     /// ```
-    /// use bennu_websocket::{Decoder, Event, Limits, Opcode, encode};
+    /// use bennu_websocket::{Decoder, DecoderLimits, Incoming, Opcode, encode};
     ///
-    /// let mut decoder = Decoder::of_server(Limits::default());
+    /// let mut decoder = Decoder::of_server(DecoderLimits::default());
     /// let mut input = encode::frame(Opcode::Text, b"Hello").to_vec();
-    /// assert_eq!(decoder.decode(&mut input)?.0, Some(Event::Text("Hello".into())));
+    /// assert_eq!(decoder.decode(&mut input)?.0, Some(Incoming::Text("Hello".into())));
     /// # Ok::<(), bennu_websocket::ProtocolError>(())
     /// ```
-    pub fn of_server(limits: Limits) -> Self {
+    pub fn of_server(limits: DecoderLimits) -> Self {
         Decoder { peer: Peer::Server, ..Decoder::new(limits, None) }
     }
 
-    /// Decodes up to the next event, and returns it with the rest of the input.
+    /// Decodes up to the next message, and returns it with the rest of the input.
     ///
-    /// Without an event all input is taken, and more is needed; so a caller calls again with the rest
-    /// until there is no event. The input is unmasked in place. What is incomplete is kept inside: the
-    /// caller's buffer is free after the call. After a [`Event::Close`] or an error all further input is
-    /// dropped (RFC 6455 §5.5.1, §7.1.7).
+    /// Without a message, all input has been decoded. The caller repeats the call with the rest of the input until
+    /// there is no message. The input is unmasked in place. The decoder copies an incomplete message, so the caller's
+    /// buffer is free after the call. After [`Incoming::Close`] or an error, all further input is dropped (RFC 6455
+    /// §5.5.1, §7.1.7).
     ///
     /// # Errors
     ///
-    /// The peer broke the protocol or a limit, see [`ProtocolError`]. Events of frames before the broken
-    /// one were returned by earlier calls.
-    pub fn decode<'b>(&mut self, input: &'b mut [u8]) -> Result<(Option<Event<'b>>, &'b mut [u8]), ProtocolError> {
+    /// Returns [`ProtocolError`] when the peer has violated the protocol or exceeded a limit. Earlier calls have
+    /// returned the messages before the refused frame.
+    pub fn decode<'b>(&mut self, input: &'b mut [u8]) -> Result<(Option<Incoming<'b>>, &'b mut [u8]), ProtocolError> {
         if self.finished {
             return Ok((None, &mut []));
         }
         let outcome = self.advance(input);
-        if matches!(outcome, Ok((Some(Event::Close(_)), _)) | Err(_)) {
+        if matches!(outcome, Ok((Some(Incoming::Close(_)), _)) | Err(_)) {
             *self = Decoder { finished: true, peer: self.peer, ..Decoder::new(self.limits, None) };
         } else if self.partial.as_ref().is_some_and(|partial| partial.is_empty()) {
             self.partial = None;
@@ -163,18 +154,18 @@ impl Decoder {
         outcome
     }
 
-    /// How many bytes are kept on the heap: what is incomplete, and the history of a client that takes
-    /// its compression context over. For a server's accounts; see [Memory](Self#memory).
+    /// The bytes on the heap: the incomplete message, and the history of a client that takes its compression context
+    /// over. See [Memory](Self#memory).
     pub fn retained_bytes(&self) -> usize {
         let partial = self.partial.as_ref().map_or(0, |partial| {
-            let message = partial.message.as_ref().map_or(0, Message::capacity);
+            let message = partial.message.as_ref().map_or(0, PartialMessage::capacity);
             size_of::<Partial>() + partial.control.capacity() + message
         });
         partial + self.inflater.as_ref().map_or(0, Inflater::retained_bytes)
     }
 
-    /// Goes from frame to frame until one completes an event or the input ends.
-    fn advance<'b>(&mut self, mut input: &'b mut [u8]) -> Result<(Option<Event<'b>>, &'b mut [u8]), ProtocolError> {
+    /// Decodes frame after frame until one completes a message or the input ends.
+    fn advance<'b>(&mut self, mut input: &'b mut [u8]) -> Result<(Option<Incoming<'b>>, &'b mut [u8]), ProtocolError> {
         loop {
             let mut frame = match self.partial.as_mut().and_then(|partial| partial.frame.take()) {
                 Some(frame) => frame,
@@ -194,17 +185,17 @@ impl Decoder {
                 mask.apply(payload);
             }
             frame.due -= payload.len();
-            let event = match frame.role {
-                Role::Control(control) => self.control(control, frame, payload)?,
-                Role::Start { .. } | Role::Continuation => self.data(frame, payload)?,
+            let message = match frame.role {
+                Role::Control(control) => self.decode_control(control, frame, payload)?,
+                Role::Start { .. } | Role::Continuation => self.decode_data(frame, payload)?,
             };
-            if event.is_some() || input.is_empty() {
-                return Ok((event, input));
+            if message.is_some() || input.is_empty() {
+                return Ok((message, input));
             }
         }
     }
 
-    /// Reads a header from the front of the input; without one all input is kept.
+    /// Reads a header from the front of the input. Without a complete header, all input is copied.
     fn read_header<'b>(&mut self, input: &'b mut [u8]) -> Result<(Option<FrameHeader>, &'b mut [u8]), ProtocolError> {
         let limit = self.limits.max_frame_size;
         let begun = self.partial.as_ref().map_or(0, |partial| partial.header_len);
@@ -219,11 +210,11 @@ impl Decoder {
 
         let peer = self.peer;
         let partial = self.partial.get_or_insert_default();
-        let held = MAX_HEADER.min(begun + input.len());
+        let held = MAX_MASKED_HEADER_LEN.min(begun + input.len());
         partial.header[begun..held].copy_from_slice(&input[..held - begun]);
         match FrameHeader::parse(&partial.header[..held], peer, limit)? {
             Some(header) => {
-                // Bytes that were copied from behind the header are payload, and stay in the input.
+                // The bytes that were copied from after the header are payload. They remain in the input.
                 partial.header_len = 0;
                 Ok((Some(header), &mut input[header.header_len - begun..]))
             }
@@ -234,13 +225,13 @@ impl Decoder {
         }
     }
 
-    /// Judges a header by the frames before it.
+    /// Checks a header against the frames before it.
     fn open(&self, header: FrameHeader) -> Result<OpenFrame, ProtocolError> {
         let opcode = header.opcode;
         let message = self.partial.as_ref().and_then(|partial| partial.message.as_ref());
         let starts = DataKind::of(opcode);
         if header.rsv1 && (starts.is_none() || self.inflater.is_none()) {
-            // RFC 7692 §6: only the first frame of a message says that it is compressed.
+            // RFC 7692 §6: only the first frame of a message has the bit that marks it as compressed.
             return Err(ProtocolError::ReservedBits { bits: 0b100, opcode });
         }
         let role = match (opcode, starts, message) {
@@ -262,13 +253,13 @@ impl Decoder {
         Ok(OpenFrame { role, fin: header.fin, mask: header.key.map(Mask::new), due: header.payload_len })
     }
 
-    /// Takes what came of a control frame.
-    fn control<'b>(
+    /// Decodes the received bytes of a control frame.
+    fn decode_control<'b>(
         &mut self,
         control: Control,
         frame: OpenFrame,
         payload: &'b [u8],
-    ) -> Result<Option<Event<'b>>, ProtocolError> {
+    ) -> Result<Option<Incoming<'b>>, ProtocolError> {
         if frame.due > 0 {
             let partial = self.partial.get_or_insert_default();
             partial.control.extend_from_slice(payload);
@@ -285,26 +276,26 @@ impl Decoder {
             None => Cow::Borrowed(payload),
         };
         Ok(Some(match control {
-            Control::Close => Event::Close(CloseFrame::parse(&payload)?),
-            Control::Ping => Event::Ping(payload),
-            Control::Pong => Event::Pong(payload),
+            Control::Close => Incoming::Close(CloseFrame::parse(&payload)?),
+            Control::Ping => Incoming::Ping(payload),
+            Control::Pong => Incoming::Pong(payload),
         }))
     }
 
-    /// Takes what came of a data frame.
-    fn data<'b>(&mut self, frame: OpenFrame, payload: &'b [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+    /// Decodes the received bytes of a data frame.
+    fn decode_data<'b>(&mut self, frame: OpenFrame, payload: &'b [u8]) -> Result<Option<Incoming<'b>>, ProtocolError> {
         let ends_message = frame.fin && frame.due == 0;
         let begun = self.partial.as_mut().and_then(|partial| partial.message.take());
         let mut message = match (begun, frame.role) {
             (Some(message), _) => message,
             (None, Role::Start { kind, deflated: false }) if ends_message => {
-                return kind.event(Cow::Borrowed(payload)).map(Some);
+                return kind.message(Cow::Borrowed(payload)).map(Some);
             }
             (None, Role::Start { kind, deflated: true }) if ends_message => {
                 return self.inflate(kind, payload).map(Some);
             }
-            (None, Role::Start { kind, deflated }) => Message::new(kind, deflated),
-            // `open` made sure that there is a message to continue.
+            (None, Role::Start { kind, deflated }) => PartialMessage::new(kind, deflated),
+            // `open` has checked that a message is open.
             (None, Role::Continuation | Role::Control(_)) => {
                 return Err(ProtocolError::UnexpectedContinuation);
             }
@@ -318,16 +309,16 @@ impl Decoder {
             return Ok(None);
         }
         match message {
-            Message::Text(text) => Ok(Some(Event::Text(Cow::Owned(text.finish()?)))),
-            Message::Binary(bytes) => Ok(Some(Event::Binary(Cow::Owned(bytes)))),
-            Message::Deflated { kind, stream } => self.inflate(kind, &stream).map(Some),
+            PartialMessage::Text(text) => Ok(Some(Incoming::Text(Cow::Owned(text.finish()?)))),
+            PartialMessage::Binary(bytes) => Ok(Some(Incoming::Binary(Cow::Owned(bytes)))),
+            PartialMessage::Deflated { kind, stream } => self.inflate(kind, &stream).map(Some),
         }
     }
 
-    fn inflate(&mut self, kind: DataKind, stream: &[u8]) -> Result<Event<'static>, ProtocolError> {
-        let inflater = self.inflater.as_mut().expect("`open` lets no compressed message pass without the extension");
-        let message = inflater.inflate(stream, self.limits.max_frame_size)?;
-        kind.event(Cow::Owned(message))
+    fn inflate(&mut self, kind: DataKind, stream: &[u8]) -> Result<Incoming<'static>, ProtocolError> {
+        let inflater = self.inflater.as_mut().expect("`open` refuses a compressed message without the extension");
+        let payload = inflater.inflate(stream, self.limits.max_frame_size)?;
+        kind.message(Cow::Owned(payload))
     }
 }
 

@@ -1,11 +1,11 @@
-//! What every token carries around its value: when it was signed, and how long it is meant to live.
+//! The payload of a token: the value, the time of signing and the maximum age.
 //!
-//! `{data, signed_at_in_milliseconds, max_age_in_seconds}` as one Erlang term, where the age may be the atom
-//! `infinity`; `Plug.Crypto` before 1.2 wrote `{data, signed_at}`, and meant one day. Called by
-//! [`Token`](crate::Token) with bytes that a signature has already vouched for.
+//! The payload is one Erlang term, `{data, signed_at_in_milliseconds, max_age_in_seconds}`, where the age can be the
+//! atom `infinity`. `Plug.Crypto` before 1.2 wrote `{data, signed_at}`, with one day as the age.
+//! [`Token`](crate::Token) decodes a payload only after it has verified the signature or decrypted the token.
 //!
-//! Invariant: the age is checked before the value is decoded, so that an expired token is `Expired` whatever it
-//! holds.
+//! Invariant: the age is checked before the value is decoded, so an expired token is `Expired` whether or not its value
+//! has the requested type.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,18 +18,18 @@ use crate::term::{self, Head, Reader, TermError};
 /// One day, Phoenix's default.
 pub(crate) const ONE_DAY: Duration = Duration::from_secs(86_400);
 
-/// How old a token may be to be accepted. A `Duration` turns into [`MaxAge::Within`] by itself.
+/// The maximum age of an accepted token. A `Duration` converts into [`MaxAge::Within`].
 ///
 /// Phoenix: the `:max_age` option of `Phoenix.Token.verify/4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MaxAge {
-    /// As old as it was allowed to be when it was made, the default: see [`Token::max_age`](crate::Token::max_age).
+    /// The age that is stored in the token, the default; see [`Token::max_age`](crate::Token::max_age).
     #[default]
     Stored,
-    /// As old as this, whatever the token says. Zero accepts nothing, as in Phoenix.
+    /// This age, instead of the stored one. Zero accepts no token, as in Phoenix.
     Within(Duration),
-    /// Of any age, whatever the token says.
+    /// No maximum. The stored age is ignored.
     Infinity,
 }
 
@@ -39,14 +39,14 @@ impl From<Duration> for MaxAge {
     }
 }
 
-/// The life that a token is given when it is made.
+/// The maximum age that is stored in a new token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Lifetime {
     For(Duration),
     Forever,
 }
 
-/// Whole seconds are an integer, others a float, as an Elixir application would have given them.
+/// Writes whole seconds as an integer and others as a float, as an Elixir application writes them.
 impl Serialize for Lifetime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -57,8 +57,8 @@ impl Serialize for Lifetime {
     }
 }
 
-/// Puts a value into its envelope.
-pub(crate) fn seal<T: Serialize + ?Sized>(
+/// Encodes a value with its time of signing and its maximum age.
+pub(crate) fn encode<T: Serialize + ?Sized>(
     data: &T,
     signed_at: SystemTime,
     lifetime: Lifetime,
@@ -66,22 +66,22 @@ pub(crate) fn seal<T: Serialize + ?Sized>(
     term::to_bytes(&(data, milliseconds(signed_at), lifetime)).map_err(TokenError::Unencodable)
 }
 
-/// Takes the value out, if it is not too old.
-pub(crate) fn open<T: DeserializeOwned>(payload: &[u8], max_age: MaxAge, now: SystemTime) -> Result<T, TokenError> {
-    let envelope = Envelope::read(payload).map_err(TokenError::Payload)?;
+/// Returns the value of a payload that has not expired.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], max_age: MaxAge, now: SystemTime) -> Result<T, TokenError> {
+    let payload = Payload::read(bytes).map_err(TokenError::Payload)?;
     let max_age_ms = match max_age {
-        MaxAge::Stored => envelope.max_age_ms,
+        MaxAge::Stored => payload.max_age_ms,
         MaxAge::Within(limit) => Some(i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)),
         MaxAge::Infinity => None,
     };
     if let Some(max_age_ms) = max_age_ms {
-        check_age(envelope.signed_at_ms, max_age_ms, milliseconds(now))?;
+        check_age(payload.signed_at_ms, max_age_ms, milliseconds(now))?;
     }
-    term::from_inner_bytes(envelope.data).map_err(TokenError::Payload)
+    term::from_inner_bytes(payload.data).map_err(TokenError::Payload)
 }
 
-/// Phoenix's rule: a token as old as its limit is still good, one from the future is, and a limit of zero or less
-/// accepts none.
+/// Applies Phoenix's rule: a token whose age equals the limit is accepted, and so is one from the future. A limit of
+/// zero or less accepts none.
 fn check_age(signed_at_ms: i64, max_age_ms: i64, now_ms: i64) -> Result<(), TokenError> {
     let age_ms = i128::from(now_ms) - i128::from(signed_at_ms);
     if max_age_ms > 0 && age_ms <= i128::from(max_age_ms) {
@@ -93,17 +93,17 @@ fn check_age(signed_at_ms: i64, max_age_ms: i64, now_ms: i64) -> Result<(), Toke
     })
 }
 
-/// An envelope whose value is not decoded yet.
-struct Envelope<'a> {
+/// A payload whose value is not decoded yet.
+struct Payload<'a> {
     data: &'a [u8],
     signed_at_ms: i64,
-    /// `None` is for ever.
+    /// `None` for `infinity`.
     max_age_ms: Option<i64>,
 }
 
-impl<'a> Envelope<'a> {
-    fn read(payload: &'a [u8]) -> Result<Self, TermError> {
-        let mut reader = Reader::new(payload);
+impl<'a> Payload<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, TermError> {
+        let mut reader = Reader::new(bytes);
         reader.version()?;
         let arity = match reader.head()? {
             Head::Tuple(arity @ (2 | 3)) => arity,
@@ -132,18 +132,18 @@ fn max_age_ms(head: Head<'_>) -> Result<Option<i64>, TermError> {
             .as_i64()
             .map(|seconds| Some(seconds.saturating_mul(1000)))
             .ok_or_else(|| unexpected("a maximum age of 64 bits")),
-        // The cast truncates, as Phoenix does, and saturates.
+        // The cast truncates, as Phoenix does. It also saturates.
         Head::Float(seconds) => Ok(Some((seconds * 1000.0) as i64)),
         Head::Atom(text) if text == "infinity" => Ok(None),
         _ => Err(unexpected("a maximum age in seconds, or infinity")),
     }
 }
 
-fn unexpected(wanted: &str) -> TermError {
-    TermError::Custom(format!("not the envelope of a token: expected {wanted}"))
+fn unexpected(expected: &str) -> TermError {
+    TermError::Custom(format!("the term is not the payload of a token: expected {expected}"))
 }
 
-/// Milliseconds since 1970, saturating 292 million years from there.
+/// Returns the milliseconds since 1970. The result saturates 292 million years before and after.
 fn milliseconds(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
@@ -162,54 +162,54 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    /// Opens a value in place of an envelope, as a holder of the secret could have signed it.
-    fn open_term<T: Serialize>(envelope: T, now: u64) -> Result<u8, TokenError> {
-        open(&term::to_bytes(&envelope).unwrap(), MaxAge::Stored, at(now))
+    /// Decodes any term as a payload. A holder of the secret can sign any term.
+    fn decode_term<T: Serialize>(payload: T, now: u64) -> Result<u8, TokenError> {
+        decode(&term::to_bytes(&payload).unwrap(), MaxAge::Stored, at(now))
     }
 
     #[test]
-    fn an_envelope_without_an_age_means_one_day() {
-        assert_eq!(open_term((7, 1_000_000), 1_000 + 86_400), Ok(7));
-        let late = open_term((7, 1_000_000), 1_000 + 86_401);
+    fn a_payload_without_an_age_expires_after_one_day() {
+        assert_eq!(decode_term((7, 1_000_000), 1_000 + 86_400), Ok(7));
+        let late = decode_term((7, 1_000_000), 1_000 + 86_401);
         assert!(matches!(late, Err(TokenError::Expired { max_age: ONE_DAY, .. })));
     }
 
     #[test]
-    fn an_age_may_be_any_number_elixir_takes() {
-        assert_eq!(open_term((7, 0, 1.5), 1), Ok(7));
-        assert!(matches!(open_term((7, 0, 1.5), 2), Err(TokenError::Expired { .. })));
-        assert_eq!(open_term((7, 0, f64::MAX), 1 << 40), Ok(7));
-        assert_eq!(open_term((7, 0, i64::MAX), 1 << 40), Ok(7));
+    fn an_age_is_any_number_that_elixir_accepts() {
+        assert_eq!(decode_term((7, 0, 1.5), 1), Ok(7));
+        assert!(matches!(decode_term((7, 0, 1.5), 2), Err(TokenError::Expired { .. })));
+        assert_eq!(decode_term((7, 0, f64::MAX), 1 << 40), Ok(7));
+        assert_eq!(decode_term((7, 0, i64::MAX), 1 << 40), Ok(7));
         for none in [-1, i64::MIN] {
-            assert!(matches!(open_term((7, 0, none), 0), Err(TokenError::Expired { .. })));
+            assert!(matches!(decode_term((7, 0, none), 0), Err(TokenError::Expired { .. })));
         }
     }
 
     #[test]
-    fn what_is_no_envelope_is_refused() {
+    fn a_term_that_is_not_a_payload_is_refused() {
         let refused = |result| assert!(matches!(result, Err(TokenError::Payload(_))), "{result:?}");
-        refused(open_term(7, 0));
-        refused(open_term((7,), 0));
-        refused(open_term((7, "now"), 0));
-        refused(open_term((7, 0, ()), 0));
-        refused(open_term((7, 0, u64::MAX), 0));
-        refused(open_term((7, u128::MAX, 60), 0));
-        refused(open_term((7, 0, 60, 0), 0));
+        refused(decode_term(7, 0));
+        refused(decode_term((7,), 0));
+        refused(decode_term((7, "now"), 0));
+        refused(decode_term((7, 0, ()), 0));
+        refused(decode_term((7, 0, u64::MAX), 0));
+        refused(decode_term((7, u128::MAX, 60), 0));
+        refused(decode_term((7, 0, 60, 0), 0));
         let trailing = [term::to_bytes(&(7, 0)).unwrap(), vec![106]].concat();
-        refused(open(&trailing, MaxAge::Stored, at(0)));
+        refused(decode(&trailing, MaxAge::Stored, at(0)));
     }
 
     proptest! {
         #[test]
-        fn whatever_was_signed_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..99)) {
-            let envelope = [&[131, 104, 3][..], &bytes].concat();
-            let _ = open::<IgnoredAny>(&envelope, MaxAge::Stored, at(0));
-            let _ = open::<IgnoredAny>(&bytes, MaxAge::Stored, at(0));
+        fn arbitrary_bytes_never_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..99)) {
+            let tuple = [&[131, 104, 3][..], &bytes].concat();
+            let _ = decode::<IgnoredAny>(&tuple, MaxAge::Stored, at(0));
+            let _ = decode::<IgnoredAny>(&bytes, MaxAge::Stored, at(0));
         }
 
         #[test]
-        fn any_numbers_in_an_envelope_never_overflow(signed_at: i64, max_age: i64, now: u32) {
-            let _ = open_term((7, signed_at, max_age), now.into());
+        fn arbitrary_numbers_in_a_payload_never_overflow(signed_at: i64, max_age: i64, now: u32) {
+            let _ = decode_term((7, signed_at, max_age), now.into());
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The messages that have arrived: how many, and when the last one did.
+//! The number of arrived messages, and the time of the last arrival.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Written by whoever reads from the engine, awaited by the publisher.
+/// Written by the receiver of an engine's messages, awaited by the publisher.
 pub(crate) struct Arrivals {
     clock: Instant,
     count: AtomicU64,
@@ -19,7 +19,7 @@ impl Arrivals {
         Arrivals { clock: Instant::now(), count: AtomicU64::new(0), last: AtomicU64::new(0), arrived: Notify::new() }
     }
 
-    /// Some have arrived.
+    /// Records the arrival of messages.
     pub(crate) fn add(&self, messages: u64) {
         self.last.store(self.now().as_nanos() as u64, Ordering::Relaxed);
         self.count.fetch_add(messages, Ordering::Release);
@@ -30,7 +30,7 @@ impl Arrivals {
         self.count.load(Ordering::Acquire)
     }
 
-    /// When the last one came.
+    /// Returns the time of the last arrival.
     pub(crate) fn last(&self) -> Duration {
         Duration::from_nanos(self.last.load(Ordering::Relaxed))
     }
@@ -39,7 +39,7 @@ impl Arrivals {
         self.clock.elapsed()
     }
 
-    /// Returns when so many have arrived.
+    /// Waits until so many messages have arrived.
     pub(crate) async fn at_least(&self, count: u64) {
         while self.count() < count {
             let arrived = timeout(Duration::from_secs(10), self.arrived.notified()).await;
@@ -48,7 +48,7 @@ impl Arrivals {
     }
 }
 
-/// Microseconds from publishing to arrival.
+/// The time from publishing to arrival, in microseconds.
 pub(crate) struct Latency {
     pub(crate) p50: f64,
     pub(crate) p99: f64,

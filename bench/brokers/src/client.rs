@@ -1,6 +1,6 @@
-//! The yardstick: a bare publish and subscribe by the engine's own client, `redis`, `async-nats` or `zenoh`, as an application
-//! would write it without an adapter. For Redis, messages are published in pipelines, without which it would be many times
-//! slower; for Zenoh by a declared publisher that does not drop, and received by a callback.
+//! The baseline: publish and subscribe with the engine's own client, `redis`, `async-nats` or `zenoh`, as an
+//! application would write it without an adapter. Redis publishes in pipelines, without which it would be many times
+//! slower. Zenoh publishes with a declared publisher that does not drop, and receives with a callback.
 
 use crate::arrival::Arrivals;
 use crate::server::Engine;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use zenoh::qos::CongestionControl;
 
-/// Messages that are published before others have their turn: a pipeline of Redis. Longer ones were not faster.
+/// The messages that are published before other tasks run: a pipeline of Redis. Longer ones were not faster.
 const TURN: u64 = 256;
 
 pub(crate) struct Publisher {
@@ -20,7 +20,7 @@ pub(crate) struct Publisher {
     payload: Vec<u8>,
     arrivals: Arc<Arrivals>,
     _subscriber: JoinSet<()>,
-    /// The session that receives.
+    /// The receiving session.
     _receiver: Option<zenoh::Session>,
 }
 
@@ -79,12 +79,12 @@ impl Publisher {
     }
 }
 
-/// A session that listens at a port, or connects to it.
-async fn zenoh_session(does: &str, port: u16) -> zenoh::Session {
+/// Opens a session that listens on a port or connects to it; `action` is `listen` or `connect`.
+async fn zenoh_session(action: &str, port: u16) -> zenoh::Session {
     let mut config = zenoh::Config::default();
     config.insert_json5("scouting/multicast/enabled", "false").expect("a setting");
     config.insert_json5("listen/endpoints", "[]").expect("a setting");
-    config.insert_json5(&format!("{does}/endpoints"), &format!("[\"tcp/127.0.0.1:{port}\"]")).expect("a setting");
+    config.insert_json5(&format!("{action}/endpoints"), &format!("[\"tcp/127.0.0.1:{port}\"]")).expect("a setting");
     zenoh::open(config).await.expect("the port is free")
 }
 
@@ -112,7 +112,7 @@ impl Publish for Publisher {
                 for _ in 0..messages {
                     client.publish("bench", self.payload.clone().into()).await.expect("the server is there");
                 }
-                // What waits is written when this task lets the client's have its turn.
+                // The client's task writes the queued messages when this task yields.
                 tokio::task::yield_now().await;
             }
             Client::Zenoh { publisher, .. } => {

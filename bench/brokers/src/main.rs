@@ -1,8 +1,8 @@
-//! `bennu-bench-brokers`: broadcasts from one node to another over Redis, NATS and Zenoh, beside a bare publish and subscribe
-//! on the same engine in the same run.
+//! `bennu-bench-brokers`: broadcasts from one node to another over Redis, NATS and Zenoh, beside publish and subscribe
+//! with the engine's own client in the same run.
 //!
-//! This file owns the order of things and the table. [`client`] and [`nodes`] are what is compared, [`raw`] shows what the
-//! server could carry, [`arrival`] is what each tells of a message that has arrived, [`server`] the programs they meet at.
+//! This file runs the measurements and prints the table. It compares [`client`] with [`nodes`]; [`raw`] measures the
+//! limit of the server. [`arrival`] records the arrival of messages for all three, and [`server`] starts the brokers.
 
 mod arrival;
 mod client;
@@ -20,28 +20,29 @@ use std::time::Duration;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Bytes of a message's own.
+/// The bytes of a message's payload.
 const PAYLOAD: usize = 100;
 
-/// Messages that may be under way at once when throughput is measured: some hundred KiB.
+/// The number of unreceived messages at any time in a throughput measurement: some hundred KiB.
 const WINDOW: u64 = 4096;
 
-/// A round goes around in so many slices, so that whatever else the machine does falls on all of them alike.
+/// The number of slices of a round. The three candidates alternate by slice, so that other load on the machine affects
+/// all of them alike.
 const SLICES: u32 = 20;
 
 const USAGE: &str = "usage: bennu-bench-brokers [redis|nats|zenoh] [--rounds N] [--quick]";
 
-/// How much is measured.
+/// The amount of measurement.
 #[derive(Clone, Copy)]
 struct Plan {
     rounds: usize,
-    /// Of a throughput measurement.
+    /// The duration of a throughput measurement.
     duration: Duration,
-    /// Of a latency measurement, one after another.
+    /// The messages of a latency measurement, one after another.
     messages: usize,
 }
 
-/// What one round says of one of them.
+/// The result of one candidate in one round.
 struct Figures {
     per_second: f64,
     latency: Latency,
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    // A connection that is lost would be measured too.
+    // The log shows a lost connection, which would spoil the figures.
     tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("the system has threads");
@@ -82,7 +83,7 @@ fn read(arguments: &[String]) -> Option<(Vec<Engine>, Plan)> {
     Some((engines, plan))
 }
 
-/// Measures all three, round by round, and prints the table. `false` when the server is not installed.
+/// Measures all three candidates, round by round, and prints the table. `false` when the server is not installed.
 async fn measure(engine: Engine, plan: Plan) -> bool {
     let Some(server) = engine.start() else { return false };
     let mut rounds = Vec::new();
@@ -91,7 +92,7 @@ async fn measure(engine: Engine, plan: Plan) -> bool {
         let mut nodes = Measured::new(nodes::Publisher::start(engine, server.port()).await);
         let mut raw = Measured::new(raw::Publisher::start(engine, server.port()).await);
         for slice in 0..=SLICES {
-            // The first is to warm up.
+            // The first slice is a warm-up.
             let counts = slice > 0;
             client.measure(plan, counts).await;
             nodes.measure(plan, counts).await;
@@ -107,7 +108,7 @@ async fn measure(engine: Engine, plan: Plan) -> bool {
     true
 }
 
-/// What the ratio of the two nodes to the bare client should be.
+/// The target of the ratio of the two nodes to the client.
 enum Target {
     AtLeast(f64),
     AtMost(f64),
@@ -115,7 +116,7 @@ enum Target {
 
 fn row(name: &str, rounds: &[[Figures; 3]], figure: fn(&Figures) -> f64, target: Option<Target>) {
     let of = |which: usize| median(rounds.iter().map(|round| figure(&round[which])).collect());
-    // What the machine did to a round it did to both.
+    // The ratio within one round, since the load on the machine affected both.
     let ratio = median(rounds.iter().map(|[client, nodes, _]| figure(nodes) / figure(client)).collect());
     let met = |met| if met { "met" } else { "not met" };
     let verdict = match target {
@@ -132,16 +133,16 @@ fn median(mut values: Vec<f64>) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
 
-/// One of those that are compared.
+/// A candidate.
 trait Publish {
-    /// Publishes at least one message and at most `most`, and says how many.
+    /// Publishes at least one message and at most `most`, and returns their number.
     fn publish(&mut self, most: u64) -> impl Future<Output = u64>;
 
-    /// What arrives at the other side.
+    /// Returns the arrivals at the receiver.
     fn arrivals(&self) -> Arc<Arrivals>;
 }
 
-/// One of them, and what was measured of it in a round so far.
+/// A candidate and its measurements in a round so far.
 struct Measured<P> {
     publisher: P,
     arrivals: Arc<Arrivals>,
@@ -156,7 +157,7 @@ impl<P: Publish> Measured<P> {
         Measured { publisher, arrivals, messages: 0, took: Duration::ZERO, latencies: Vec::new() }
     }
 
-    /// One slice of both measurements.
+    /// Runs one slice of both measurements.
     async fn measure(&mut self, plan: Plan, counts: bool) {
         let (messages, took) = self.flood(plan.duration / SLICES).await;
         let latencies = self.one_by_one(plan.messages / SLICES as usize).await;
@@ -167,7 +168,7 @@ impl<P: Publish> Measured<P> {
         }
     }
 
-    /// As many as possible, and how long that took.
+    /// Publishes as many messages as possible. Returns their number, and the time until all arrived.
     async fn flood(&mut self, duration: Duration) -> (u64, Duration) {
         let (first, began) = (self.arrivals.count(), self.arrivals.now());
         let mut sent = first;
@@ -179,7 +180,7 @@ impl<P: Publish> Measured<P> {
         (sent - first, self.arrivals.now() - began)
     }
 
-    /// The latency of each of so many.
+    /// Returns the latency of each of so many messages.
     async fn one_by_one(&mut self, messages: usize) -> Vec<Duration> {
         let mut latencies = Vec::with_capacity(messages);
         for _ in 0..messages {

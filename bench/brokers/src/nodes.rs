@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Messages that are published before others have their turn.
+/// The messages that are published before other tasks run.
 const TURN: u64 = 64;
 
 #[derive(Serialize, Deserialize)]
@@ -33,16 +33,16 @@ pub(crate) struct Publisher {
 
 struct Counting {
     arrivals: Arc<Arrivals>,
-    /// Whether anything has arrived.
-    heard: AtomicBool,
+    /// Whether any message has arrived.
+    received: AtomicBool,
 }
 
 impl Sink for Counting {
     fn deliver(&self, delivery: &Delivery) {
-        // Decoded, as a subscriber would.
+        // Decoded, as for a subscriber.
         match delivery.downcast_ref::<Note>() {
             Some(note) if note.d.len() == PAYLOAD => self.arrivals.add(1),
-            _ => self.heard.store(true, Ordering::Relaxed),
+            _ => self.received.store(true, Ordering::Relaxed),
         }
     }
 }
@@ -67,10 +67,10 @@ impl Publisher {
         };
         let (here, there) = (join("here"), join("there"));
         let arrivals = Arc::new(Arrivals::new());
-        let sink = Arc::new(Counting { arrivals: arrivals.clone(), heard: AtomicBool::new(false) });
+        let sink = Arc::new(Counting { arrivals: arrivals.clone(), received: AtomicBool::new(false) });
         let attachment = there.attach("bench", sink.clone());
-        // What is published before the subscription is in effect is lost.
-        while !sink.heard.load(Ordering::Relaxed) {
+        // Messages published before the subscription is in effect are lost.
+        while !sink.received.load(Ordering::Relaxed) {
             here.broadcast("bench", Note { d: String::new() }).expect("it is small");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

@@ -1,5 +1,6 @@
-//! What the server could carry: two connections and nothing else; for Zenoh, what one connection could. One writes the same command over and over, as many at once as may be
-//! under way; the other counts messages by their bytes, of which each has the same number.
+//! The limit of the server, measured with two connections and nothing else; for Zenoh the limit of one connection. One
+//! connection writes the same command again and again, as many at once as the window allows. The other counts messages
+//! by their bytes, since all have the same length.
 
 use crate::arrival::Arrivals;
 use crate::server::Engine;
@@ -10,7 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Commands that are written at once.
+/// The commands of one write.
 const BATCH: u64 = 400;
 
 pub(crate) struct Publisher {
@@ -25,7 +26,7 @@ pub(crate) struct Publisher {
 struct Protocol {
     hello: &'static [u8],
     subscribe: &'static [u8],
-    /// What the subscriber reads before any message ends so.
+    /// The last bytes that the subscriber reads before the first message.
     subscribed: &'static [u8],
     publish: String,
     message: String,
@@ -42,7 +43,7 @@ impl Protocol {
                 publish: format!("*3\r\n$7\r\nPUBLISH\r\n$5\r\nbench\r\n${PAYLOAD}\r\n{payload}\r\n"),
                 message: format!("*3\r\n$7\r\nmessage\r\n$5\r\nbench\r\n${PAYLOAD}\r\n{payload}\r\n"),
             },
-            // Nothing is subscribed, for the other end of the connection is the reader.
+            // There is no subscription, since the other end of the connection is the reader.
             Engine::Zenoh => {
                 Protocol { hello: b"", subscribe: b"", subscribed: b"", publish: payload.clone(), message: payload }
             }
@@ -97,7 +98,7 @@ async fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// The other half is kept, since dropping it would end the connection.
+/// `_kept` is the other half; dropping it would end the connection.
 async fn count(mut subscriber: OwnedReadHalf, _kept: OwnedWriteHalf, message: usize, arrivals: Arc<Arrivals>) {
     let mut bytes = vec![0; 64 << 10];
     let mut partial = 0;

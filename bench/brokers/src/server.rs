@@ -1,4 +1,4 @@
-//! Where the two sides meet: at a program, or at each other.
+//! The engine of a measurement, and its server.
 
 use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
 
@@ -6,11 +6,11 @@ use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
 pub(crate) enum Engine {
     Redis,
     Nats,
-    /// The two connect to each other.
+    /// The two sides connect to each other.
     Zenoh,
 }
 
-/// A server that runs.
+/// A running server.
 pub(crate) enum Server {
     Redis(Process<Redis>),
     Nats(Process<Nats>),
@@ -38,7 +38,7 @@ impl Engine {
         }
     }
 
-    /// Starts it on a free port. `None` when it is not installed.
+    /// Starts the server on a free port. `None` when it is not installed.
     pub(crate) fn start(self) -> Option<Server> {
         let port = free_port();
         let words = |line: String| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -55,7 +55,7 @@ impl Engine {
 }
 
 impl Server {
-    /// Where it listens; without one, where a side may listen.
+    /// Returns the port of the server; without a server, a port on which a side may listen.
     pub(crate) fn port(&self) -> u16 {
         match self {
             Server::Redis(process) => process.port(),

@@ -1,22 +1,22 @@
-//! A node of a cluster that does as it is told: the fixture of tests that kill, cut off and bring back nodes on networks of
-//! their own. Not an example.
+//! A node of a cluster that executes commands from standard input: the fixture of tests that kill, disconnect and
+//! reconnect nodes on networks of their own. Not an example.
 //!
-//! `cluster-node NAME URL` joins the cluster at the URL, and then does what each line of standard input says. It answers
-//! each with one line of JSON:
+//! `cluster-node NAME URL` joins the cluster at the URL. It then executes each line of standard input, and answers with
+//! one line of JSON:
 //!
 //! | line | answer |
 //! |---|---|
-//! | `track KEY` | `true`, once this node lists it |
-//! | `untrack KEY` | whether it was tracked |
-//! | `list SECONDS KEY...` | the keys of all nodes, sorted: as soon as they are these, or as they are after the seconds |
-//! | `nodes` | the nodes of the cluster as its adapter knows them |
-//! | `leave` | `true`, once others have been told; the process ends |
+//! | `track KEY` | `true`, after this node lists the key |
+//! | `untrack KEY` | whether the key was tracked |
+//! | `list SECONDS KEY...` | the keys of all nodes, sorted: when they equal the given keys, or after the seconds |
+//! | `nodes` | the nodes of the cluster, from its adapter |
+//! | `leave` | `true`, after the other nodes have been notified; the process ends |
 
-use bennu_tracker::{Diff, DiffHandler, Options, Tracked, Tracker};
 use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
 use bennu_pubsub_zenoh::Zenoh;
+use bennu_tracker::{Diff, DiffHandler, Options, PresenceGuard, Tracker};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::error::Error;
@@ -26,20 +26,20 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Where all presences of the test are.
+/// The topic of all presences of the test.
 const TOPIC: &str = "topic";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let [name, url] = <[String; 2]>::try_from(std::env::args().skip(1).collect::<Vec<_>>())
-        .map_err(|arguments| format!("usage: cluster-node NAME URL, got {arguments:?}"))?;
+        .map_err(|arguments| format!("usage: cluster-node NAME URL; the arguments are {arguments:?}"))?;
     let pubsub = join(NodeName::new(name), &url)?;
     let changes = Changes::default();
     let tracker = Tracker::start(&pubsub, "cluster", options(), changes.clone())?;
     let mut tracked = HashMap::new();
-    let mut wishes = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(wish) = wishes.next_line().await? {
-        let answer = match wish.split_once(' ').unwrap_or((&wish, "")) {
+    let mut commands = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(command) = commands.next_line().await? {
+        let answer = match command.split_once(' ').unwrap_or((&command, "")) {
             ("track", key) => track(&tracker, &mut tracked, key)?,
             ("untrack", key) => json!(tracked.remove(key).is_some()),
             ("list", wanted) => list(&tracker, &changes, wanted).await?,
@@ -50,14 +50,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 println!("true");
                 return Ok(());
             }
-            (unknown, _) => return Err(format!("what is {unknown:?}?").into()),
+            (unknown, _) => {
+                return Err(format!("{unknown:?} is not a command: use track, untrack, list, nodes or leave").into());
+            }
         };
         println!("{answer}");
     }
     Ok(())
 }
 
-/// Short periods, so that a test takes seconds where an application takes half a minute.
+/// Short periods, so that a test takes seconds instead of half a minute.
 fn options() -> Options {
     Options {
         broadcast_period: Duration::from_millis(100),
@@ -72,11 +74,11 @@ fn join(node: NodeName, url: &str) -> Result<PubSub, Box<dyn Error>> {
         Some("redis") => Ok(PubSub::new(Redis::new(url)?.join(node))),
         Some("zenoh") => Ok(PubSub::new(Zenoh::new(url)?.join(node))),
         Some("nats") => Ok(PubSub::new(Nats::new(url)?.join(node))),
-        _ => Err(format!("{url:?} is no cluster").into()),
+        _ => Err(format!("{url:?} is not a cluster: use a redis://, nats:// or zenoh:// URL").into()),
     }
 }
 
-fn track(tracker: &Tracker, tracked: &mut HashMap<String, Tracked>, key: &str) -> Result<Value, Box<dyn Error>> {
+fn track(tracker: &Tracker, tracked: &mut HashMap<String, PresenceGuard>, key: &str) -> Result<Value, Box<dyn Error>> {
     tracked.insert(key.to_owned(), tracker.track(TOPIC, key, &json!({}))?);
     Ok(json!(true))
 }
@@ -90,12 +92,12 @@ async fn list(tracker: &Tracker, changes: &Changes, wanted: &str) -> Result<Valu
             changes.0.notified().await;
         }
     };
-    // What is listed at the deadline is the answer too.
+    // After the deadline the answer is the current list.
     let _ = timeout(Duration::from_secs(seconds.parse()?), as_wanted).await;
     Ok(listed().iter().map(|key| json!(&**key)).collect())
 }
 
-/// Rings after each change of what is listed.
+/// Notifies after each change of the list.
 #[derive(Clone, Default)]
 struct Changes(Arc<Notify>);
 

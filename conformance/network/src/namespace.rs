@@ -1,19 +1,19 @@
 //! One network namespace.
 
-use crate::{ip, runs};
+use crate::{ip, succeeds};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A network namespace; gone when dropped. Its loopback is up.
+/// A network namespace with a loopback interface. Dropping it removes it.
 pub struct Namespace {
     name: String,
 }
 
 impl Namespace {
-    /// A new one, with `label` in its name.
+    /// Creates a namespace with `label` in its name.
     ///
     /// # Panics
-    /// When `ip` cannot make it; see [`crate::missing`].
+    /// When `ip` cannot create it; see [`crate::unavailable`].
     pub fn new(label: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -23,12 +23,13 @@ impl Namespace {
         namespace
     }
 
-    /// How `ip` calls it.
+    /// Returns its name for `ip`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A program in it: `ip` becomes the program, so its process is the child.
+    /// Returns a command in the namespace. `ip` replaces itself with the program, so the child is the program's
+    /// process.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, program]);
@@ -38,6 +39,6 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        runs("ip", &["netns", "del", &self.name]);
+        succeeds("ip", &["netns", "del", &self.name]);
     }
 }

@@ -1,11 +1,11 @@
-//! Hosts on one switch.
+//! A switch and its hosts.
 
 use crate::Namespace;
 use crate::ip;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-/// A switch, which is a host too: what all others talk to may run on it.
+/// A switch. It is a host too: servers for all hosts may run on it.
 pub struct Switch {
     namespace: Namespace,
     hosts: u8,
@@ -22,10 +22,10 @@ impl Switch {
     /// The address of the switch itself.
     pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 254);
 
-    /// A switch without hosts.
+    /// Creates a switch without hosts.
     ///
     /// # Panics
-    /// When `ip` cannot make it; see [`crate::missing`].
+    /// When `ip` cannot create it; see [`crate::unavailable`].
     pub fn new() -> Self {
         let namespace = Namespace::new("s");
         let name = namespace.name();
@@ -35,10 +35,10 @@ impl Switch {
         Switch { namespace, hosts: 0 }
     }
 
-    /// One more host, of at most 200.
+    /// Adds a host, of at most 200.
     ///
     /// # Panics
-    /// When `ip` cannot make it.
+    /// When `ip` fails.
     pub fn host(&mut self) -> Host {
         self.hosts += 1;
         let host =
@@ -52,7 +52,7 @@ impl Switch {
         host
     }
 
-    /// A program that runs on the switch.
+    /// Returns a command on the switch.
     pub fn command(&self, program: &str) -> Command {
         self.namespace.command(program)
     }
@@ -65,45 +65,45 @@ impl Default for Switch {
 }
 
 impl Host {
-    /// Where others reach it.
+    /// Returns the host's address.
     pub fn address(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 78, 0, self.number)
     }
 
-    /// A program that runs on it.
+    /// Returns a command on the host.
     pub fn command(&self, program: &str) -> Command {
         self.namespace.command(program)
     }
 
-    /// Pulls the cable: what is sent is lost, and nobody is told.
+    /// Unplugs the cable: packets are lost, and neither side receives an error.
     ///
     /// # Panics
-    /// When `ip` cannot.
+    /// When `ip` fails.
     pub fn unplug(&self) {
         ip(&format!("-n {} link set port{} down", self.switch, self.number));
     }
 
-    /// Puts the cable back in.
+    /// Plugs the cable in again.
     ///
     /// # Panics
-    /// When `ip` cannot.
+    /// When `ip` fails.
     pub fn plug(&self) {
         ip(&format!("-n {} link set port{} up", self.switch, self.number));
     }
 
-    /// Loses what it sends to one other host, and the other's answers with it.
+    /// Drops the packets to one other host, and thereby its answers too.
     ///
     /// # Panics
-    /// When `ip` cannot.
-    pub fn cut(&self, other: &Host) {
+    /// When `ip` fails.
+    pub fn block(&self, other: &Host) {
         ip(&format!("-n {} route add blackhole {}/32", self.namespace.name(), other.address()));
     }
 
-    /// Undoes [`Host::cut`].
+    /// Ends [`Host::block`].
     ///
     /// # Panics
-    /// When `ip` cannot.
-    pub fn mend(&self, other: &Host) {
+    /// When `ip` fails.
+    pub fn unblock(&self, other: &Host) {
         ip(&format!("-n {} route del blackhole {}/32", self.namespace.name(), other.address()));
     }
 }

@@ -1,112 +1,159 @@
-//! Where a broker is, read from a URL. Pure.
+//! The address of a broker or a node, parsed from a URL. Pure.
 //!
-//! Invariant: a password is never in an error or in a debugging text.
+//! `bennu-pubsub-redis` and `bennu-pubsub-nats` parse the addresses of their servers here, `bennu-pubsub-zenoh` those
+//! of nodes. The `url` crate parses the text, and `percent-encoding` decodes user and password. Invariant: neither an
+//! error nor a debugging text contains a user or a password; a NATS token stands in the place of the user.
 
 use bennu_pubsub::ConnectError;
+use percent_encoding::percent_decode_str;
 use std::fmt;
+use url::{Host, ParseError, Url};
 
-/// A URL's scheme that an engine knows.
+/// A URL scheme of one engine.
 #[derive(Debug, Clone, Copy)]
 pub struct Scheme {
-    /// For example `rediss`.
+    /// Its name, for example `rediss`.
     pub name: &'static str,
-    /// Whether it asks for TLS.
+    /// Whether its connections use TLS.
     pub secure: bool,
 }
 
-/// `scheme://[[user][:password]@]host[:port][/]`. User and password may be percent-encoded; an IPv6 address stands in
-/// brackets.
+/// The parts of `scheme://[[user][:password]@]host[:port][/]`.
+///
+/// User and password may be percent-encoded, and must be where they contain `/`, `?`, `#` or `%`. An IPv6 address
+/// stands in brackets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Whether the connection must be TLS.
+    /// Whether the connection must use TLS.
     pub secure: bool,
-    /// The part before the colon of what precedes the `@`.
+    /// The user, decoded; `None` if empty.
     pub user: Option<String>,
-    /// The part behind it.
+    /// The password, decoded; `None` if empty.
     pub password: Option<String>,
     /// A name or an IP address, without brackets.
     pub host: String,
-    /// The port, or the engine's own.
+    /// The port, or the engine's default.
     pub port: u16,
 }
 
+/// The options of a URL, `?name=value&name=value`, decoded and in their order.
+pub type AddressOptions = Vec<(String, String)>;
+
 impl Address {
-    /// Reads a URL for the adapter of that name.
+    /// Parses a URL without options for the adapter of that name.
     ///
     /// # Errors
-    /// [`ConnectError::Address`] says what is wrong, without user and password.
+    /// [`ConnectError::Address`] with the URL, without its user and password, and with the form that is expected.
     pub fn parse(
         adapter: &'static str,
-        url: &str,
+        text: &str,
         schemes: &[Scheme],
         default_port: u16,
     ) -> Result<Address, ConnectError> {
-        Address::read(url, schemes, default_port).map_err(|reason| {
-            let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-            let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-            let address = if scheme.is_empty() { place.to_owned() } else { format!("{scheme}://{place}") };
-            ConnectError::Address { adapter, address, reason }
-        })
+        let parsed = parse_url(text, schemes).and_then(|(url, scheme)| match url.query() {
+            Some(query) => Err(superfluous("options have", &format!("?{query}"))),
+            None => Address::from_url(&url, scheme, default_port),
+        });
+        parsed.map_err(|reason| address_error(adapter, text, reason))
     }
 
-    fn read(url: &str, schemes: &[Scheme], default_port: u16) -> Result<Address, String> {
-        let names = || schemes.iter().map(|scheme| format!("{}://", scheme.name)).collect::<Vec<_>>().join(" or ");
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("it does not begin with {}", names()))?;
-        let known = schemes.iter().find(|known| known.name.eq_ignore_ascii_case(scheme));
-        let secure = known.ok_or_else(|| format!("it does not begin with {}", names()))?.secure;
-        let (credentials, place) = match rest.rsplit_once('@') {
-            Some((credentials, place)) => (Some(credentials), place),
-            None => (None, rest),
-        };
-        let place = place.strip_suffix('/').unwrap_or(place);
-        if let Some(at) = place.find(['/', '?', '#']) {
-            return Err(format!("{:?} has no meaning here", &place[at..]));
+    /// Parses a URL with options for the adapter of that name.
+    ///
+    /// # Errors
+    /// As [`Address::parse`]. The caller checks names and values of the options.
+    pub fn parse_with_options(
+        adapter: &'static str,
+        text: &str,
+        schemes: &[Scheme],
+        default_port: u16,
+    ) -> Result<(Address, AddressOptions), ConnectError> {
+        let parsed = parse_url(text, schemes).and_then(|(url, scheme)| {
+            let address = Address::from_url(&url, scheme, default_port)?;
+            Ok((address, url.query_pairs().into_owned().collect()))
+        });
+        parsed.map_err(|reason| address_error(adapter, text, reason))
+    }
+
+    fn from_url(url: &Url, scheme: Scheme, default_port: u16) -> Result<Address, String> {
+        if !matches!(url.path(), "" | "/") {
+            return Err(superfluous("a path has", url.path()));
         }
-        let (user, password) = match credentials.map(|credentials| credentials.split_once(':')) {
-            None => (None, None),
-            Some(None) => (credentials.map(decode).transpose()?, None),
-            Some(Some((user, password))) => (Some(decode(user)?), Some(decode(password)?)),
-        };
-        let (host, port) = match place.strip_prefix('[') {
-            Some(bracketed) => {
-                let (host, behind) = bracketed.split_once(']').ok_or("the bracket is never closed")?;
-                match behind.strip_prefix(':') {
-                    Some(port) => (host, Some(port)),
-                    None if behind.is_empty() => (host, None),
-                    None => return Err(format!("{behind:?} is no port")),
-                }
-            }
-            None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
-        };
-        if host.is_empty() {
-            return Err("there is no host".to_owned());
+        if let Some(fragment) = url.fragment() {
+            return Err(superfluous("a fragment has", &format!("#{fragment}")));
         }
-        let port = match port {
-            Some(port) => port.parse().map_err(|_| format!("{port:?} is no port"))?,
-            None => default_port,
+        let host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => decode(name)?,
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            Some(Host::Domain(_)) | None => return Err(format!("the host is missing; write {}", form(scheme))),
         };
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        Ok(Address { secure, user: given(user), password: given(password), host: host.to_owned(), port })
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        Ok(Address {
+            secure: scheme.secure,
+            user: given(decode(url.username())?),
+            password: url.password().map(decode).transpose()?.and_then(given),
+            host,
+            port: url.port().unwrap_or(default_port),
+        })
     }
 }
 
-fn decode(text: &str) -> Result<String, String> {
-    let wrong = || "user or password are not percent-encoded text".to_owned();
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        rest = behind;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        let [high, low, behind @ ..] = rest else { return Err(wrong()) };
-        let (Some(high), Some(low)) = (digit(*high), digit(*low)) else { return Err(wrong()) };
-        bytes.push((high * 16 + low) as u8);
-        rest = behind;
+/// Returns the error for a text that is not an address. Everything before the last `@` is left out of it but the
+/// scheme.
+pub fn address_error(adapter: &'static str, text: &str, reason: String) -> ConnectError {
+    let address = match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) if !scheme.contains('@') => format!("{scheme}://{place}"),
+        (_, Some((_, place))) => place.to_owned(),
+        (_, None) => text.to_owned(),
+    };
+    ConnectError::Address { adapter, address, reason }
+}
+
+const UNENCODED: &str = "the user or the password contains /, ? or #; write them as %2F, %3F and %23";
+
+/// Returns whether an `@` follows the end of the host, since a user or a password contains a delimiter.
+fn has_unencoded_credentials(text: &str) -> bool {
+    let tail = text.split_once("://").and_then(|(_, rest)| rest.split_once(['/', '?', '#']));
+    tail.is_some_and(|(_, tail)| tail.contains('@'))
+}
+
+fn parse_url(text: &str, schemes: &[Scheme]) -> Result<(Url, Scheme), String> {
+    let names = || schemes.iter().map(|scheme| format!("{}://", scheme.name)).collect::<Vec<_>>().join(" or ");
+    let known = text
+        .split_once("://")
+        .and_then(|(name, _)| schemes.iter().find(|known| known.name.eq_ignore_ascii_case(name)).copied());
+    let scheme = known.ok_or_else(|| format!("it does not begin with {}", names()))?;
+    let url = Url::parse(text).map_err(|error| match error {
+        _ if has_unencoded_credentials(text) => UNENCODED.to_owned(),
+        ParseError::EmptyHost => format!("the host is missing; write {}", form(scheme)),
+        ParseError::InvalidPort => format!("the port is not a number up to {}; write {}", u16::MAX, form(scheme)),
+        ParseError::InvalidIpv6Address => "the IPv6 address is not valid; write it in brackets, as [::1]".to_owned(),
+        error => format!("{error}; write {}", form(scheme)),
+    })?;
+    Ok((url, scheme))
+}
+
+/// Returns the reason for a part that no engine expects. A part with an `@` is the rest of a password.
+fn superfluous(part: &str, text: &str) -> String {
+    match text.contains('@') {
+        true => UNENCODED.to_owned(),
+        false => format!("{part} no meaning here; remove {text:?}"),
     }
-    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+fn form(scheme: Scheme) -> String {
+    format!("{}://HOST:PORT", scheme.name)
+}
+
+/// Decodes a percent-encoded text. `percent_decode_str` keeps a `%` without two digits; here it is an error.
+fn decode(text: &str) -> Result<String, String> {
+    let is_escape =
+        |at: usize| text.as_bytes().get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    let wrong = || "user, password or host is not percent-encoded UTF-8; write % as %25".to_owned();
+    if !text.match_indices('%').all(|(at, _)| is_escape(at)) {
+        return Err(wrong());
+    }
+    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| wrong())
 }
 
 impl fmt::Display for Address {
@@ -120,7 +167,8 @@ impl fmt::Display for Address {
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({self}, secure: {}, user: {:?})", self.secure, self.user)
+        let credentials = self.user.is_some() || self.password.is_some();
+        write!(f, "Address({self}, secure: {}, credentials: {credentials})", self.secure)
     }
 }
 
@@ -128,9 +176,10 @@ impl fmt::Debug for Address {
 mod tests {
     use super::*;
 
+    const SCHEMES: [Scheme; 2] = [Scheme { name: "redis", secure: false }, Scheme { name: "rediss", secure: true }];
+
     fn parse(url: &str) -> Result<Address, String> {
-        let schemes = [Scheme { name: "redis", secure: false }, Scheme { name: "rediss", secure: true }];
-        Address::parse("redis", url, &schemes, 6379).map_err(|error| error.to_string())
+        Address::parse("redis", url, &SCHEMES, 6379).map_err(|error| error.to_string())
     }
 
     fn parts(url: &str) -> (bool, Option<String>, Option<String>, String, u16) {
@@ -138,29 +187,98 @@ mod tests {
         (secure, user, password, host, port)
     }
 
-    #[test]
-    fn a_url_says_where_and_as_whom() {
-        let text = |text: &str| Some(text.to_owned());
-        assert_eq!(parts("redis://localhost"), (false, None, None, "localhost".into(), 6379));
-        assert_eq!(parts("REDISS://h:1/"), (true, None, None, "h".into(), 1));
-        assert_eq!(parts("redis://:s3@h"), (false, None, text("s3"), "h".into(), 6379));
-        assert_eq!(parts("redis://u:p%40%3a@[::1]:7"), (false, text("u"), text("p@:"), "::1".into(), 7));
-        assert_eq!(parts("redis://token@[fe80::2]"), (false, text("token"), None, "fe80::2".into(), 6379));
-        assert_eq!(parse("redis://u:p@[::1]:7").unwrap().to_string(), "[::1]:7");
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_password() {
+    fn the_scheme_decides_about_tls_in_any_case() {
+        assert_eq!(parts("redis://localhost"), (false, None, None, "localhost".into(), 6379));
+        assert_eq!(parts("REDISS://h:1/"), (true, None, None, "h".into(), 1));
+    }
+
+    #[test]
+    fn the_port_is_the_default_unless_it_is_given() {
+        assert_eq!(parts("redis://127.0.0.1"), (false, None, None, "127.0.0.1".into(), 6379));
+        assert_eq!(parts("redis://shop-a.internal:65535"), (false, None, None, "shop-a.internal".into(), 65535));
+        assert_eq!(parts("redis://h:0"), (false, None, None, "h".into(), 0));
+    }
+
+    #[test]
+    fn user_and_password_are_decoded_and_either_may_be_missing() {
+        assert_eq!(parts("redis://:s3@h"), (false, None, text("s3"), "h".into(), 6379));
+        assert_eq!(parts("redis://u:p%40%3a@[::1]:7"), (false, text("u"), text("p@:"), "::1".into(), 7));
+        assert_eq!(parts("redis://u%3A:p%2f%3F%23%25@h"), (false, text("u:"), text("p/?#%"), "h".into(), 6379));
+        assert_eq!(parts("redis://u:a@b:c@h"), (false, text("u"), text("a@b:c"), "h".into(), 6379));
+        assert_eq!(parts("redis://u:s%C3%BC%20@h"), (false, text("u"), text("s\u{fc} "), "h".into(), 6379));
+        assert_eq!(parts("redis://u:{<\"^`>}@h").2, text("{<\"^`>}"));
+        assert_eq!(parts("redis://:@h"), (false, None, None, "h".into(), 6379));
+    }
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        assert_eq!(parts("redis://token@[fe80::2]"), (false, text("token"), None, "fe80::2".into(), 6379));
+        assert_eq!(parse("redis://u:p@[::1]:7").unwrap().to_string(), "[::1]:7");
+        assert_eq!(parse("redis://h").unwrap().to_string(), "h:6379");
+    }
+
+    #[test]
+    fn options_are_decoded_in_their_order_where_an_adapter_has_some() {
+        let (address, options) =
+            Address::parse_with_options("redis", "redis://h:1?b=2&a=x%2Cy&c", &SCHEMES, 1).unwrap();
+        assert_eq!(address.to_string(), "h:1");
+        let options: Vec<_> = options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(options, [("b", "2"), ("a", "x,y"), ("c", "")]);
+        let (_, none) = Address::parse_with_options("redis", "redis://h:1?", &SCHEMES, 1).unwrap();
+        assert_eq!(none, []);
+    }
+
+    #[test]
+    fn an_error_names_the_address_without_its_password_and_the_fix() {
         let error = |url| parse(url).unwrap_err();
-        let says = |what: &str, reason: &str| format!("{what:?} is no address for the redis adapter: {reason}");
+        let expected =
+            |address: &str, reason: &str| format!("{address:?} is not an address of the redis adapter: {reason}");
         let schemes = "it does not begin with redis:// or rediss://";
-        assert_eq!(error("http://u:secret@h"), says("http://h", schemes));
-        assert_eq!(error("u:secret@h:1"), says("h:1", schemes));
-        assert_eq!(error("redis://u:secret@"), says("redis://", "there is no host"));
-        assert_eq!(error("redis://h:many"), says("redis://h:many", "\"many\" is no port"));
-        assert_eq!(error("redis://h/3"), says("redis://h/3", "\"/3\" has no meaning here"));
-        assert_eq!(error("redis://[::1"), says("redis://[::1", "the bracket is never closed"));
-        assert_eq!(error("redis://:%zz@h"), says("redis://h", "user or password are not percent-encoded text"));
-        assert!(!format!("{:?}", parse("redis://u:secret@h").unwrap()).contains("secret"));
+        assert_eq!(error("http://u:secret@h"), expected("http://h", schemes));
+        assert_eq!(error("u:secret@h:1"), expected("h:1", schemes));
+        assert_eq!(error("u:secret@x://h"), expected("x://h", schemes));
+        assert_eq!(error("redis://u:secret@"), expected("redis://", "the host is missing; write redis://HOST:PORT"));
+        assert_eq!(error("redis://"), expected("redis://", "the host is missing; write redis://HOST:PORT"));
+        let port = "the port is not a number up to 65535; write redis://HOST:PORT";
+        assert_eq!(error("redis://h:many"), expected("redis://h:many", port));
+        assert_eq!(error("redis://h:65536"), expected("redis://h:65536", port));
+        assert_eq!(error("redis://h/3"), expected("redis://h/3", "a path has no meaning here; remove \"/3\""));
+        assert_eq!(
+            error("redis://h?db=3"),
+            expected("redis://h?db=3", "options have no meaning here; remove \"?db=3\"")
+        );
+        assert_eq!(error("redis://h#3"), expected("redis://h#3", "a fragment has no meaning here; remove \"#3\""));
+        let ipv6 = "the IPv6 address is not valid; write it in brackets, as [::1]";
+        assert_eq!(error("redis://[::1"), expected("redis://[::1", ipv6));
+        let encoding = "user, password or host is not percent-encoded UTF-8; write % as %25";
+        for url in ["redis://:%zz@h", "redis://:%@h", "redis://%4:p@h", "redis://:%FF@h"] {
+            assert_eq!(error(url), expected("redis://h", encoding), "{url}");
+        }
+    }
+
+    #[test]
+    fn no_text_contains_a_password_or_a_token() {
+        for url in ["redis://u:secret@h", "redis://secret@h", "redis://:secret@h"] {
+            let address = parse(url).unwrap();
+            assert!(!format!("{address} {address:?}").contains("secret"), "{address:?}");
+        }
+        for url in ["redis://u:?secret@h", "redis://u:secret/1@h", "redis://u:1#secret@h", "redis://:/secret@h"] {
+            assert!(parse(url).unwrap_err().ends_with(UNENCODED), "{url}");
+        }
+        for url in [
+            "redis://u:secret@h/1",
+            "redis://u:secret/@h",
+            "redis://u:?secret@h",
+            "redis://u:1#secret@h:1",
+            "rides://u:#secret@h:1",
+        ] {
+            let error = Address::parse("redis", url, &SCHEMES, 6379).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
     }
 }

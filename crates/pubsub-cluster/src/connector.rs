@@ -1,11 +1,11 @@
-//! Where an engine is connected to, and how that is secured. What engines open their connections with.
+//! The addresses of a broker and the TLS configuration of its connections. Engines open their connections with it.
 
 #[cfg(feature = "tls")]
 use crate::TlsConfig;
 use crate::{Address, OpenError, Stream};
 use bennu_pubsub::ConnectError;
 
-/// The addresses of one engine, and whom they trust.
+/// The addresses of one broker, and its TLS configuration.
 #[derive(Clone)]
 pub struct Connector {
     addresses: Vec<Address>,
@@ -14,18 +14,21 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Connects to one of these; the first of a list is tried first.
+    /// Returns a connector for these addresses; the first attempt uses the first.
     ///
     /// # Errors
-    /// [`ConnectError::Address`] when there is none, or one wants TLS and this program is built without it.
+    /// [`ConnectError::Address`] when the list is empty, or when an address requires TLS and the feature `tls` is off.
     pub fn new(adapter: &'static str, addresses: Vec<Address>) -> Result<Connector, ConnectError> {
         let wrong =
             |address: String, reason: &str| ConnectError::Address { adapter, address, reason: reason.to_owned() };
         if addresses.is_empty() {
-            return Err(wrong(String::new(), "there is no address"));
+            return Err(wrong(String::new(), "the address is missing"));
         }
         if let (false, Some(secure)) = (cfg!(feature = "tls"), addresses.iter().find(|address| address.secure)) {
-            return Err(wrong(secure.to_string(), "TLS needs the feature `tls`, which this program is built without"));
+            return Err(wrong(
+                secure.to_string(),
+                "TLS needs the feature `tls`; build with it, or use a scheme without TLS",
+            ));
         }
         Ok(Connector {
             addresses,
@@ -34,21 +37,21 @@ impl Connector {
         })
     }
 
-    /// Secures connections this way, instead of by the certificates that the system trusts.
+    /// Sets the TLS configuration. Without it, the certificates of the system are trusted.
     #[cfg(feature = "tls")]
     pub fn set_tls(&mut self, config: TlsConfig) {
         self.tls = config.into();
     }
 
-    /// The address of an attempt: each in turn.
+    /// Returns the address of an attempt: each in turn.
     pub fn address(&self, attempt: usize) -> &Address {
         &self.addresses[attempt % self.addresses.len()]
     }
 
-    /// Makes a connection to an address a TLS one.
+    /// Upgrades a connection to TLS.
     ///
     /// # Errors
-    /// [`OpenError`] when the server's certificate is not trusted, or this program is built without TLS.
+    /// [`OpenError`] when the server's certificate is not trusted, or the feature `tls` is off.
     #[cfg(feature = "tls")]
     pub async fn secure(&self, stream: Stream, address: &Address) -> Result<Stream, OpenError> {
         let config = match self.tls.get() {
@@ -59,23 +62,25 @@ impl Connector {
             }
         };
         match stream.secure(&address.host, config).await {
-            // Rustls reports as such that the peer is not to be trusted.
+            // Rustls reports an untrusted peer with this kind.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(OpenError::Refused(error.to_string())),
             secured => Ok(secured?),
         }
     }
 
-    /// Makes a connection to an address a TLS one.
+    /// Upgrades a connection to TLS.
     ///
     /// # Errors
-    /// Always: this program is built without TLS.
+    /// Always, because the feature `tls` is off.
     #[cfg(not(feature = "tls"))]
     pub async fn secure(&self, _stream: Stream, address: &Address) -> Result<Stream, OpenError> {
-        Err(OpenError::Refused(format!("{address} wants TLS, which needs the feature `tls`")))
+        Err(OpenError::Refused(format!(
+            "could not connect to {address}: its TLS needs the feature `tls`; build with it"
+        )))
     }
 }
 
-/// Trusts the certificates that the system trusts.
+/// Returns a configuration that trusts the certificates of the system.
 #[cfg(feature = "tls")]
 fn system_roots() -> std::io::Result<TlsConfig> {
     use std::io::Error;
@@ -83,7 +88,7 @@ fn system_roots() -> std::io::Result<TlsConfig> {
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err(Error::other(format!("the system has no certificates that it trusts: {:?}", found.errors)));
+        return Err(Error::other(format!("could not load trusted certificates from the system: {:?}", found.errors)));
     }
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -1,114 +1,115 @@
-//! The seam between what all brokers have in common and how one of them is spoken to.
+//! The interface between a [`crate::BrokerAdapter`] and the protocol of one kind of broker.
 //!
-//! An engine only makes bytes and reads bytes, but for [`Engine::open`]: when they are sent, and what is done when they
-//! are not, is the [`crate::Broker`]'s.
+//! An engine encodes commands and decodes events; its only I/O is [`Engine::open`]. The adapter decides when bytes are
+//! sent and handles their loss.
 
 use crate::Stream;
 use bytes::{Bytes, BytesMut};
 use std::future::Future;
 
-/// How one kind of broker is spoken to.
+/// The protocol of one kind of broker.
 pub trait Engine: Send + Sync + 'static {
     /// The adapter's name in logs and metrics.
     const NAME: &'static str;
-    /// Where its nodes meet, for the error of `connect`: "at their Redis server".
-    const MEETING: &'static str;
-    /// The largest payload before a connection has told another.
+    /// The place where its nodes meet, for the error of `connect`: "at their Redis server".
+    const MEETING_POINT: &'static str;
+    /// The largest payload until a connection reports another.
     const MAX_PAYLOAD: usize;
-    /// What reads the bytes of one connection.
+    /// The decoder of one connection.
     type Decoder: Decoder;
 
-    /// Opens a connection up to where it can be published and subscribed on. `attempt` counts from 0; an engine with
-    /// several addresses takes another one each time.
-    fn open(&self, attempt: usize) -> impl Future<Output = Result<Opened<Self::Decoder>, OpenError>> + Send;
+    /// Opens a connection that is ready to publish and to subscribe. `attempt` counts from 0; an engine with several
+    /// addresses uses the next one for each attempt.
+    fn open(&self, attempt: usize) -> impl Future<Output = Result<BrokerConnection<Self::Decoder>, OpenError>> + Send;
 
     /// Writes a message.
-    fn publish(&self, out: &mut Vec<u8>, channel: Channel<'_>, payload: &[u8]);
+    fn publish(&self, out: &mut Vec<u8>, subject: Subject<'_>, payload: &[u8]);
 
-    /// Writes a subscription. `id` is another one for each subscription of a connection.
-    fn subscribe(&self, out: &mut Vec<u8>, channel: Channel<'_>, id: u64);
+    /// Writes a subscription. The `id` is unique among the subscriptions of a connection.
+    fn subscribe(&self, out: &mut Vec<u8>, subject: Subject<'_>, id: u64);
 
     /// Writes the end of a subscription.
-    fn unsubscribe(&self, out: &mut Vec<u8>, channel: Channel<'_>, id: u64);
+    fn unsubscribe(&self, out: &mut Vec<u8>, subject: Subject<'_>, id: u64);
 
-    /// Writes what the engine must answer.
+    /// Writes a command that the engine must answer.
     fn ping(&self, out: &mut Vec<u8>);
 
     /// Writes the answer to [`Event::Ping`].
     fn pong(&self, out: &mut Vec<u8>);
 }
 
-/// What a message is published on. An engine gives each a name of its own; no two have the same.
+/// The name under which a message is published: a channel of Redis, a subject of NATS, a key expression of Zenoh. No
+/// two subjects have the same name in an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channel<'a> {
-    /// A topic of the application's.
+pub enum Subject<'a> {
+    /// A topic of the application.
     Topic(&'a str),
-    /// What is for one node.
+    /// The messages for one node.
     Node(&'a str),
-    /// Where nodes say that they are there.
+    /// The control messages of all nodes.
     Control,
 }
 
-/// Reads what an engine sends.
+/// Decodes the bytes of an engine.
 pub trait Decoder: Send + 'static {
-    /// Takes the next event from the front of `bytes`; `None` when it is not all there yet.
+    /// Takes the next event from the front of `bytes`; `None` when it is incomplete.
     ///
     /// # Errors
-    /// [`Malformed`]: what follows cannot be understood either.
-    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, Malformed>;
+    /// [`ProtocolError`]: the bytes that follow cannot be decoded either.
+    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, ProtocolError>;
 }
 
-/// What an engine says.
+/// An event from an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A message that another node published, or a stranger.
+    /// A message of another node or of a foreign client.
     Message {
-        /// Whether it came on a [`Channel::Topic`].
+        /// Whether it was published on a [`Subject::Topic`].
         topic: bool,
         /// The payload.
         frame: Bytes,
     },
-    /// A message too large to be taken, skipped.
+    /// A skipped message, larger than the limit.
     TooLarge {
         /// Its bytes.
         len: usize,
     },
-    /// Wants [`Engine::pong`].
+    /// A request for [`Engine::pong`].
     Ping,
-    /// The engine did not do what it was told.
+    /// The engine refused a command, for this reason.
     Refused(String),
-    /// Anything that needs no answer.
+    /// Any other event; it needs no answer.
     Other,
 }
 
-/// An engine's bytes are not of its protocol.
+/// Bytes that are not of the engine's protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the engine sent what is not its protocol: {0}")]
-pub struct Malformed(pub String);
+#[error("the engine broke its protocol: {0}")]
+pub struct ProtocolError(pub String);
 
-/// A connection that was opened.
-pub struct Opened<D> {
-    /// The connection.
+/// An open connection to a broker.
+pub struct BrokerConnection<D> {
+    /// The byte stream.
     pub stream: Stream,
-    /// What was read and not used.
+    /// Bytes that were read and not decoded.
     pub unread: BytesMut,
-    /// Reads what follows.
+    /// The decoder of the bytes that follow.
     pub decoder: D,
     /// The largest payload that this connection takes.
     pub max_payload: usize,
 }
 
-/// Why a connection could not be opened.
+/// An error of opening a connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// There is no connection.
+    /// The broker is out of reach.
     #[error(transparent)]
     Unreachable(#[from] std::io::Error),
-    /// The engine does not want this program: a wrong password, a version that is too old.
+    /// The broker refused this program, for example because of a wrong password or an old version.
     #[error("{0}")]
     Refused(String),
-    /// What answers is not the engine.
+    /// The peer is not a broker of this kind.
     #[error(transparent)]
-    Malformed(#[from] Malformed),
+    ProtocolError(#[from] ProtocolError),
 }

@@ -1,29 +1,31 @@
-//! The adapter's metrics, looked up once, when it starts.
+//! The metrics of an adapter, looked up once at its start.
+//!
+//! [`crate::LocalNode`] owns them; the adapters on brokers and the Zenoh adapter count with them.
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-/// Counters and gauges of one adapter.
+/// The counters and gauges of one adapter.
 pub struct Instruments {
-    /// 1 while the engine can be reached, else 0.
+    /// 1 while the engine is connected, else 0.
     pub connected: Gauge,
-    /// Connections that were made again after one was lost.
+    /// Connections that replaced a lost one.
     pub reconnects: Counter,
     /// Messages written to the engine.
     pub published: Counter,
-    /// Their bytes, as the engine's protocol has them.
+    /// Their bytes, in the engine's protocol.
     pub published_bytes: Counter,
     /// Messages lost because the queue was full.
     pub dropped_full: Counter,
     /// Messages lost because the engine was out of reach.
     pub dropped_disconnected: Counter,
-    /// Commands that the engine did not carry out.
+    /// Commands that the engine refused.
     pub refused: Counter,
-    /// Messages of others that are none.
+    /// Bytes that are not a message between nodes.
     pub garbage: Counter,
 }
 
 impl Instruments {
-    /// Of the adapter of that name.
+    /// Looks up the instruments of the adapter of that name.
     pub fn new(adapter: &'static str) -> Self {
         Instruments {
             connected: gauge!("bennu.pubsub.connected", "adapter" => adapter),

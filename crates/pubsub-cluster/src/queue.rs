@@ -1,62 +1,64 @@
-//! The messages that wait for the engine: bounded in bytes, in the order of publishing.
+//! The send queue of a node: encoded messages in the order of publishing, bounded in bytes.
 //!
-//! Publishers push, one task of the session takes. Invariants: a push never waits for more than another push's copy; what
-//! is taken counts until it is written, so the bound holds for both together; nothing waits while there is no session.
+//! Publishers push, and the one task or thread that sends takes. Invariants: a push waits at most for the copy of
+//! another push; taken chunks count until they are written, so the bound holds for both together; the queue is empty
+//! while there is no session.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that may wait for the engine, by default: 8 MiB, half a second of what one connection carries at most.
+/// The default limit of the queue in bytes: 8 MiB, half a second of the highest throughput of one connection.
 pub const QUEUE_BYTES: usize = 8 << 20;
 
-/// What is written by one call. Larger ones did not raise the throughput, measured on loopback in November 2026.
-const CHUNK: usize = 64 << 10;
+/// The bytes of one write. Larger writes did not raise the throughput, measured on loopback in November 2026.
+const CHUNK_BYTES: usize = 64 << 10;
 
-/// Why a message was not taken.
+/// The reason for which a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rejected {
-    /// It would exceed the bound.
+    /// The message would exceed the limit.
     Full,
-    /// No session is there to send it.
+    /// There is no session.
     Closed,
 }
 
-/// Messages as bytes of the engine's protocol, many in one piece.
+/// Consecutive messages, encoded in the engine's protocol.
 #[derive(Debug, Default)]
 pub struct Chunk {
     pub(crate) bytes: Vec<u8>,
-    /// Where each message ends.
+    /// The end of each message.
     ends: Vec<usize>,
 }
 
 impl Chunk {
-    /// How many bytes.
+    /// Returns the number of bytes.
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The bytes of each message.
+    /// Returns the bytes of each message.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |end| &self.bytes[std::mem::replace(&mut start, *end)..*end])
     }
 
-    /// How many messages.
+    /// Returns the number of messages.
     pub fn messages(&self) -> u64 {
         self.ends.len() as u64
     }
 
-    /// How many of them are not all within the first `written` bytes.
-    pub(crate) fn messages_after(&self, written: usize) -> u64 {
+    /// Returns the number of messages that are not completely within the first `written` bytes.
+    pub(crate) fn unwritten_messages(&self, written: usize) -> u64 {
         (self.ends.len() - self.ends.partition_point(|end| *end <= written)) as u64
     }
 }
 
-/// A queue towards an engine.
+/// The send queue of a node.
 pub struct Queue {
     limit: usize,
-    /// Of what waits and of what was taken and is not written yet. Changed under the lock, read without it too.
+    /// The bytes of the queued messages and of the taken chunks that are not written yet. Changed under the lock, read
+    /// without it too.
     bytes: AtomicUsize,
     state: Mutex<State>,
 }
@@ -64,43 +66,43 @@ pub struct Queue {
 struct State {
     open: bool,
     waiting: VecDeque<Chunk>,
-    /// Chunks that were written, to be filled again.
+    /// Written chunks, to be filled again.
     spare: Vec<Chunk>,
 }
 
-/// Chunks that are kept to be filled again, half a MiB: large pieces are dear to ask for.
-const SPARE: usize = 8;
+/// The number of chunks that are kept for reuse, half a MiB: large allocations are expensive.
+const MAX_SPARE_CHUNKS: usize = 8;
 
 impl Queue {
-    /// A closed queue for that many bytes.
+    /// Returns a closed queue with that limit in bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let state = State { open: false, waiting: VecDeque::new(), spare: Vec::new() };
         Queue { limit, bytes: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
-    /// The bound.
+    /// Returns the limit in bytes.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Takes messages from now on.
+    /// Accepts messages from now on.
     pub(crate) fn open(&self) {
         self.state.lock().open = true;
     }
 
-    /// Takes none from now on; what waits goes on waiting.
+    /// Rejects messages from now on; the queued ones stay.
     pub(crate) fn close(&self) {
         self.state.lock().open = false;
     }
 
-    /// Forgets what waits, and says how many messages that were.
+    /// Drops the queued messages, and returns their number.
     pub(crate) fn clear(&self) -> u64 {
         let mut state = self.state.lock();
         self.bytes.store(0, Ordering::Relaxed);
         std::mem::take(&mut state.waiting).iter().map(Chunk::messages).sum()
     }
 
-    /// Adds one message of about `len` bytes, which `write` appends, and says whether it is the first that waits.
+    /// Queues one message of about `len` bytes, which `write` appends. Returns whether the queue was empty.
     pub(crate) fn push(&self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<bool, Rejected> {
         let mut state = self.state.lock();
         if !state.open {
@@ -110,11 +112,11 @@ impl Queue {
             return Err(Rejected::Full);
         }
         let first = state.waiting.is_empty();
-        if state.waiting.back().is_none_or(|last| last.bytes.len() + len > CHUNK) {
+        if state.waiting.back().is_none_or(|last| last.bytes.len() + len > CHUNK_BYTES) {
             let chunk = state.spare.pop().unwrap_or_default();
             state.waiting.push_back(chunk);
         }
-        let chunk = state.waiting.back_mut().expect("one was added where none was");
+        let chunk = state.waiting.back_mut().expect("a chunk was added to an empty queue");
         let before = chunk.bytes.len();
         write(&mut chunk.bytes);
         chunk.ends.push(chunk.bytes.len());
@@ -122,22 +124,22 @@ impl Queue {
         Ok(first)
     }
 
-    /// Whether all that the caller has pushed is written; what others push at the same time it may not see yet.
+    /// Returns whether all messages that the caller has pushed are written. A concurrent push may not be visible yet.
     pub fn is_empty(&self) -> bool {
         self.bytes.load(Ordering::Acquire) == 0
     }
 
-    /// Takes the messages that have waited longest.
+    /// Takes the oldest chunk.
     pub fn take(&self) -> Option<Chunk> {
         self.state.lock().waiting.pop_front()
     }
 
-    /// What was taken is written, or lost.
-    pub fn done(&self, mut chunk: Chunk) {
+    /// Returns a taken chunk whose messages are written or lost.
+    pub fn release(&self, mut chunk: Chunk) {
         let mut state = self.state.lock();
         let bytes = self.bytes.load(Ordering::Relaxed).saturating_sub(chunk.bytes.len());
         self.bytes.store(bytes, Ordering::Release);
-        if state.spare.len() < SPARE && chunk.bytes.capacity() <= 2 * CHUNK {
+        if state.spare.len() < MAX_SPARE_CHUNKS && chunk.bytes.capacity() <= 2 * CHUNK_BYTES {
             chunk.bytes.clear();
             chunk.ends.clear();
             state.spare.push(chunk);
@@ -162,15 +164,15 @@ mod tests {
         assert_eq!(push(&queue, 1, 3), Err(Rejected::Full));
         let taken = queue.take().unwrap();
         assert_eq!((taken.messages(), queue.take().is_none()), (2, true));
-        assert_eq!(push(&queue, 1, 3), Err(Rejected::Full), "what was taken is not written yet");
+        assert_eq!(push(&queue, 1, 3), Err(Rejected::Full), "the taken chunk is not written yet");
         assert!(!queue.is_empty());
-        queue.done(taken);
+        queue.release(taken);
         assert!(queue.is_empty());
         assert_eq!(push(&queue, 100, 4), Ok(true));
     }
 
     #[test]
-    fn order_is_kept_over_chunks_and_each_is_written_at_once() {
+    fn order_is_kept_over_chunks_of_at_most_one_write() {
         let queue = Queue::new(QUEUE_BYTES);
         queue.open();
         for n in 0..=255 {
@@ -178,22 +180,22 @@ mod tests {
         }
         let mut read = Vec::new();
         while let Some(chunk) = queue.take() {
-            assert!(chunk.bytes.len() <= CHUNK);
+            assert!(chunk.bytes.len() <= CHUNK_BYTES);
             read.extend(chunk.bytes.chunks(1000).map(|message| message[0]));
-            queue.done(chunk);
+            queue.release(chunk);
         }
         assert_eq!(read, (0..=255).collect::<Vec<u8>>());
     }
 
     #[test]
-    fn what_was_not_written_is_counted_by_message() {
+    fn unwritten_messages_are_counted() {
         let queue = Queue::new(100);
         queue.open();
         for n in 0..4 {
             push(&queue, 10, n).unwrap();
         }
         let chunk = queue.take().unwrap();
-        assert_eq!([0, 9, 10, 39, 40].map(|written| chunk.messages_after(written)), [4, 4, 3, 1, 0]);
+        assert_eq!([0, 9, 10, 39, 40].map(|written| chunk.unwritten_messages(written)), [4, 4, 3, 1, 0]);
         push(&queue, 10, 9).unwrap();
         queue.close();
         assert_eq!((push(&queue, 1, 1), queue.clear(), queue.take().is_none()), (Err(Rejected::Closed), 1, true));

@@ -1,15 +1,16 @@
-//! One connection, from when it is open to its end.
+//! One connection to a broker, from its opening to its end.
 //!
-//! Two tasks, so that a node whose subscribers are many still publishes: the writer takes what waits in [`Shared`], the
-//! reader delivers. Whichever ends first ends the session; both are aborted when it is dropped.
+//! [`crate::adapter`] runs it. A session has two tasks, so that a node with many subscribers still publishes: the
+//! writer sends the queue and the changes of [`Shared`], the reader delivers. The first task to end ends the session.
+//! Dropping the session aborts both.
 
-use crate::interest::Change;
+use crate::control_message::ControlMessage;
+use crate::interest::InterestChange;
 use crate::queue::Chunk;
 use crate::shared::Shared;
 use crate::stream::{ReadHalf, WriteHalf};
-use crate::word::Word;
-use crate::{Channel, Decoder, Engine, Event, Opened};
-use bennu_pubsub::HEARTBEAT;
+use crate::{BrokerConnection, Decoder, Engine, Event, Subject};
+use bennu_pubsub::HEARTBEAT_INTERVAL;
 use bytes::BytesMut;
 use std::io;
 use std::sync::Arc;
@@ -19,33 +20,34 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout_at};
 
-/// A connection without a word for so long is dead. The engine answers a ping with every heartbeat, so five were lost.
-const SILENCE: Duration = Duration::from_secs(10);
+/// A connection that delivers no bytes for this long is dead. The engine answers a ping at every heartbeat, so five
+/// answers are missing.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often silence is looked for, the engine's and the other nodes'.
+/// The interval between the checks for a silent engine and for missing heartbeats.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Bytes that are read at once.
-const READ: usize = 64 << 10;
+/// The bytes of one read.
+const READ_BYTES: usize = 64 << 10;
 
-/// Bytes of subscriptions that are written at once.
-const BATCH: usize = 64 << 10;
+/// The bytes of subscriptions in one write.
+const BATCH_BYTES: usize = 64 << 10;
 
-/// The ids of the subscriptions that are no topic's.
+/// The ids of the subscriptions that do not belong to a topic.
 const CONTROL_ID: u64 = 1;
 const NODE_ID: u64 = 2;
 
-/// How a session ended.
+/// The end of a session.
 #[derive(Debug)]
-pub(crate) enum Ended {
-    /// This node said goodbye, and the engine has read it.
+pub(crate) enum SessionEnd {
+    /// This node sent its goodbye, and the engine has read it.
     Left,
-    /// The connection is gone.
+    /// The connection is lost, for this reason.
     Lost(String),
 }
 
 /// Runs a session to its end.
-pub(crate) async fn run<E: Engine>(shared: &Arc<Shared<E>>, opened: Opened<E::Decoder>) -> Ended {
+pub(crate) async fn run<E: Engine>(shared: &Arc<Shared<E>>, opened: BrokerConnection<E::Decoder>) -> SessionEnd {
     let (read, write) = opened.stream.split();
     let mut halves = JoinSet::new();
     halves.spawn(receive(shared.clone(), read, opened.unread, opened.decoder));
@@ -53,38 +55,39 @@ pub(crate) async fn run<E: Engine>(shared: &Arc<Shared<E>>, opened: Opened<E::De
     let ended = tokio::select! {
         ended = halves.join_next() => match ended {
             Some(Ok(ended)) => ended,
-            Some(Err(error)) => Ended::Lost(error.to_string()),
-            None => Ended::Lost("nobody reads or writes".to_owned()),
+            Some(Err(error)) => SessionEnd::Lost(error.to_string()),
+            None => SessionEnd::Lost("neither task runs".to_owned()),
         },
         ended = watch(shared) => ended,
     };
-    // Neither may touch what the next session uses.
+    // Both tasks must have ended before the next session uses the shared state.
     halves.shutdown().await;
     ended
 }
 
-/// Returns when the engine is silent. Forgets nodes that are.
-async fn watch<E: Engine>(shared: &Shared<E>) -> Ended {
+/// Removes nodes whose heartbeats are missing. Returns when the engine is silent.
+async fn watch<E: Engine>(shared: &Shared<E>) -> SessionEnd {
     let mut tick = interval(TICK);
-    let mut heard_at = Instant::now();
+    let mut last_received = Instant::now();
     loop {
         let now = tick.tick().await;
-        if shared.heard.swap(false, Ordering::Relaxed) {
-            heard_at = now;
-        } else if now - heard_at >= SILENCE {
-            return Ended::Lost(format!("no word from it within {SILENCE:?}"));
+        if shared.received.swap(false, Ordering::Relaxed) {
+            last_received = now;
+        } else if now - last_received >= BROKER_TIMEOUT {
+            return SessionEnd::Lost(format!("no bytes from it within {BROKER_TIMEOUT:?}"));
         }
-        shared.member.expire();
+        shared.node.expire();
     }
 }
 
-/// Writes subscriptions, words and messages until the connection breaks.
-async fn send<E: Engine>(shared: Arc<Shared<E>>, half: WriteHalf) -> Ended {
-    let mut writer = Writer { shared, half, out: Vec::new(), greeted: false, heartbeat: Instant::now() + HEARTBEAT };
+/// Writes subscriptions, control messages and messages until the connection breaks.
+async fn send<E: Engine>(shared: Arc<Shared<E>>, half: WriteHalf) -> SessionEnd {
+    let mut writer =
+        Writer { shared, half, out: Vec::new(), hello_sent: false, heartbeat: Instant::now() + HEARTBEAT_INTERVAL };
     match writer.run().await {
-        // The engine closes the connection when it has read it all; the reader sees that.
+        // The engine closes the connection after it has read everything; the reader detects that.
         Ok(()) => std::future::pending().await,
-        Err(error) => Ended::Lost(error.to_string()),
+        Err(error) => SessionEnd::Lost(error.to_string()),
     }
 }
 
@@ -92,104 +95,106 @@ struct Writer<E> {
     shared: Arc<Shared<E>>,
     half: WriteHalf,
     out: Vec<u8>,
-    /// Whether others were told that this node is there.
-    greeted: bool,
-    /// When they are told next.
+    /// Whether the hello is written.
+    hello_sent: bool,
+    /// The time of the next heartbeat.
     heartbeat: Instant,
 }
 
 impl<E: Engine> Writer<E> {
-    /// Returns when goodbye is said.
+    /// Returns after the goodbye is written.
     async fn run(&mut self) -> io::Result<()> {
         let Writer { shared, out, .. } = self;
-        shared.engine.subscribe(out, Channel::Control, CONTROL_ID);
-        shared.engine.subscribe(out, Channel::Node(shared.member.node().as_str()), NODE_ID);
+        shared.engine.subscribe(out, Subject::Control, CONTROL_ID);
+        shared.engine.subscribe(out, Subject::Node(shared.node.name().as_str()), NODE_ID);
         loop {
-            self.gather();
+            self.collect_commands();
             if !self.out.is_empty() {
                 self.half.write_all(&self.out).await?;
                 self.out.clear();
-                self.out.shrink_to(2 * BATCH);
+                self.out.shrink_to(2 * BATCH_BYTES);
             }
-            // Before the queue: what was published before leaving is in it then.
-            let leaving = self.shared.member.is_leaving();
-            if let Some(chunk) = self.shared.member.queue().take() {
+            // Read before the queue: the messages published before the leave are in the queue then.
+            let leaving = self.shared.node.is_leaving();
+            if let Some(chunk) = self.shared.node.queue().take() {
                 self.write(chunk).await?;
                 continue;
             }
             self.half.flush().await?;
-            if !self.shared.member.is_told() {
+            if !self.shared.node.is_synchronized() {
                 continue;
             }
             if leaving {
-                return self.part().await;
+                return self.leave().await;
             }
-            // An elapsed heartbeat is as good a reason to go on as being woken.
-            let _ = timeout_at(self.heartbeat, self.shared.member.woken()).await;
+            // The elapsed timeout starts the next round too, for the heartbeat.
+            let _ = timeout_at(self.heartbeat, self.shared.node.wait_for_wake()).await;
         }
     }
 
-    /// Collects all but messages: first what the engine waits for, then subscriptions, then words that rest on them.
-    fn gather(&mut self) {
-        let Writer { shared, out, greeted, heartbeat, .. } = self;
-        shared.take_answers(out);
-        while out.len() < BATCH {
-            match shared.member.next_change() {
-                Some(Change::Subscribe(topic, id)) => shared.engine.subscribe(out, Channel::Topic(&topic), id),
-                Some(Change::Unsubscribe(topic, id)) => shared.engine.unsubscribe(out, Channel::Topic(&topic), id),
+    /// Collects everything except messages: replies, then subscriptions, then the control messages that depend on them.
+    fn collect_commands(&mut self) {
+        let Writer { shared, out, hello_sent, heartbeat, .. } = self;
+        shared.take_replies(out);
+        while out.len() < BATCH_BYTES {
+            match shared.node.next_change() {
+                Some(InterestChange::Subscribe(topic, id)) => shared.engine.subscribe(out, Subject::Topic(&topic), id),
+                Some(InterestChange::Unsubscribe(topic, id)) => {
+                    shared.engine.unsubscribe(out, Subject::Topic(&topic), id)
+                }
                 None => break,
             }
         }
-        // Whoever hears hello may count on this node's subscriptions.
-        if !*greeted && shared.member.is_told() {
-            *greeted = true;
-            shared.greet(out);
+        // A node that receives the hello relies on this node's subscriptions.
+        if !*hello_sent && shared.node.is_synchronized() {
+            *hello_sent = true;
+            shared.write_hello(out);
         }
         let now = Instant::now();
         if now >= *heartbeat {
-            *heartbeat = now + HEARTBEAT;
+            *heartbeat = now + HEARTBEAT_INTERVAL;
             shared.engine.ping(out);
-            if *greeted {
-                shared.say(out, Word::Here, None);
+            if *hello_sent {
+                shared.write_control(out, ControlMessage::Heartbeat, None);
             }
         }
     }
 
     async fn write(&mut self, chunk: Chunk) -> io::Result<()> {
-        let mut writing = Writing { shared: &*self.shared, chunk, written: 0 };
-        while writing.written < writing.chunk.bytes.len() {
-            match self.half.write(&writing.chunk.bytes[writing.written..]).await? {
+        let mut in_flight = InFlight { shared: &*self.shared, chunk, written: 0 };
+        while in_flight.written < in_flight.chunk.bytes.len() {
+            match self.half.write(&in_flight.chunk.bytes[in_flight.written..]).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
-                bytes => writing.written += bytes,
+                bytes => in_flight.written += bytes,
             }
         }
         Ok(())
     }
 
-    async fn part(&mut self) -> io::Result<()> {
-        self.shared.say(&mut self.out, Word::Bye, None);
+    async fn leave(&mut self) -> io::Result<()> {
+        self.shared.write_control(&mut self.out, ControlMessage::Goodbye, None);
         self.half.write_all(&self.out).await?;
         self.half.flush().await?;
         self.half.shutdown().await
     }
 }
 
-/// Messages on their way to the socket. However that ends, each is counted, as published or as dropped.
-struct Writing<'a, E: Engine> {
+/// A chunk that is being written. Its drop counts each message as published or as dropped.
+struct InFlight<'a, E: Engine> {
     shared: &'a Shared<E>,
     chunk: Chunk,
     written: usize,
 }
 
-impl<E: Engine> Drop for Writing<'_, E> {
+impl<E: Engine> Drop for InFlight<'_, E> {
     fn drop(&mut self) {
         let chunk = std::mem::take(&mut self.chunk);
-        let lost = chunk.messages_after(self.written);
-        let instruments = self.shared.member.instruments();
+        let lost = chunk.unwritten_messages(self.written);
+        let instruments = self.shared.node.instruments();
         instruments.dropped_disconnected.increment(lost);
         instruments.published.increment(chunk.messages() - lost);
         instruments.published_bytes.increment(self.written as u64);
-        self.shared.member.queue().done(chunk);
+        self.shared.node.queue().release(chunk);
     }
 }
 
@@ -199,10 +204,10 @@ async fn receive<E: Engine>(
     mut half: ReadHalf,
     mut bytes: BytesMut,
     mut decoder: E::Decoder,
-) -> Ended {
-    let mut refused = Refused::default();
+) -> SessionEnd {
+    let mut refusals = RefusalLog::default();
     loop {
-        let mut incoming = shared.member.incoming();
+        let mut incoming = shared.node.incoming();
         loop {
             match decoder.next(&mut bytes) {
                 Ok(Some(Event::Message { topic, frame })) => {
@@ -210,40 +215,42 @@ async fn receive<E: Engine>(
                         shared.receive(incoming, topic, frame);
                     }
                 }
-                Ok(Some(Event::TooLarge { len })) => shared.member.garbage(&format_args!("a message of {len} bytes")),
-                Ok(Some(Event::Ping)) => shared.answer_ping(),
+                Ok(Some(Event::TooLarge { len })) => {
+                    shared.node.count_garbage(&format_args!("a message of {len} bytes is larger than the limit"))
+                }
+                Ok(Some(Event::Ping)) => shared.queue_pong(),
                 Ok(Some(Event::Refused(text))) => {
-                    shared.member.instruments().refused.increment(1);
-                    refused.report(E::NAME, text);
+                    shared.node.instruments().refused.increment(1);
+                    refusals.report(E::NAME, text);
                 }
                 Ok(Some(Event::Other)) => {}
                 Ok(None) => break,
-                Err(error) => return Ended::Lost(error.to_string()),
+                Err(error) => return SessionEnd::Lost(error.to_string()),
             }
         }
         drop(incoming);
-        bytes.reserve(READ);
+        bytes.reserve(READ_BYTES);
         match half.read_buf(&mut bytes).await {
-            Ok(0) | Err(_) if shared.member.is_leaving() => return Ended::Left,
-            Ok(0) => return Ended::Lost(refused.last.unwrap_or_else(|| "it closed the connection".to_owned())),
-            Err(error) => return Ended::Lost(error.to_string()),
+            Ok(0) | Err(_) if shared.node.is_leaving() => return SessionEnd::Left,
+            Ok(0) => return SessionEnd::Lost(refusals.last.unwrap_or_else(|| "it closed the connection".to_owned())),
+            Err(error) => return SessionEnd::Lost(error.to_string()),
             Ok(_) => {
-                shared.heard.store(true, Ordering::Relaxed);
-                refused.last = None;
+                shared.received.store(true, Ordering::Relaxed);
+                refusals.last = None;
             }
         }
     }
 }
 
-/// What the engine did not do. It may say so for each message, so only its first words are logged.
+/// The log of refused commands. An engine may refuse every message, so only the first refusal is logged.
 #[derive(Default)]
-struct Refused {
+struct RefusalLog {
     reported: bool,
-    /// Of what was read last: when the connection ends with it, that is why.
+    /// The refusal in the last read. If the connection ends after it, the refusal is the reason.
     last: Option<String>,
 }
 
-impl Refused {
+impl RefusalLog {
     fn report(&mut self, adapter: &'static str, text: String) {
         if !std::mem::replace(&mut self.reported, true) {
             tracing::warn!(adapter, error = text, "the engine refuses; further refusals are only counted");

@@ -1,124 +1,128 @@
-//! What the adapter, its task and the two halves of a session have in common: the node, how its broker is spoken to, and
-//! what nodes say to each other on it.
+//! The state that the adapter of a broker, its task and both tasks of a session share.
+//!
+//! It owns the local node, the engine, and the replies that the reader queues for the writer. Invariant: a node's reply
+//! to a hello follows its own hello, so its subscriptions are in effect.
 
-use crate::member::Member;
-use crate::word::Word;
-use crate::{Channel, Engine};
+use crate::control_message::ControlMessage;
+use crate::local_node::LocalNode;
+use crate::{Engine, Subject};
 use bennu_pubsub::{Envelope, Header, Incoming, NodeName};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Answers to others that may wait. Past it they are not given: the next heartbeat says the same.
-const MAX_ANSWERS: usize = 64 << 10;
+/// The limit of the queued replies in bytes. Further replies are dropped: the next heartbeat has the same content.
+const MAX_REPLY_BYTES: usize = 64 << 10;
 
 pub(crate) struct Shared<E> {
     pub(crate) engine: E,
-    pub(crate) member: Member,
-    /// What the reader wants to be written: answers to pings and to new nodes.
-    answers: Mutex<Vec<u8>>,
-    /// Something was read since this was looked at.
-    pub(crate) heard: AtomicBool,
-    /// This session's hello was said.
-    greeted: AtomicBool,
-    /// How often another node was heard that has this node's name.
-    namesakes: AtomicU32,
+    pub(crate) node: LocalNode,
+    /// Bytes that the reader queues for the writer: pongs, and heartbeats for new nodes.
+    replies: Mutex<Vec<u8>>,
+    /// Set with each read; the watch clears it.
+    pub(crate) received: AtomicBool,
+    /// Whether this session's hello is written.
+    hello_sent: AtomicBool,
+    /// The number of control messages from other nodes with this node's name.
+    duplicate_names: AtomicU32,
 }
 
 impl<E: Engine> Shared<E> {
     pub(crate) fn new(engine: E, node: NodeName, queue_bytes: usize) -> Self {
         Shared {
             engine,
-            member: Member::new(E::NAME, node, queue_bytes, E::MAX_PAYLOAD),
-            answers: Mutex::default(),
-            heard: AtomicBool::new(false),
-            greeted: AtomicBool::new(false),
-            namesakes: AtomicU32::new(0),
+            node: LocalNode::new(E::NAME, node, queue_bytes, E::MAX_PAYLOAD),
+            replies: Mutex::default(),
+            received: AtomicBool::new(false),
+            hello_sent: AtomicBool::new(false),
+            duplicate_names: AtomicU32::new(0),
         }
     }
 
-    /// A connection is there.
-    pub(crate) fn connected(&self, max_payload: usize) {
-        self.answers.lock().clear();
-        self.greeted.store(false, Ordering::Relaxed);
-        self.heard.store(true, Ordering::Relaxed);
-        self.member.connected(max_payload);
-        self.member.instruments().connected.set(1.0);
+    /// Resets the state for a new connection.
+    pub(crate) fn set_connected(&self, max_payload: usize) {
+        self.replies.lock().clear();
+        self.hello_sent.store(false, Ordering::Relaxed);
+        self.received.store(true, Ordering::Relaxed);
+        self.node.set_connected(max_payload);
+        self.node.instruments().connected.set(1.0);
     }
 
-    /// A word of this node's for the others.
-    pub(crate) fn say(&self, out: &mut Vec<u8>, word: Word, to: Option<&str>) {
-        let node = self.member.node();
-        match word.encode(node, self.member.incarnation(), to) {
-            Ok(frame) => self.engine.publish(out, to.map_or(Channel::Control, Channel::Node), &frame),
-            Err(error) => tracing::error!(%node, %error, "a node's name is too long to be told to others"),
+    /// Writes a control message for one node or for all.
+    pub(crate) fn write_control(&self, out: &mut Vec<u8>, message: ControlMessage, to: Option<&str>) {
+        let node = self.node.name();
+        match message.encode(node, self.node.incarnation(), to) {
+            Ok(frame) => self.engine.publish(out, to.map_or(Subject::Control, Subject::Node), &frame),
+            Err(error) => {
+                tracing::error!(%node, %error, "could not send a control message, since the node's name is too long")
+            }
         }
     }
 
-    /// This node is there from now on, with all its subscriptions.
-    pub(crate) fn greet(&self, out: &mut Vec<u8>) {
-        self.say(out, Word::Hello, None);
-        self.greeted.store(true, Ordering::Release);
+    /// Writes the hello. All subscriptions of this node must be written before.
+    pub(crate) fn write_hello(&self, out: &mut Vec<u8>) {
+        self.write_control(out, ControlMessage::Hello, None);
+        self.hello_sent.store(true, Ordering::Release);
     }
 
-    /// Appends what the reader wants to be written.
-    pub(crate) fn take_answers(&self, out: &mut Vec<u8>) {
-        out.append(&mut self.answers.lock());
+    /// Appends the queued replies.
+    pub(crate) fn take_replies(&self, out: &mut Vec<u8>) {
+        out.append(&mut self.replies.lock());
     }
 
-    /// The engine wants an answer.
-    pub(crate) fn answer_ping(&self) {
-        self.engine.pong(&mut self.answers.lock());
-        self.member.wake();
+    /// Queues the answer to a ping of the engine.
+    pub(crate) fn queue_pong(&self) {
+        self.engine.pong(&mut self.replies.lock());
+        self.node.wake();
     }
 
-    /// Takes a frame that came on a topic, or on one of the channels on which nodes speak of themselves.
+    /// Delivers a frame of a topic, or handles a control message of another subject.
     pub(crate) fn receive(&self, incoming: &mut Incoming<'_>, topic: bool, frame: Bytes) {
         if !topic
             && let Ok(envelope) = Envelope::decode(&frame)
-            && let Some(word) = Word::read(&envelope)
+            && let Some(message) = ControlMessage::decode(&envelope)
         {
-            match word {
-                Ok((word, incarnation)) => self.hear(envelope.header, word, incarnation),
-                Err(error) => self.member.garbage(&error),
+            match message {
+                Ok((message, incarnation)) => self.receive_control(envelope.header, message, incarnation),
+                Err(error) => self.node.count_garbage(&error),
             }
             return;
         }
         incoming.receive(frame);
     }
 
-    fn hear(&self, header: Header<'_>, word: Word, incarnation: u64) {
-        let member = &self.member;
-        if header.from == member.node().as_str() {
-            if incarnation != member.incarnation() {
-                self.hear_namesake();
+    fn receive_control(&self, header: Header<'_>, message: ControlMessage, incarnation: u64) {
+        let node = &self.node;
+        if header.from == node.name().as_str() {
+            if incarnation != node.incarnation() {
+                self.count_duplicate_name();
             }
             return;
         }
-        if !header.is_for(member.node()) {
+        if !header.is_for(node.name()) {
             return;
         }
-        let node = NodeName::new(header.from);
-        let now = member.now();
-        member.tell(|others| match word {
-            Word::Hello | Word::Here => others.heard(&node, incarnation, now),
-            Word::Bye => others.left(&node, incarnation).into_iter().collect(),
+        let sender = NodeName::new(header.from);
+        let now = node.now();
+        node.update_membership(|membership| match message {
+            ControlMessage::Hello | ControlMessage::Heartbeat => membership.observe(&sender, incarnation, now),
+            ControlMessage::Goodbye => membership.remove(&sender, incarnation).into_iter().collect(),
         });
-        // Before this node's own hello some of its subscriptions may not be in effect; that hello is answer enough.
-        if word == Word::Hello && self.greeted.load(Ordering::Acquire) {
-            let mut answers = self.answers.lock();
-            if answers.len() < MAX_ANSWERS {
-                self.say(&mut answers, Word::Here, Some(header.from));
+        // Before this node's own hello, its subscriptions may not be in effect. That hello then serves as the reply.
+        if message == ControlMessage::Hello && self.hello_sent.load(Ordering::Acquire) {
+            let mut replies = self.replies.lock();
+            if replies.len() < MAX_REPLY_BYTES {
+                self.write_control(&mut replies, ControlMessage::Heartbeat, Some(header.from));
             }
-            drop(answers);
-            member.wake();
+            drop(replies);
+            node.wake();
         }
     }
 
-    /// The last word of an earlier run may come late; a second one comes from somebody who lives.
-    fn hear_namesake(&self) {
-        if self.namesakes.fetch_add(1, Ordering::Relaxed) == 1 {
-            self.member.report_namesake();
+    /// One such message may be a late one of an earlier run of this node. A second one comes from a running node.
+    fn count_duplicate_name(&self) {
+        if self.duplicate_names.fetch_add(1, Ordering::Relaxed) == 1 {
+            self.node.report_duplicate_name();
         }
     }
 }

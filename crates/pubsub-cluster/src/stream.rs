@@ -1,6 +1,6 @@
-//! A TCP connection to a broker, plain or secured by TLS.
+//! A TCP connection to a broker, plain or with TLS.
 //!
-//! Engines open it, because some of them upgrade it to TLS only after a greeting; the session reads and writes its halves.
+//! Engines open it, since some brokers upgrade to TLS only after a greeting. The session reads and writes its halves.
 
 use crate::Address;
 use bytes::BytesMut;
@@ -8,13 +8,13 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How a TLS connection is made: which certificates are trusted, and which is shown.
+/// The TLS configuration of a connection: the trusted certificates, and the certificate of this program.
 #[cfg(feature = "tls")]
 pub type TlsConfig = std::sync::Arc<rustls::ClientConfig>;
 
-/// What reads from a broker.
+/// The reading half of a connection.
 pub(crate) type ReadHalf = Box<dyn AsyncRead + Send + Unpin>;
-/// What writes to one.
+/// The writing half of a connection.
 pub(crate) type WriteHalf = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A connection to a broker.
@@ -27,20 +27,20 @@ enum Kind {
 }
 
 impl Stream {
-    /// Connects, without Nagle's delay.
+    /// Connects, with Nagle's algorithm off.
     ///
     /// # Errors
-    /// When the name is unknown, or nobody listens there.
+    /// When the name cannot be resolved or the connection is refused.
     pub async fn connect(address: &Address) -> io::Result<Stream> {
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
         stream.set_nodelay(true)?;
         Ok(Stream(Kind::Plain(stream)))
     }
 
-    /// Makes the connection a TLS one.
+    /// Upgrades the connection to TLS.
     ///
     /// # Errors
-    /// When the host is no name that a certificate can have, or the engine's certificate is not trusted.
+    /// When the host cannot be the name in a certificate, or the broker's certificate is not trusted.
     #[cfg(feature = "tls")]
     pub async fn secure(self, host: &str, config: &TlsConfig) -> io::Result<Stream> {
         let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
@@ -53,10 +53,10 @@ impl Stream {
         }
     }
 
-    /// Reads once, behind what `bytes` holds.
+    /// Reads once, and appends to `bytes`.
     ///
     /// # Errors
-    /// When the connection breaks, or has ended.
+    /// When the connection is broken or has ended.
     pub async fn read(&mut self, bytes: &mut BytesMut) -> io::Result<()> {
         let read = match &mut self.0 {
             Kind::Plain(stream) => stream.read_buf(bytes).await?,
@@ -66,10 +66,10 @@ impl Stream {
         if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// Writes all of it.
+    /// Writes all bytes.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// When the connection is broken.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.0 {
             Kind::Plain(stream) => stream.write_all(bytes).await,

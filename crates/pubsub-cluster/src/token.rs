@@ -1,39 +1,41 @@
-//! A name as one token, for engines that give some characters a meaning. Pure.
+//! Encodes a name as one token, for engines in which some characters have a meaning. Pure.
 //!
-//! A topic may hold anything. Invariants: no two names have the same token (but for what SHA-256 promises), and a token is
-//! never empty and at most 1,024 bytes, so that what holds it stays within what engines read.
+//! The NATS and the Zenoh adapter encode topics and node names, which may contain any character. Invariants: no two
+//! names have the same token, as far as SHA-256 has no collisions; a token is not empty and has at most 1,024 bytes, so
+//! that a command or key stays within the limits of the engine.
 
 use sha2::{Digest, Sha256};
 
-/// Bytes of a token.
-const LONGEST: usize = 1024;
+/// The largest size of a token in bytes.
+const MAX_TOKEN_BYTES: usize = 1024;
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// What stands for itself in an engine's tokens, beside letters and digits of ASCII. Any other byte is `=` with two
-/// hexadecimal digits; what gets too long is `=`, a mark and the name's SHA-256 in hexadecimal digits.
+/// The characters of an engine's tokens. ASCII letters, digits and the plain bytes stay as they are. Any other byte
+/// becomes `=` and two hexadecimal digits. A token that would be too long becomes `=`, the mark, and the name's SHA-256
+/// in hexadecimal digits.
 #[derive(Debug, Clone, Copy)]
 pub struct Alphabet {
-    /// Bytes that have no meaning to the engine. `=` is none of them.
+    /// The bytes that have no meaning to the engine. `=` is not one of them.
     pub plain: &'static [u8],
-    /// Tells a digest from a name. No hexadecimal digit.
+    /// The mark of a digest. It is not a hexadecimal digit.
     pub digest_mark: u8,
 }
 
 impl Alphabet {
-    /// Writes the token of a name.
-    pub fn write(self, out: &mut Vec<u8>, name: &str) {
-        let strange = name.bytes().filter(|byte| !self.stands_for_itself(*byte)).count();
+    /// Appends the token of a name.
+    pub fn encode_into(self, out: &mut Vec<u8>, name: &str) {
+        let strange = name.bytes().filter(|byte| !self.is_plain(*byte)).count();
         if name.is_empty() {
             out.push(b'=');
-        } else if name.len() + 2 * strange > LONGEST {
+        } else if name.len() + 2 * strange > MAX_TOKEN_BYTES {
             out.extend_from_slice(&[b'=', self.digest_mark]);
             Sha256::digest(name.as_bytes()).into_iter().for_each(|byte| write_hex(out, byte));
         } else if strange == 0 {
             out.extend_from_slice(name.as_bytes());
         } else {
             for byte in name.bytes() {
-                if self.stands_for_itself(byte) {
+                if self.is_plain(byte) {
                     out.push(byte);
                 } else {
                     out.push(b'=');
@@ -43,20 +45,20 @@ impl Alphabet {
         }
     }
 
-    /// The token of a name.
-    pub fn token(self, name: &str) -> String {
+    /// Returns the token of a name.
+    pub fn encode(self, name: &str) -> String {
         let mut out = Vec::new();
-        self.write(&mut out, name);
+        self.encode_into(&mut out, name);
         String::from_utf8(out).expect("a token is ASCII")
     }
 
-    fn stands_for_itself(self, byte: u8) -> bool {
+    fn is_plain(self, byte: u8) -> bool {
         byte.is_ascii_alphanumeric() || self.plain.contains(&byte)
     }
 }
 
-/// The name of a token. `None` for a digest, and for what is no token.
-pub fn read(token: &str) -> Option<String> {
+/// Returns the name of a token. `None` for a digest, and for a text that is not a token.
+pub fn decode(token: &str) -> Option<String> {
     if token == "=" {
         return Some(String::new());
     }
@@ -88,7 +90,7 @@ mod tests {
     const ALPHABET: Alphabet = Alphabet { plain: b"-_:/@+,~", digest_mark: b'#' };
 
     fn token(name: &str) -> String {
-        ALPHABET.token(name)
+        ALPHABET.encode(name)
     }
 
     #[test]
@@ -96,12 +98,12 @@ mod tests {
         assert_eq!(token("room:lobby"), "room:lobby");
         assert_eq!(token("a.b *>=\u{e9}\n"), "a=2Eb=20=2A=3E=3D=C3=A9=0A");
         assert_eq!(token(""), "=");
-        assert_eq!(token(&"x".repeat(LONGEST)).len(), LONGEST);
-        let long = "x".repeat(LONGEST + 1);
+        assert_eq!(token(&"x".repeat(MAX_TOKEN_BYTES)).len(), MAX_TOKEN_BYTES);
+        let long = "x".repeat(MAX_TOKEN_BYTES + 1);
         assert_eq!((&token(&long)[..2], token(&long).len()), ("=#", 66));
-        assert_ne!(token(&long), token(&"y".repeat(LONGEST + 1)));
-        assert_eq!(token(&".".repeat(LONGEST)).len(), 66);
-        assert_eq!([read("=#00"), read("a=2"), read("=e9"), read("=FF")], [None, None, None, None]);
+        assert_ne!(token(&long), token(&"y".repeat(MAX_TOKEN_BYTES + 1)));
+        assert_eq!(token(&".".repeat(MAX_TOKEN_BYTES)).len(), 66);
+        assert_eq!([decode("=#00"), decode("a=2"), decode("=e9"), decode("=FF")], [None, None, None, None]);
     }
 
     proptest! {
@@ -111,11 +113,11 @@ mod tests {
         }
 
         #[test]
-        fn nothing_in_a_token_has_a_meaning_and_a_short_one_is_read(name in ".{0,600}") {
+        fn a_token_has_no_special_character_and_a_short_one_is_decoded(name in ".{0,600}") {
             let token = token(&name);
-            prop_assert!((1..=LONGEST).contains(&token.len()));
-            prop_assert!(token.bytes().all(|byte| ALPHABET.stands_for_itself(byte) || b"=#".contains(&byte)));
-            prop_assert!(token.starts_with("=#") || read(&token) == Some(name));
+            prop_assert!((1..=MAX_TOKEN_BYTES).contains(&token.len()));
+            prop_assert!(token.bytes().all(|byte| ALPHABET.is_plain(byte) || b"=#".contains(&byte)));
+            prop_assert!(token.starts_with("=#") || decode(&token) == Some(name));
         }
     }
 }

@@ -1,26 +1,30 @@
-//! How NATS is spoken to.
+//! The commands and the handshake of the NATS protocol.
+//!
+//! [`bennu_pubsub_cluster::BrokerAdapter`] calls the engine. Invariant: no two subjects of the adapter have the same
+//! NATS subject.
 
 use crate::message::{MAX_PAYLOAD, Messages, line, refusal};
 use bennu_pubsub_cluster::token::Alphabet;
-use bennu_pubsub_cluster::{Address, Channel, Connector, Engine, Malformed, OpenError, Opened, Stream};
+use bennu_pubsub_cluster::{Address, BrokerConnection, Connector, Engine, OpenError, ProtocolError, Stream, Subject};
 use bytes::{Buf, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
 pub(crate) const NAME: &str = "nats";
 
-/// Dots, `*`, `>` and white space have a meaning in a subject. A command stays within the 4,096 bytes that a server reads.
+/// Dots, `*`, `>` and white space have a meaning in a NATS subject. A command stays within the 4,096 bytes that a
+/// server reads.
 const TOKEN: Alphabet = Alphabet { plain: b"-_:/@+,~", digest_mark: b'#' };
 
 pub(crate) struct NatsEngine {
     connector: Connector,
-    /// What subjects begin with.
+    /// The prefixes of NATS subjects, and the control subject.
     topics: String,
     nodes: String,
     control: String,
 }
 
-/// What a server says first.
+/// The server's first message.
 #[derive(Deserialize)]
 struct Info {
     max_payload: usize,
@@ -28,13 +32,13 @@ struct Info {
     tls_required: bool,
 }
 
-/// What a client answers.
+/// The client's answer.
 #[derive(Serialize)]
 struct Connect<'a> {
     verbose: bool,
     pedantic: bool,
     tls_required: bool,
-    /// What this connection publishes is not sent back on it.
+    /// `false`: the server does not send the messages of this connection back to it.
     echo: bool,
     name: &'a str,
     lang: &'a str,
@@ -50,7 +54,7 @@ struct Connect<'a> {
 
 impl NatsEngine {
     pub(crate) fn new(connector: Connector, cluster: &str) -> Self {
-        let cluster = TOKEN.token(cluster);
+        let cluster = TOKEN.encode(cluster);
         NatsEngine {
             connector,
             topics: format!("bennu.{cluster}.t."),
@@ -59,27 +63,27 @@ impl NatsEngine {
         }
     }
 
-    fn write_subject(&self, out: &mut Vec<u8>, channel: Channel<'_>) {
-        let (prefix, name) = match channel {
-            Channel::Topic(topic) => (&self.topics, Some(topic)),
-            Channel::Node(node) => (&self.nodes, Some(node)),
-            Channel::Control => (&self.control, None),
+    fn write_subject(&self, out: &mut Vec<u8>, subject: Subject<'_>) {
+        let (prefix, name) = match subject {
+            Subject::Topic(topic) => (&self.topics, Some(topic)),
+            Subject::Node(node) => (&self.nodes, Some(node)),
+            Subject::Control => (&self.control, None),
         };
         out.extend_from_slice(prefix.as_bytes());
         if let Some(name) = name {
-            TOKEN.write(out, name);
+            TOKEN.encode_into(out, name);
         }
     }
 }
 
 impl Engine for NatsEngine {
     const NAME: &'static str = NAME;
-    const MEETING: &'static str = "at their NATS server";
-    /// A server's own, unless it is configured.
+    const MEETING_POINT: &'static str = "at their NATS server";
+    /// The default of a server.
     const MAX_PAYLOAD: usize = 1 << 20;
     type Decoder = Messages;
 
-    async fn open(&self, attempt: usize) -> Result<Opened<Messages>, OpenError> {
+    async fn open(&self, attempt: usize) -> Result<BrokerConnection<Messages>, OpenError> {
         let address = self.connector.address(attempt);
         let mut stream = Stream::connect(address).await?;
         let mut unread = BytesMut::new();
@@ -87,32 +91,32 @@ impl Engine for NatsEngine {
         let secure = address.secure || info.tls_required;
         if secure {
             if !unread.is_empty() {
-                return Err(Malformed("something was said before the connection was secure".to_owned()).into());
+                return Err(ProtocolError("the server sent data before the TLS handshake".to_owned()).into());
             }
             stream = self.connector.secure(stream, address).await?;
         }
         stream.write(&connect(address, secure)).await?;
         let max_payload = info.max_payload.min(MAX_PAYLOAD);
         stream = await_pong(stream, &mut unread).await?;
-        Ok(Opened { stream, unread, decoder: Messages::new(&self.topics), max_payload })
+        Ok(BrokerConnection { stream, unread, decoder: Messages::new(&self.topics), max_payload })
     }
 
-    fn publish(&self, out: &mut Vec<u8>, channel: Channel<'_>, payload: &[u8]) {
+    fn publish(&self, out: &mut Vec<u8>, subject: Subject<'_>, payload: &[u8]) {
         out.extend_from_slice(b"PUB ");
-        self.write_subject(out, channel);
+        self.write_subject(out, subject);
         // Writing to a vector never fails.
         let _ = write!(out, " {}\r\n", payload.len());
         out.extend_from_slice(payload);
         out.extend_from_slice(b"\r\n");
     }
 
-    fn subscribe(&self, out: &mut Vec<u8>, channel: Channel<'_>, id: u64) {
+    fn subscribe(&self, out: &mut Vec<u8>, subject: Subject<'_>, id: u64) {
         out.extend_from_slice(b"SUB ");
-        self.write_subject(out, channel);
+        self.write_subject(out, subject);
         let _ = write!(out, " {id}\r\n");
     }
 
-    fn unsubscribe(&self, out: &mut Vec<u8>, _channel: Channel<'_>, id: u64) {
+    fn unsubscribe(&self, out: &mut Vec<u8>, _subject: Subject<'_>, id: u64) {
         let _ = write!(out, "UNSUB {id}\r\n");
     }
 
@@ -128,9 +132,10 @@ impl Engine for NatsEngine {
 async fn read_info(stream: &mut Stream, unread: &mut BytesMut) -> Result<Info, OpenError> {
     loop {
         if let Some((first, end)) = line(unread)? {
-            let json =
-                first.strip_prefix(b"INFO ").ok_or_else(|| Malformed("it does not begin with INFO".to_owned()))?;
-            let info = serde_json::from_slice(json).map_err(|error| Malformed(error.to_string()))?;
+            let json = first
+                .strip_prefix(b"INFO ")
+                .ok_or_else(|| ProtocolError("its first line does not begin with INFO".to_owned()))?;
+            let info = serde_json::from_slice(json).map_err(|error| ProtocolError(error.to_string()))?;
             unread.advance(end);
             return Ok(info);
         }
@@ -138,7 +143,7 @@ async fn read_info(stream: &mut Stream, unread: &mut BytesMut) -> Result<Info, O
     }
 }
 
-/// The server answers in order: when it answers the ping, it has taken the credentials.
+/// Waits for the answer to the ping. The server answers in order, so it has accepted the credentials before.
 async fn await_pong(mut stream: Stream, unread: &mut BytesMut) -> Result<Stream, OpenError> {
     loop {
         let Some((answer, end)) = line(unread)? else {
@@ -174,7 +179,7 @@ fn connect(address: &Address, secure: bool) -> Vec<u8> {
         pass: address.password.as_deref(),
         auth_token: token,
     };
-    let json = serde_json::to_string(&connect).expect("text and booleans can be written as JSON");
+    let json = serde_json::to_string(&connect).expect("strings, numbers and booleans can be written as JSON");
     format!("CONNECT {json}\r\nPING\r\n").into_bytes()
 }
 
@@ -188,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_what_nats_reads() {
+    fn commands_are_in_the_nats_protocol() {
         let engine = engine("my shop");
         let mut out = Vec::new();
-        engine.publish(&mut out, Channel::Topic("a.b"), b"hi");
-        engine.subscribe(&mut out, Channel::Control, 1);
-        engine.subscribe(&mut out, Channel::Node("a@host.io"), 2);
-        engine.unsubscribe(&mut out, Channel::Node("a@host.io"), 2);
+        engine.publish(&mut out, Subject::Topic("a.b"), b"hi");
+        engine.subscribe(&mut out, Subject::Control, 1);
+        engine.subscribe(&mut out, Subject::Node("a@host.io"), 2);
+        engine.unsubscribe(&mut out, Subject::Node("a@host.io"), 2);
         engine.ping(&mut out);
         engine.pong(&mut out);
         let expected = "PUB bennu.my=20shop.t.a=2Eb 2\r\nhi\r\nSUB bennu.my=20shop.c 1\r\n\
@@ -203,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_names_a_user_or_a_token_or_nobody() {
+    fn a_url_contains_a_user_or_a_token_or_neither() {
         let connect = |url| {
             let nats = Nats::new(url).unwrap();
             String::from_utf8(connect(nats.connector.address(0), false)).unwrap()

@@ -1,22 +1,23 @@
-//! What a NATS server sends. Pure.
+//! The decoder of the messages of a NATS server. Pure.
 //!
-//! Lines, and behind a `MSG` line its payload, which is copied, so that one that is kept does not keep all that came with
-//! it. Invariant: any bytes are an event, the wish for more, or an error, and never a panic.
+//! The session of the adapter reads with it. A message is a line; a payload follows a `MSG` line. The payload is
+//! copied, so that a stored message does not keep the whole read buffer alive. Invariant: any bytes result in an event,
+//! in a request for more bytes, or in an error, and never in a panic.
 
-use bennu_pubsub_cluster::{Decoder, Event, Malformed};
+use bennu_pubsub_cluster::{Decoder, Event, ProtocolError};
 use bytes::{Buf, Bytes, BytesMut};
 
-/// A larger payload is skipped. As large as a server can be configured.
+/// The largest payload; a larger one is skipped. A server cannot be configured with a larger one.
 pub(crate) const MAX_PAYLOAD: usize = 64 << 20;
 
-/// A line is not longer: `INFO` names all servers of a cluster.
-const MAX_LINE: usize = 1 << 20;
+/// The longest line: `INFO` lists all servers of a cluster.
+const MAX_LINE_BYTES: usize = 1 << 20;
 
-/// What comes on one connection.
+/// The messages of one connection.
 pub(crate) struct Messages {
-    /// What the subjects of topics begin with.
+    /// The prefix of the subjects of topics.
     topics: Box<[u8]>,
-    /// Bytes of a payload too large that are still to come.
+    /// Remaining bytes of a payload that is larger than the limit.
     skip: usize,
 }
 
@@ -25,35 +26,35 @@ impl Messages {
         Messages { topics: topics.as_bytes().into(), skip: 0 }
     }
 
-    /// The event at the front of the bytes, how many it takes, and how many to skip behind them.
-    fn read(&self, bytes: &[u8]) -> Result<Option<(Event, usize, usize)>, Malformed> {
+    /// Returns the first event, its length, and the number of bytes to skip after it.
+    fn read(&self, bytes: &[u8]) -> Result<Option<(Event, usize, usize)>, ProtocolError> {
         let Some((line, end)) = line(bytes)? else { return Ok(None) };
-        let (word, rest) = match line.iter().position(u8::is_ascii_whitespace) {
+        let (command, rest) = match line.iter().position(u8::is_ascii_whitespace) {
             Some(at) => (&line[..at], &line[at + 1..]),
             None => (line, &[][..]),
         };
-        let event = match word {
+        let event = match command {
             b"MSG" => return self.message(rest, bytes, end),
             b"PING" => Event::Ping,
             b"-ERR" => Event::Refused(refusal(rest)),
             b"PONG" | b"+OK" | b"INFO" => Event::Other,
-            _ => return Err(Malformed(format!("no message begins with {:?}", lossy(word)))),
+            _ => return Err(ProtocolError(format!("{:?} is not the beginning of a message", lossy(command)))),
         };
         Ok(Some((event, end, 0)))
     }
 
-    /// `subject id [reply] length`, and the payload in the next line.
+    /// Parses `subject id [reply] length`, and the payload in the next line.
     fn message(
         &self,
         arguments: &[u8],
         bytes: &[u8],
         start: usize,
-    ) -> Result<Option<(Event, usize, usize)>, Malformed> {
+    ) -> Result<Option<(Event, usize, usize)>, ProtocolError> {
         let mut words = arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let subject = words.next().unwrap_or_default();
         let length = words.next_back().and_then(|length| std::str::from_utf8(length).ok()?.parse::<usize>().ok());
         let Some(len) = length else {
-            return Err(Malformed(format!("a message without a length: {:?}", lossy(arguments))));
+            return Err(ProtocolError(format!("the length of a message is missing: {:?}", lossy(arguments))));
         };
         if len > MAX_PAYLOAD {
             return Ok(Some((Event::TooLarge { len }, start, len.saturating_add(2))));
@@ -68,7 +69,7 @@ impl Messages {
 }
 
 impl Decoder for Messages {
-    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, Malformed> {
+    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
         let skipped = self.skip.min(bytes.len());
         bytes.advance(skipped);
         self.skip -= skipped;
@@ -80,16 +81,18 @@ impl Decoder for Messages {
     }
 }
 
-/// The first line, and where the next one begins.
-pub(crate) fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, Malformed> {
+/// Returns the first line, and the start of the next one.
+pub(crate) fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, ProtocolError> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(end) => Ok(Some((bytes[..end].trim_ascii_end(), end + 1))),
-        None if bytes.len() > MAX_LINE => Err(Malformed(format!("a line is longer than {MAX_LINE} bytes"))),
+        None if bytes.len() > MAX_LINE_BYTES => {
+            Err(ProtocolError(format!("a line is longer than {MAX_LINE_BYTES} bytes")))
+        }
         None => Ok(None),
     }
 }
 
-/// The text of an error, without its quotes.
+/// Returns the text of an error, without its quotes.
 pub(crate) fn refusal(text: &[u8]) -> String {
     String::from_utf8_lossy(text).trim().trim_matches('\'').to_owned()
 }
@@ -131,17 +134,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_says_why() {
+    fn bytes_that_are_not_a_message_return_an_error_with_the_cause() {
         let error = |bytes: &[u8]| Messages::new("b.t.").next(&mut BytesMut::from(bytes)).unwrap_err().0;
-        assert_eq!(error(b"HTTP/1.1 400\r\n"), "no message begins with \"HTTP/1.1\"");
-        assert_eq!(error(b"MSG b.t.x 11 many\r\n"), "a message without a length: \"b.t.x 11 many\"");
-        assert_eq!(error(b"MSG\r\n"), "a message without a length: \"\"");
-        assert_eq!(error(&vec![b'x'; MAX_LINE + 1]), "a line is longer than 1048576 bytes");
+        assert_eq!(error(b"HTTP/1.1 400\r\n"), "\"HTTP/1.1\" is not the beginning of a message");
+        assert_eq!(error(b"MSG b.t.x 11 many\r\n"), "the length of a message is missing: \"b.t.x 11 many\"");
+        assert_eq!(error(b"MSG\r\n"), "the length of a message is missing: \"\"");
+        assert_eq!(error(&vec![b'x'; MAX_LINE_BYTES + 1]), "a line is longer than 1048576 bytes");
     }
 
     proptest! {
         #[test]
-        fn it_does_not_matter_where_reads_end(cuts in prop::collection::vec(1..40usize, 0..20)) {
+        fn events_do_not_depend_on_the_ends_of_reads(cuts in prop::collection::vec(1..40usize, 0..20)) {
             let mut decoder = Messages::new("b.t.");
             let (mut bytes, mut read, mut rest) = (BytesMut::new(), Vec::new(), STREAM);
             for cut in cuts.into_iter().chain([usize::MAX]) {

@@ -1,4 +1,4 @@
-//! The adapter against a NATS server that speaks TLS.
+//! The adapter against a NATS server with TLS.
 
 #![cfg(feature = "tls")]
 
@@ -25,17 +25,17 @@ impl TlsServer for NatsServer {
     }
 
     fn join(port: u16, tls: Option<TlsConfig>, name: &str) -> PubSub {
-        let nats = Nats::new(&format!("tls://localhost:{port}")).expect("a good URL");
+        let nats = Nats::new(&format!("tls://localhost:{port}")).expect("the URL is valid");
         let nats = tls.into_iter().fold(nats, Nats::tls);
         PubSub::new(nats.join(NodeName::new(name)))
     }
 }
 
 #[tokio::test]
-async fn a_server_that_requires_tls_gets_it_without_being_asked() {
+async fn a_connection_uses_tls_when_the_server_requires_it() {
     let Some(server) = SecureServer::<NatsServer>::start() else { return };
     let nats = Nats::new(&format!("nats://localhost:{}", server.port())).unwrap().tls(server.trusted());
     let nats = |name| PubSub::new(nats.clone().join(NodeName::new(name)));
     let (a, _b) = (nats("a"), nats("b"));
-    eventually("they know each other", || a.nodes().len() == 2).await;
+    eventually("both nodes have found each other", || a.nodes().len() == 2).await;
 }

@@ -1,6 +1,6 @@
-//! Commands, as Redis reads them: arrays of bulk strings. Pure.
+//! The encoder of Redis commands: arrays of bulk strings. Pure.
 
-/// Writes a command with its arguments, each of which is made of pieces.
+/// Writes a command. Each argument is the concatenation of its pieces.
 pub(crate) fn write(out: &mut Vec<u8>, arguments: &[&[&[u8]]]) {
     number(out, b'*', arguments.len());
     for pieces in arguments {
@@ -13,7 +13,7 @@ pub(crate) fn write(out: &mut Vec<u8>, arguments: &[&[&[u8]]]) {
 }
 
 fn number(out: &mut Vec<u8>, kind: u8, value: usize) {
-    // As many digits as the largest number has.
+    // The largest number has 20 digits.
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = value;
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_an_array_of_its_words() {
+    fn a_command_is_an_array_of_bulk_strings() {
         let mut out = Vec::new();
         write(&mut out, &[&[b"PUBLISH"], &[b"bennu:", b"room"], &[b"{}\r\n"], &[]]);
         assert_eq!(out, b"*4\r\n$7\r\nPUBLISH\r\n$10\r\nbennu:room\r\n$4\r\n{}\r\n\r\n$0\r\n\r\n");

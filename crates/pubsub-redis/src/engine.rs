@@ -1,15 +1,17 @@
-//! How Redis is spoken to: RESP3, by which one connection both publishes and subscribes. Redis has it since version 6.
+//! The Redis protocol RESP3, in which one connection both publishes and subscribes. Redis has it since version 6.
+//!
+//! [`bennu_pubsub_cluster::BrokerAdapter`] calls the engine. Invariant: no two subjects have the same channel.
 
 use crate::command::write;
 use crate::reply::{MAX_PAYLOAD, Replies};
-use bennu_pubsub_cluster::{Channel, Connector, Decoder, Engine, Event, OpenError, Opened, Stream};
+use bennu_pubsub_cluster::{BrokerConnection, Connector, Decoder, Engine, Event, OpenError, Stream, Subject};
 use bytes::BytesMut;
 
 pub(crate) const NAME: &str = "redis";
 
 pub(crate) struct RedisEngine {
     connector: Connector,
-    /// What the names of channels begin with.
+    /// The prefixes of channel names, and the name of the control channel.
     topics: String,
     nodes: String,
     control: String,
@@ -17,7 +19,7 @@ pub(crate) struct RedisEngine {
 
 impl RedisEngine {
     pub(crate) fn new(connector: Connector, cluster: &str) -> Self {
-        // Else cluster `a:t` with topic `b` would have the channel of cluster `a` with topic `t:b`.
+        // Otherwise cluster `a:t` with topic `b` would have the channel of cluster `a` with topic `t:b`.
         let cluster = cluster.replace('%', "%25").replace(':', "%3A");
         RedisEngine {
             connector,
@@ -27,23 +29,23 @@ impl RedisEngine {
         }
     }
 
-    /// A channel's name in two pieces.
-    fn name<'a>(&'a self, channel: Channel<'a>) -> [&'a [u8]; 2] {
-        match channel {
-            Channel::Topic(topic) => [self.topics.as_bytes(), topic.as_bytes()],
-            Channel::Node(node) => [self.nodes.as_bytes(), node.as_bytes()],
-            Channel::Control => [self.control.as_bytes(), b""],
+    /// Returns the two pieces of a channel's name.
+    fn name<'a>(&'a self, subject: Subject<'a>) -> [&'a [u8]; 2] {
+        match subject {
+            Subject::Topic(topic) => [self.topics.as_bytes(), topic.as_bytes()],
+            Subject::Node(node) => [self.nodes.as_bytes(), node.as_bytes()],
+            Subject::Control => [self.control.as_bytes(), b""],
         }
     }
 }
 
 impl Engine for RedisEngine {
     const NAME: &'static str = NAME;
-    const MEETING: &'static str = "at their Redis server";
+    const MEETING_POINT: &'static str = "at their Redis server";
     const MAX_PAYLOAD: usize = MAX_PAYLOAD;
     type Decoder = Replies;
 
-    async fn open(&self, attempt: usize) -> Result<Opened<Replies>, OpenError> {
+    async fn open(&self, attempt: usize) -> Result<BrokerConnection<Replies>, OpenError> {
         let address = self.connector.address(attempt);
         let mut stream = Stream::connect(address).await?;
         if address.secure {
@@ -64,31 +66,33 @@ impl Engine for RedisEngine {
             match decoder.next(&mut unread)? {
                 None => stream.read(&mut unread).await?,
                 Some(Event::Refused(text)) if text.contains("unknown command") => {
-                    return Err(OpenError::Refused(format!("Redis 6 or later is needed: {text}")));
+                    return Err(OpenError::Refused(format!(
+                        "the server is older than Redis 6; use version 6 or later: {text}"
+                    )));
                 }
                 Some(Event::Refused(text)) => return Err(OpenError::Refused(text)),
-                Some(_) => return Ok(Opened { stream, unread, decoder, max_payload: Self::MAX_PAYLOAD }),
+                Some(_) => return Ok(BrokerConnection { stream, unread, decoder, max_payload: Self::MAX_PAYLOAD }),
             }
         }
     }
 
-    fn publish(&self, out: &mut Vec<u8>, channel: Channel<'_>, payload: &[u8]) {
-        write(out, &[&[b"PUBLISH"], &self.name(channel), &[payload]]);
+    fn publish(&self, out: &mut Vec<u8>, subject: Subject<'_>, payload: &[u8]) {
+        write(out, &[&[b"PUBLISH"], &self.name(subject), &[payload]]);
     }
 
-    fn subscribe(&self, out: &mut Vec<u8>, channel: Channel<'_>, _id: u64) {
-        write(out, &[&[b"SUBSCRIBE"], &self.name(channel)]);
+    fn subscribe(&self, out: &mut Vec<u8>, subject: Subject<'_>, _id: u64) {
+        write(out, &[&[b"SUBSCRIBE"], &self.name(subject)]);
     }
 
-    fn unsubscribe(&self, out: &mut Vec<u8>, channel: Channel<'_>, _id: u64) {
-        write(out, &[&[b"UNSUBSCRIBE"], &self.name(channel)]);
+    fn unsubscribe(&self, out: &mut Vec<u8>, subject: Subject<'_>, _id: u64) {
+        write(out, &[&[b"UNSUBSCRIBE"], &self.name(subject)]);
     }
 
     fn ping(&self, out: &mut Vec<u8>) {
         write(out, &[&[b"PING"]]);
     }
 
-    // Redis never asks.
+    // Redis sends no pings.
     fn pong(&self, _out: &mut Vec<u8>) {}
 }
 
@@ -100,21 +104,21 @@ mod tests {
     #[test]
     fn no_two_channels_have_the_same_name() {
         let engine = |cluster| RedisEngine::new(Redis::new("redis://h").unwrap().connector, cluster);
-        let name = |cluster, channel| String::from_utf8(engine(cluster).name(channel).concat()).unwrap();
-        assert_eq!(name("shop", Channel::Topic("room:a b")), "bennu:shop:t:room:a b");
-        assert_eq!(name("shop", Channel::Node("a@host")), "bennu:shop:n:a@host");
-        assert_eq!(name("shop", Channel::Control), "bennu:shop:c");
-        assert_eq!(name("a:t", Channel::Topic("b")), "bennu:a%3At:t:b");
-        assert_ne!(name("a:t", Channel::Topic("b")), name("a", Channel::Topic("t:t:b")));
+        let name = |cluster, subject| String::from_utf8(engine(cluster).name(subject).concat()).unwrap();
+        assert_eq!(name("shop", Subject::Topic("room:a b")), "bennu:shop:t:room:a b");
+        assert_eq!(name("shop", Subject::Node("a@host")), "bennu:shop:n:a@host");
+        assert_eq!(name("shop", Subject::Control), "bennu:shop:c");
+        assert_eq!(name("a:t", Subject::Topic("b")), "bennu:a%3At:t:b");
+        assert_ne!(name("a:t", Subject::Topic("b")), name("a", Subject::Topic("t:t:b")));
     }
 
     #[test]
-    fn commands_are_what_redis_reads() {
+    fn commands_are_in_the_redis_protocol() {
         let engine = RedisEngine::new(Redis::new("redis://h").unwrap().connector, "x");
         let mut out = Vec::new();
-        engine.publish(&mut out, Channel::Topic("t"), b"hi");
-        engine.subscribe(&mut out, Channel::Control, 1);
-        engine.unsubscribe(&mut out, Channel::Node("n"), 2);
+        engine.publish(&mut out, Subject::Topic("t"), b"hi");
+        engine.subscribe(&mut out, Subject::Control, 1);
+        engine.unsubscribe(&mut out, Subject::Node("n"), 2);
         engine.ping(&mut out);
         let expected = "*3\r\n$7\r\nPUBLISH\r\n$11\r\nbennu:x:t:t\r\n$2\r\nhi\r\n*2\r\n$9\r\nSUBSCRIBE\r\n$9\r\nbennu:x:c\r\n\
             *2\r\n$11\r\nUNSUBSCRIBE\r\n$11\r\nbennu:x:n:n\r\n*1\r\n$4\r\nPING\r\n";

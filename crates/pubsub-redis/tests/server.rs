@@ -1,11 +1,11 @@
-//! The adapter against a Redis server: the suite of all brokers, and what only Redis has.
+//! The adapter against a Redis server: the suite of all brokers, and the tests of Redis alone.
 
 use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_cluster::conformance::Server;
 use bennu_pubsub_cluster::conformance::log::Log;
 use bennu_pubsub_cluster::conformance::node::{Node, Note, eventually};
 use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
-use bennu_pubsub_cluster::{Channel, QUEUE_BYTES};
+use bennu_pubsub_cluster::{QUEUE_BYTES, Subject};
 use bennu_pubsub_redis::Redis;
 
 struct RedisServer;
@@ -26,7 +26,7 @@ impl Server for RedisServer {
             .collect::<Vec<_>>();
         arguments.push(String::new());
         if let Some((user, password)) = credentials {
-            // What the documentation says that a user needs, and no more.
+            // Exactly the permissions that the documentation requires for a user.
             let user = format!(
                 "--requirepass {password} --user {user} on >{password} resetchannels &bennu:bennu:* \
                  -@all +hello +ping +publish +subscribe +unsubscribe"
@@ -38,15 +38,15 @@ impl Server for RedisServer {
 
     fn join(port: u16, credentials: Option<&str>, cluster: &str, name: &str, queue_bytes: usize) -> PubSub {
         let credentials = credentials.map(|credentials| format!("{credentials}@")).unwrap_or_default();
-        let redis = Redis::new(&format!("redis://{credentials}127.0.0.1:{port}")).expect("a good URL");
+        let redis = Redis::new(&format!("redis://{credentials}127.0.0.1:{port}")).expect("the URL is valid");
         PubSub::new(redis.cluster(cluster).queue_bytes(queue_bytes).join(NodeName::new(name)))
     }
 
-    fn stranger(channel: Channel<'_>, payload: &[u8]) -> Vec<u8> {
-        let channel = match channel {
-            Channel::Topic(topic) => format!("bennu:bennu:t:{topic}"),
-            Channel::Node(node) => format!("bennu:bennu:n:{node}"),
-            Channel::Control => "bennu:bennu:c".to_owned(),
+    fn foreign_publish(subject: Subject<'_>, payload: &[u8]) -> Vec<u8> {
+        let channel = match subject {
+            Subject::Topic(topic) => format!("bennu:bennu:t:{topic}"),
+            Subject::Node(node) => format!("bennu:bennu:n:{node}"),
+            Subject::Control => "bennu:bennu:c".to_owned(),
         };
         let head = format!("*3\r\n$7\r\nPUBLISH\r\n${}\r\n{channel}\r\n${}\r\n", channel.len(), payload.len());
         [head.as_bytes(), payload, b"\r\n"].concat()
@@ -54,14 +54,14 @@ impl Server for RedisServer {
 }
 
 #[tokio::test]
-async fn a_password_without_a_user_is_that_of_the_default_one() {
+async fn a_password_without_a_user_is_that_of_the_default_user() {
     let Some(server) = Process::<RedisServer>::start(Some(("app", "s3cret"))) else { return };
     let node = Node::join_with::<RedisServer>(server.port(), Some(":s3cret"), "bennu", "a", QUEUE_BYTES);
     eventually("it is connected", || node.is_connected()).await;
 }
 
 #[tokio::test]
-async fn what_access_control_forbids_is_counted_and_said_once() {
+async fn commands_that_access_control_forbids_are_counted_and_logged_once() {
     let Some(server) = Process::<RedisServer>::start(Some(("app", "s3cret"))) else { return };
     let log = Log::capture();
     let node = Node::join_with::<RedisServer>(server.port(), Some("app:s3cret"), "forbidden", "a", QUEUE_BYTES);
@@ -74,13 +74,13 @@ async fn what_access_control_forbids_is_counted_and_said_once() {
 }
 
 #[tokio::test]
-async fn something_else_that_listens_there_is_no_redis() {
+async fn a_server_of_another_protocol_is_reported() {
     let port = free_port();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let log = Log::capture();
     let node = Node::join_with::<RedisServer>(port, None, "bennu", "a", QUEUE_BYTES);
     let (mut client, _) = listener.accept().await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut client, b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();
-    eventually("it is reported", || log.lines(&["ERROR", "is not its protocol"]).len() == 1).await;
+    eventually("it is reported", || log.lines(&["ERROR", "broke its protocol"]).len() == 1).await;
     assert!(!node.is_connected());
 }

@@ -1,4 +1,4 @@
-//! The adapter against a Redis server that speaks TLS.
+//! The adapter against a Redis server with TLS.
 
 #![cfg(feature = "tls")]
 
@@ -27,7 +27,7 @@ impl TlsServer for RedisServer {
     }
 
     fn join(port: u16, tls: Option<TlsConfig>, name: &str) -> PubSub {
-        let redis = Redis::new(&format!("rediss://localhost:{port}")).expect("a good URL");
+        let redis = Redis::new(&format!("rediss://localhost:{port}")).expect("the URL is valid");
         let redis = tls.into_iter().fold(redis, Redis::tls);
         PubSub::new(redis.join(NodeName::new(name)))
     }

@@ -1,73 +1,75 @@
-//! The adapter of a node: what the application calls. Nothing here waits.
+//! The adapter of a node, which the application's PubSub calls. No call waits.
+//!
+//! It owns the [`Shared`] state of the node; [`crate::worker`] does the work on a thread of its own.
 
 use crate::address;
-use crate::link::Link;
+use crate::shared::Shared;
 use crate::worker;
-use bennu_pubsub::{Adapter, ConnectError, Delivery, Inbox, Leaving, NodeName, PublishError, Target};
+use bennu_pubsub::{Adapter, ConnectError, Delivery, Inbox, LeaveFuture, NodeName, PublishError, Target};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How long leaving may take: what waits is sent, and the connections are closed.
+/// The limit for leaving: the queue is sent, and the connections are closed.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(crate) struct Peer {
-    link: Arc<Link>,
+pub(crate) struct ZenohAdapter {
+    shared: Arc<Shared>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-impl Peer {
-    pub(crate) fn new(link: Link) -> Self {
-        Peer { link: Arc::new(link), ended: Mutex::new(None) }
+impl ZenohAdapter {
+    pub(crate) fn new(shared: Shared) -> Self {
+        ZenohAdapter { shared: Arc::new(shared), ended: Mutex::new(None) }
     }
 }
 
-impl Adapter for Peer {
+impl Adapter for ZenohAdapter {
     fn node(&self) -> &NodeName {
-        self.link.member.node()
+        self.shared.node.name()
     }
 
     fn nodes(&self) -> Vec<NodeName> {
-        self.link.member.nodes()
+        self.shared.node.nodes()
     }
 
     /// # Panics
-    /// When the system has no thread left.
+    /// When the system cannot start a thread.
     fn start(&self, inbox: Inbox) {
-        if self.link.member.start(inbox) {
-            let ended = worker::start(self.link.clone()).expect("the system has threads");
+        if self.shared.node.start(inbox) {
+            let ended = worker::start(self.shared.clone()).expect("the system can start a thread");
             *self.ended.lock() = Some(ended);
         }
     }
 
     fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
-        self.link.member.publish(&target, topic, delivery, |channel, frame| self.link.publish(channel, frame))
+        self.shared.node.publish(&target, topic, delivery, |channel, frame| self.shared.publish(channel, frame))
     }
 
-    fn interest(&self, topic: &str, wanted: bool) {
-        self.link.member.interest(topic, wanted);
+    fn set_interest(&self, topic: &str, wanted: bool) {
+        self.shared.node.set_interest(topic, wanted);
     }
 
     fn connect(&self, address: &str) -> Result<(), ConnectError> {
-        self.link.name(&address::peer(address)?);
+        self.shared.add_address(&address::parse_peer(address)?);
         Ok(())
     }
 
-    fn leave(&self) -> Leaving {
-        self.link.member.leave();
+    fn leave(&self) -> LeaveFuture {
+        self.shared.node.leave();
         let ended = self.ended.lock().take();
         Box::pin(async move {
             let Some(ended) = ended else { return };
-            // After that the thread goes on by itself; the application does not wait for it.
+            // After the timeout the thread continues by itself; the application does not wait for it.
             let _ = timeout(LEAVE_TIMEOUT, ended).await;
         })
     }
 }
 
-impl Drop for Peer {
+impl Drop for ZenohAdapter {
     fn drop(&mut self) {
-        self.link.abandon();
+        self.shared.abandon();
     }
 }

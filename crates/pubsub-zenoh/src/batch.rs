@@ -1,57 +1,58 @@
-//! What one zenoh message holds: the frames of one channel that waited together, in their order. Pure.
+//! The payload of one Zenoh message: the queued frames of one subject, in their order. Pure.
 //!
-//! Each is four bytes of length, big-endian, and that many of the frame. A message of zenoh's costs more than a frame of a
-//! broadcast, so many of them are sent as one; what does not wait is sent by itself.
+//! Each frame follows its length of four bytes, big-endian. A Zenoh message costs more than a frame, so queued frames
+//! are sent together; a frame that finds the queue empty is sent alone. The writer encodes batches, and
+//! [`crate::shared`] decodes them.
 
 use bytes::{Buf, Bytes};
 
-/// Bytes of a batch, unless it is one large frame: what fits into one write of zenoh's on most networks.
-pub(crate) const BATCH: usize = 32 << 10;
+/// The largest batch in bytes, except for a single larger frame: one write of Zenoh on most networks.
+pub(crate) const MAX_BATCH_BYTES: usize = 32 << 10;
 
-/// The length of a frame.
+/// The bytes of a frame's length.
 const PREFIX: usize = 4;
 
 /// Frames that are sent together.
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     frames: u64,
-    /// Bytes to make room for.
+    /// The capacity to allocate.
     room: usize,
 }
 
 impl Batch {
-    /// An empty one, for frames of about so many bytes in all.
+    /// Returns an empty batch for frames of about so many bytes in total.
     pub(crate) fn new(bytes: usize) -> Self {
-        Batch { bytes: Vec::new(), frames: 0, room: bytes.min(BATCH) }
+        Batch { bytes: Vec::new(), frames: 0, room: bytes.min(MAX_BATCH_BYTES) }
     }
 
-    /// Whether a frame has room beside what is there.
+    /// Returns whether the batch has room for a frame.
     pub(crate) fn has_room(&self, frame: &[u8]) -> bool {
-        self.bytes.is_empty() || self.bytes.len() + PREFIX + frame.len() <= BATCH
+        self.bytes.is_empty() || self.bytes.len() + PREFIX + frame.len() <= MAX_BATCH_BYTES
     }
 
     /// Appends a frame.
     pub(crate) fn push(&mut self, frame: &[u8]) {
-        let length = u32::try_from(frame.len()).expect("a frame fits into the queue, which is smaller");
+        let length = u32::try_from(frame.len()).expect("a frame is smaller than the queue, whose limit fits u32");
         self.bytes.reserve((PREFIX + frame.len()).max(if self.bytes.is_empty() { self.room } else { 0 }));
         self.bytes.extend_from_slice(&length.to_be_bytes());
         self.bytes.extend_from_slice(frame);
         self.frames += 1;
     }
 
-    /// The bytes, and how many frames they are. It is empty afterwards.
+    /// Takes the bytes and the number of frames, and leaves the batch empty.
     pub(crate) fn take(&mut self) -> (Vec<u8>, u64) {
         (std::mem::take(&mut self.bytes), std::mem::take(&mut self.frames))
     }
 }
 
-/// Bytes that are no batch.
+/// Bytes that are not a batch.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} bytes are no frame behind its length")]
-pub(crate) struct NoFrame(usize);
+#[error("the last {0} bytes of a batch are not a frame after its length")]
+pub(crate) struct BatchError(usize);
 
-/// The frames of a batch; they share its bytes. What is no frame ends it.
-pub(crate) fn frames(mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, NoFrame>> {
+/// Returns the frames of a batch, which share its bytes. Malformed bytes end the iteration with an error.
+pub(crate) fn frames(mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, BatchError>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;
@@ -59,7 +60,7 @@ pub(crate) fn frames(mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, NoF
         let length = bytes.first_chunk().map_or(usize::MAX, |prefix| u32::from_be_bytes(*prefix) as usize);
         if bytes.len() < PREFIX || bytes.len() - PREFIX < length {
             let rest = std::mem::take(&mut bytes);
-            return Some(Err(NoFrame(rest.len())));
+            return Some(Err(BatchError(rest.len())));
         }
         bytes.advance(PREFIX);
         Some(Ok(bytes.split_to(length)))
@@ -73,7 +74,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(written in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
+        fn a_decoded_batch_is_the_encoded_one(
+            written in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20),
+        ) {
             let mut batch = Batch::new(100);
             written.iter().for_each(|frame| batch.push(frame));
             let (bytes, count) = batch.take();
@@ -83,19 +86,19 @@ mod tests {
         }
 
         #[test]
-        fn bytes_of_a_stranger_end(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn foreign_bytes_return_at_most_one_error(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             let read: Vec<_> = frames(bytes.into()).collect();
             prop_assert!(read.iter().rev().skip(1).all(Result::is_ok));
         }
     }
 
     #[test]
-    fn a_batch_is_bounded_but_for_one_large_frame() {
+    fn a_batch_is_bounded_except_for_one_large_frame() {
         let mut batch = Batch::new(0);
-        assert!(batch.has_room(&[0; 2 * BATCH]));
-        batch.push(&[0; BATCH - 2 * PREFIX]);
+        assert!(batch.has_room(&[0; 2 * MAX_BATCH_BYTES]));
+        batch.push(&[0; MAX_BATCH_BYTES - 2 * PREFIX]);
         assert_eq!([batch.has_room(b""), batch.has_room(b"x")], [true, false]);
-        assert_eq!(frames(Bytes::from_static(b"\0\0\0\x05four")).collect::<Vec<_>>(), [Err(NoFrame(8))]);
-        assert_eq!(frames(Bytes::from_static(b"\0\0")).collect::<Vec<_>>(), [Err(NoFrame(2))]);
+        assert_eq!(frames(Bytes::from_static(b"\0\0\0\x05four")).collect::<Vec<_>>(), [Err(BatchError(8))]);
+        assert_eq!(frames(Bytes::from_static(b"\0\0")).collect::<Vec<_>>(), [Err(BatchError(2))]);
     }
 }

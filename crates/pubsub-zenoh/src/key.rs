@@ -1,14 +1,14 @@
 //! The key expressions of one cluster. Pure.
 //!
-//! `bennu/<cluster>/t/<topic>` carries a topic's messages, `bennu/<cluster>/n/<node>` what is for one node,
-//! `bennu/<cluster>/c` what nodes tell of addresses. `bennu/<cluster>/l/<node>/<session>/<addresses>` is the liveliness
-//! token of a node that is there: zenoh shows it to the others, and takes it away when the node leaves or is lost. Each name
-//! is one [token](bennu_pubsub_cluster::token), so a topic can neither reach another one nor be a pattern.
+//! `bennu/<cluster>/t/<topic>` carries the messages of a topic, `bennu/<cluster>/n/<node>` the messages to one node,
+//! and `bennu/<cluster>/c` control messages. `bennu/<cluster>/l/<node>/<session>/<addresses>` is the liveliness token
+//! of a node: Zenoh delivers it to the other nodes, and revokes it when the node leaves or is lost. Each name is one
+//! [token](bennu_pubsub_cluster::token), so a topic can neither match another topic nor be a pattern.
 
-use bennu_pubsub_cluster::Channel;
+use bennu_pubsub_cluster::Subject;
 use bennu_pubsub_cluster::token::{self, Alphabet};
 
-/// Key expressions give a meaning to `/`, `*`, `$`, `#`, `?`, and to `@` at the beginning.
+/// In a key expression, `/`, `*`, `$`, `#` and `?` have a meaning, and `@` at the beginning of a chunk.
 const TOKEN: Alphabet = Alphabet { plain: b"-_:.+,~", digest_mark: b'S' };
 
 /// The keys of a cluster.
@@ -16,49 +16,49 @@ pub(crate) struct Keys {
     prefix: String,
 }
 
-/// A node that is there, as its liveliness token says.
+/// A connected node, as its liveliness token describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Presence {
+pub(crate) struct Peer {
     pub(crate) node: String,
-    /// zenoh's name for this run of it.
+    /// Zenoh's id for this run of the node.
     pub(crate) session: String,
-    /// Where it can be connected to.
+    /// The addresses at which other nodes can connect to it.
     pub(crate) addresses: Vec<String>,
 }
 
 impl Keys {
     pub(crate) fn new(cluster: &str) -> Self {
-        Keys { prefix: format!("bennu/{}", TOKEN.token(cluster)) }
+        Keys { prefix: format!("bennu/{}", TOKEN.encode(cluster)) }
     }
 
-    /// What a channel's messages are published on.
-    pub(crate) fn channel(&self, channel: Channel<'_>) -> String {
+    /// Returns the key of a subject.
+    pub(crate) fn for_subject(&self, subject: Subject<'_>) -> String {
         let prefix = &self.prefix;
-        match channel {
-            Channel::Topic(topic) => format!("{prefix}/t/{}", TOKEN.token(topic)),
-            Channel::Node(node) => format!("{prefix}/n/{}", TOKEN.token(node)),
-            Channel::Control => format!("{prefix}/c"),
+        match subject {
+            Subject::Topic(topic) => format!("{prefix}/t/{}", TOKEN.encode(topic)),
+            Subject::Node(node) => format!("{prefix}/n/{}", TOKEN.encode(node)),
+            Subject::Control => format!("{prefix}/c"),
         }
     }
 
-    /// The token of a node that is there.
-    pub(crate) fn presence(&self, presence: &Presence) -> String {
-        let Presence { node, session, addresses } = presence;
-        let [node, session, addresses] = [node, session, &addresses.join(",")].map(|name| TOKEN.token(name));
+    /// Returns the liveliness token of a node.
+    pub(crate) fn liveliness(&self, peer: &Peer) -> String {
+        let Peer { node, session, addresses } = peer;
+        let [node, session, addresses] = [node, session, &addresses.join(",")].map(|name| TOKEN.encode(name));
         format!("{}/l/{node}/{session}/{addresses}", self.prefix)
     }
 
-    /// All of them.
-    pub(crate) fn presences(&self) -> String {
+    /// Returns the key expression of all liveliness tokens.
+    pub(crate) fn all_liveliness(&self) -> String {
         format!("{}/l/**", self.prefix)
     }
 
-    /// What [`Keys::presence`] wrote, here or on another node.
-    pub(crate) fn read_presence(&self, key: &str) -> Option<Presence> {
-        let mut parts = key.strip_prefix(&self.prefix)?.strip_prefix("/l/")?.split('/').map(token::read);
+    /// Parses a key that [`Keys::liveliness`] returned here or on another node.
+    pub(crate) fn parse_liveliness(&self, key: &str) -> Option<Peer> {
+        let mut parts = key.strip_prefix(&self.prefix)?.strip_prefix("/l/")?.split('/').map(token::decode);
         let [node, session, addresses] = [parts.next()??, parts.next()??, parts.next()??];
         let addresses = addresses.split(',').filter(|address| !address.is_empty()).map(str::to_owned).collect();
-        Some(Presence { node, session, addresses })
+        Some(Peer { node, session, addresses })
     }
 }
 
@@ -70,10 +70,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_is_one_chunk_that_matches_nothing_else(name in ".{0,600}", cluster in ".{0,10}") {
+        fn every_name_is_one_chunk_that_matches_no_other_key(name in ".{0,600}", cluster in ".{0,10}") {
             let keys = Keys::new(&cluster);
-            for channel in [Channel::Topic(&name), Channel::Node(&name)] {
-                let key = keys.channel(channel);
+            for subject in [Subject::Topic(&name), Subject::Node(&name)] {
+                let key = keys.for_subject(subject);
                 prop_assert_eq!(key.split('/').count(), 4);
                 prop_assert!(!key.contains(['*', '$', '@', '#', '?']));
                 prop_assert!(KeyExpr::new(key).is_ok());
@@ -81,20 +81,20 @@ mod tests {
         }
 
         #[test]
-        fn who_is_there_is_read_as_it_was_written(node in ".{0,100}", session in "[0-9a-f]{1,32}") {
-            let presence = Presence { node, session, addresses: vec!["[::1]:7447".into(), "shop:1".into()] };
+        fn a_liveliness_token_is_parsed_as_it_was_encoded(node in ".{0,100}", session in "[0-9a-f]{1,32}") {
+            let peer = Peer { node, session, addresses: vec!["[::1]:7447".into(), "shop:1".into()] };
             let keys = Keys::new("shop");
-            let key = keys.presence(&presence);
-            prop_assert!(KeyExpr::new(&*key).unwrap().intersects(&KeyExpr::new(keys.presences()).unwrap()));
-            prop_assert_eq!(keys.read_presence(&key), Some(presence));
-            prop_assert_eq!(Keys::new("other").read_presence(&key), None);
+            let key = keys.liveliness(&peer);
+            prop_assert!(KeyExpr::new(&*key).unwrap().intersects(&KeyExpr::new(keys.all_liveliness()).unwrap()));
+            prop_assert_eq!(keys.parse_liveliness(&key), Some(peer));
+            prop_assert_eq!(Keys::new("other").parse_liveliness(&key), None);
         }
     }
 
     #[test]
-    fn what_a_later_version_adds_is_skipped_and_what_is_no_presence_is_none() {
+    fn chunks_of_a_later_version_are_skipped_and_other_keys_are_none() {
         let keys = Keys::new("shop");
-        let read = |key| keys.read_presence(key).map(|presence| presence.node);
+        let read = |key| keys.parse_liveliness(key).map(|peer| peer.node);
         assert_eq!(read("bennu/shop/l/a/1/h:1/zone/b").as_deref(), Some("a"));
         assert_eq!(read("bennu/shop/l/a/1/=").as_deref(), Some("a"));
         assert_eq!(

@@ -1,13 +1,13 @@
-//! Takes `SO_LINGER` off the sockets of zenoh's connections.
+//! Disables `SO_LINGER` on the sockets of Zenoh's connections.
 //!
-//! zenoh sets it to 10 s. Closing a socket whose peer takes nothing then blocks the thread that does it for as long, and
-//! zenoh has one that sends for all connections: with a node that is lost while messages are on their way to it, all others
-//! would be sent nothing, not even the signs of life without which they take this node for lost as well. Without the option
-//! the kernel goes on sending what is left behind a socket that is closed.
+//! Zenoh sets it to 10 s. Closing a socket whose peer reads nothing then blocks the closing thread for as long, and
+//! Zenoh has one thread that sends for all connections. So when a node is lost while messages are on their way to it,
+//! the other nodes receive nothing, not even keep-alives, and consider this node lost too. Without the option the
+//! kernel continues to send the remaining bytes of a closed socket.
 //!
-//! zenoh does not hand out its sockets, so they are looked for among the process's own, by both addresses of a connection.
-//! A descriptor may be closed meanwhile, and its number be given to another socket: that one loses what no socket has
-//! unless it asks for it.
+//! Zenoh does not expose its sockets, so this module searches the descriptors of the process by both addresses of a
+//! connection. Another thread may close a descriptor meanwhile, and its number may be reused for another socket. That
+//! socket then loses an option that is off by default.
 
 use nix::sys::socket::sockopt::Linger;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getpeername, getsockname, setsockopt};
@@ -16,11 +16,11 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::RawFd;
 use std::{fs, io};
 
-/// The two addresses of a connection, this side's first.
-pub(crate) type Ends = (SocketAddr, SocketAddr);
+/// The local and the remote address of a connection.
+pub(crate) type SocketPair = (SocketAddr, SocketAddr);
 
-/// Takes the option off the sockets of these connections, and says how many were found.
-pub(crate) fn take_off(connections: &HashSet<Ends>) -> io::Result<usize> {
+/// Disables the option on the sockets of these connections, and returns the number of sockets that were found.
+pub(crate) fn disable(connections: &HashSet<SocketPair>) -> io::Result<usize> {
     let mut found = 0;
     // Linux and macOS both have this directory.
     for entry in fs::read_dir("/dev/fd")? {
@@ -35,8 +35,8 @@ pub(crate) fn take_off(connections: &HashSet<Ends>) -> io::Result<usize> {
     Ok(found)
 }
 
-/// `None` for what is no connected socket.
-fn ends(descriptor: RawFd) -> Option<Ends> {
+/// Returns `None` for a descriptor that is not a connected socket.
+fn ends(descriptor: RawFd) -> Option<SocketPair> {
     Some((address(getsockname(descriptor).ok()?)?, address(getpeername(descriptor).ok()?)?))
 }
 
@@ -58,7 +58,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     #[test]
-    fn the_option_is_taken_off_the_connections_that_are_named_and_no_other() {
+    fn the_option_is_disabled_on_the_given_connections_only() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let connect = || {
             let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -68,8 +68,8 @@ mod tests {
         let (one, other) = (connect(), connect());
         let lingers = |stream: &TcpStream| getsockopt(stream.as_raw_fd(), Linger).unwrap().l_onoff != 0;
         let ends = (one.local_addr().unwrap(), one.peer_addr().unwrap());
-        assert_eq!(take_off(&HashSet::from([ends])).unwrap(), 1);
+        assert_eq!(disable(&HashSet::from([ends])).unwrap(), 1);
         assert_eq!([lingers(&one), lingers(&other)], [false, true]);
-        assert_eq!(take_off(&HashSet::new()).unwrap(), 0);
+        assert_eq!(disable(&HashSet::new()).unwrap(), 0);
     }
 }

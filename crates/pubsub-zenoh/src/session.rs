@@ -1,17 +1,18 @@
-//! This node's zenoh session: it listens, subscribes, publishes, and shows that the node is there.
+//! The Zenoh session of a node, which listens, subscribes, publishes and announces the node.
 //!
-//! Owned by the adapter's thread. Its calls wait for as long as a connected node takes nothing, at most [`STALL`]; so nobody
-//! else makes them, but for what the [`crate::outlet`] lets pass. What comes is handed to [`Link`] on zenoh's own threads.
+//! The adapter's thread owns it. A call may wait while a connected node reads nothing, at most [`STALL_TIMEOUT`]. So
+//! only that thread makes such calls, except for the puts that [`crate::writer`] lets through. Zenoh's threads pass
+//! received messages to [`Shared`].
 
-use crate::address::{NAME, Places};
-use crate::credit::BATCHES;
-use crate::error::Error;
-use crate::key::Presence;
+use crate::Error;
+use crate::address::{Addresses, NAME};
+use crate::control_message::{ControlMessage, Marker};
+use crate::key::Peer;
 use crate::linger;
-use crate::link::Link;
-use crate::notice::{Mark, Notice};
-use bennu_pubsub::SILENCE;
-use bennu_pubsub_cluster::{Change, Channel};
+use crate::shared::Shared;
+use crate::window::BATCHES;
+use bennu_pubsub::NODE_TIMEOUT;
+use bennu_pubsub_cluster::{InterestChange, Subject};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,31 +26,33 @@ use zenoh::pubsub::Subscriber;
 use zenoh::sample::{Locality, Sample, SampleKind};
 use zenoh::{Config, Wait};
 
-/// How long a connected node may take nothing before it is cut off. As long the others wait for what is behind.
-pub(crate) const STALL: Duration = Duration::from_secs(5);
+/// The time after which a connected node that reads nothing is disconnected. The messages behind it wait as long for
+/// the other nodes too.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long it may take to open a connection.
-const OPEN: Duration = Duration::from_secs(4);
+/// The limit for opening a connection.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The largest message that is put together again from its parts.
-const LARGEST: usize = 64 << 20;
+/// The largest message that Zenoh reassembles from fragments.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 pub(crate) struct Session {
     runtime: Runtime,
     session: zenoh::Session,
     token: Option<LivelinessToken>,
-    /// Of topics, by the interest's ids.
+    /// The subscriptions of topics, by the ids of the interest.
     subscriptions: HashMap<u64, Subscriber<()>>,
     _own: [Subscriber<()>; 3],
 }
 
 impl Session {
-    /// Opens a session that listens, and hears who is there and what is for this node.
-    pub(crate) async fn open(link: &Arc<Link>) -> Result<Session, Error> {
-        // zenoh warns of each attempt. That the address is taken is seen without it.
-        drop(TcpListener::bind(&link.places.listen).await?);
-        let runtime = RuntimeBuilder::new(config(&link.places)?).build().await?;
-        match Session::start(link, runtime.clone()).await {
+    /// Opens a session that listens, and subscribes to liveliness tokens, control messages and the messages to this
+    /// node.
+    pub(crate) async fn open(shared: &Arc<Shared>) -> Result<Session, Error> {
+        // Zenoh logs a warning for each failed attempt. This bind detects an address in use without a warning.
+        drop(TcpListener::bind(&shared.addresses.listen).await?);
+        let runtime = RuntimeBuilder::new(config(&shared.addresses)?).build().await?;
+        match Session::start(shared, runtime.clone()).await {
             Ok(session) => Ok(session),
             Err(error) => {
                 runtime.close().await?;
@@ -58,39 +61,39 @@ impl Session {
         }
     }
 
-    async fn start(link: &Arc<Link>, mut runtime: Runtime) -> Result<Session, Error> {
+    async fn start(shared: &Arc<Shared>, mut runtime: Runtime) -> Result<Session, Error> {
         let session = zenoh::session::init(runtime.clone().into()).await?;
-        let keys = &link.keys;
-        let subscribe = |channel, take: fn(&Link, Bytes)| {
-            let link = link.clone();
-            let subscriber = session.declare_subscriber(keys.channel(channel)).allowed_origin(Locality::Remote);
-            subscriber.callback(move |sample| take(&link, payload(&sample)))
+        let keys = &shared.keys;
+        let subscribe = |subject, take: fn(&Shared, Bytes)| {
+            let shared = shared.clone();
+            let subscriber = session.declare_subscriber(keys.for_subject(subject)).allowed_origin(Locality::Remote);
+            subscriber.callback(move |sample| take(&shared, payload(&sample)))
         };
-        let node = subscribe(Channel::Node(link.member.node().as_str()), Link::receive_own).await?;
-        let notices = subscribe(Channel::Control, Link::hear).await?;
-        let heard = link.clone();
-        let liveliness = session.liveliness().declare_subscriber(keys.presences()).history(true);
-        let others = liveliness.callback(move |sample| hear_presence(&heard, &sample)).await?;
+        let node = subscribe(Subject::Node(shared.node.name().as_str()), Shared::receive_own).await?;
+        let messages = subscribe(Subject::Control, Shared::receive_control).await?;
+        let receiver = shared.clone();
+        let liveliness = session.liveliness().declare_subscriber(keys.all_liveliness()).history(true);
+        let others = liveliness.callback(move |sample| receive_liveliness(&receiver, &sample)).await?;
         runtime.start().await?;
-        link.outlet.open(session.clone());
-        Ok(Session { runtime, session, token: None, subscriptions: HashMap::new(), _own: [node, notices, others] })
+        shared.writer.open(session.clone());
+        Ok(Session { runtime, session, token: None, subscriptions: HashMap::new(), _own: [node, messages, others] })
     }
 
-    /// What connects to others.
+    /// Returns the runtime with which the dialer connects.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// This node as others see it.
-    pub(crate) fn presence(&self, link: &Link) -> Presence {
+    /// Returns this node as other nodes see it.
+    pub(crate) fn own_peer(&self, shared: &Shared) -> Peer {
         let session = self.session.zid().to_string();
-        Presence { node: link.member.node().to_string(), session, addresses: self.addresses(&link.places) }
+        Peer { node: shared.node.name().to_string(), session, addresses: self.addresses(&shared.addresses) }
     }
 
-    /// Where others find this node.
-    fn addresses(&self, places: &Places) -> Vec<String> {
-        if !places.advertise.is_empty() {
-            return places.advertise.clone();
+    /// Returns the addresses at which other nodes can connect to this node.
+    fn addresses(&self, addresses: &Addresses) -> Vec<String> {
+        if !addresses.advertise.is_empty() {
+            return addresses.advertise.clone();
         }
         let mut locators = self.runtime.get_locators_noloopback();
         if locators.is_empty() {
@@ -99,9 +102,9 @@ impl Session {
         locators.iter().map(|locator| locator.address().to_string()).collect()
     }
 
-    /// Shows that this node is there. What was subscribed before is in effect for whoever sees it.
-    pub(crate) fn announce(&mut self, link: &Link) -> Result<(), Error> {
-        let key = link.keys.presence(&self.presence(link));
+    /// Declares the liveliness token. Earlier subscriptions are in effect at every node that receives it.
+    pub(crate) fn announce(&mut self, shared: &Shared) -> Result<(), Error> {
+        let key = shared.keys.liveliness(&self.own_peer(shared));
         self.token = Some(self.session.liveliness().declare_token(key).wait()?);
         Ok(())
     }
@@ -110,18 +113,18 @@ impl Session {
         self.token.is_some()
     }
 
-    /// Subscribes to a topic, or ends that.
-    pub(crate) fn apply(&mut self, link: &Arc<Link>, change: Change) -> Result<(), Error> {
+    /// Subscribes to a topic or ends a subscription.
+    pub(crate) fn apply_change(&mut self, shared: &Arc<Shared>, change: InterestChange) -> Result<(), Error> {
         match change {
-            Change::Subscribe(topic, id) => {
-                let receiver = link.clone();
-                let key = link.keys.channel(Channel::Topic(&topic));
-                link.outlet.credit().count(key.len());
+            InterestChange::Subscribe(topic, id) => {
+                let receiver = shared.clone();
+                let key = shared.keys.for_subject(Subject::Topic(&topic));
+                shared.writer.window().add(key.len());
                 let subscriber = self.session.declare_subscriber(key).allowed_origin(Locality::Remote);
                 let subscriber = subscriber.callback(move |sample| receiver.receive(payload(&sample))).wait()?;
                 self.subscriptions.insert(id, subscriber);
             }
-            Change::Unsubscribe(_, id) => {
+            InterestChange::Unsubscribe(_, id) => {
                 if let Some(subscriber) = self.subscriptions.remove(&id) {
                     subscriber.undeclare().wait()?;
                 }
@@ -130,61 +133,66 @@ impl Session {
         Ok(())
     }
 
-    /// What is connected now must not hold up what closes it.
-    pub(crate) async fn take_linger_off(&self) {
+    /// Disables `SO_LINGER` on the current connections, so that closing one never blocks Zenoh's sender.
+    pub(crate) async fn disable_linger(&self) {
         let address = |locator: &Locator| locator.address().as_str().parse().ok();
         let links = self.session.info().links().await;
         let connections = links.filter_map(|link| Some((address(link.src())?, address(link.dst())?))).collect();
-        match linger::take_off(&connections) {
-            Ok(found) => tracing::debug!(adapter = NAME, connections = connections.len(), found, "sockets"),
-            Err(error) => tracing::debug!(adapter = NAME, %error, "the process's own sockets cannot be looked at"),
+        match linger::disable(&connections) {
+            Ok(found) => tracing::debug!(
+                adapter = NAME,
+                connections = connections.len(),
+                found,
+                "disabled SO_LINGER on the sockets of connections"
+            ),
+            Err(error) => tracing::debug!(adapter = NAME, %error, "could not list the sockets of the process"),
         }
     }
 
-    /// Sends the others a mark, if those that are connected are all nodes.
-    pub(crate) async fn mark(&self, link: &Link) -> Result<bool, Error> {
+    /// Sends a marker to all nodes, unless a session is connected that is not a node. Returns whether it was sent.
+    pub(crate) async fn send_marker(&self, shared: &Shared) -> Result<bool, Error> {
         let info = self.session.info();
         let connected: Vec<_> =
             info.peers_zid().await.chain(info.routers_zid().await).map(|id| id.to_string()).collect();
-        let Some(bytes) = link.outlet.credit().mark(&connected) else { return Ok(false) };
-        self.send_mark(link, bytes)?;
+        let Some(bytes) = shared.writer.window().start_round(&connected) else { return Ok(false) };
+        self.publish_marker(shared, bytes)?;
         Ok(true)
     }
 
-    fn send_mark(&self, link: &Link, bytes: u64) -> Result<(), Error> {
+    fn publish_marker(&self, shared: &Shared, bytes: u64) -> Result<(), Error> {
         let session = self.session.zid().to_string();
-        link.tell(None, &Notice::Mark(Mark { session, bytes }))
+        shared.send_control(None, &ControlMessage::Marker(Marker { session, bytes }))
     }
 
-    /// Tells whose marks they are that this node has seen them.
-    pub(crate) fn answer(&self, link: &Link) -> Result<(), Error> {
-        for (node, mark) in link.take_marks() {
-            link.tell(Some(&node), &Notice::Seen { by: self.session.zid().to_string(), mark })?;
+    /// Acknowledges the received markers.
+    pub(crate) fn send_acks(&self, shared: &Shared) -> Result<(), Error> {
+        for (node, marker) in shared.take_markers() {
+            shared.send_control(Some(&node), &ControlMessage::Ack { by: self.session.zid().to_string(), marker })?;
         }
         Ok(())
     }
 
-    /// Says goodbye, and sends the mark behind which nothing comes.
-    pub(crate) fn say_bye(&self, link: &Link) -> Result<(), Error> {
-        link.tell(None, &Notice::Bye(link.own_addresses()))?;
-        // Whoever is connected and no node is not waited for.
-        match link.outlet.credit().mark(&[]) {
-            Some(bytes) => self.send_mark(link, bytes),
+    /// Sends the goodbye, and the last marker.
+    pub(crate) fn send_goodbye(&self, shared: &Shared) -> Result<(), Error> {
+        shared.send_control(None, &ControlMessage::Goodbye(shared.own_addresses()))?;
+        // The marker does not wait for sessions that are not nodes.
+        match shared.writer.window().start_round(&[]) {
+            Some(bytes) => self.publish_marker(shared, bytes),
             None => Ok(()),
         }
     }
 
-    /// This node is not there any more.
-    pub(crate) fn part(&mut self) -> Result<(), Error> {
+    /// Revokes the liveliness token.
+    pub(crate) fn withdraw(&mut self) -> Result<(), Error> {
         match self.token.take() {
             Some(token) => token.undeclare().wait(),
             None => Ok(()),
         }
     }
 
-    /// Closes all connections. What zenoh is writing then may be lost.
-    pub(crate) async fn close(self, link: &Link) -> Result<(), Error> {
-        link.outlet.close();
+    /// Closes all connections. Bytes that Zenoh is writing at that moment may be lost.
+    pub(crate) async fn close(self, shared: &Shared) -> Result<(), Error> {
+        shared.writer.close();
         self.session.close().await?;
         self.runtime.close().await
     }
@@ -197,40 +205,43 @@ fn payload(sample: &Sample) -> Bytes {
     }
 }
 
-fn hear_presence(link: &Link, sample: &Sample) {
-    match (link.keys.read_presence(sample.key_expr().as_str()), sample.kind()) {
-        (Some(presence), SampleKind::Put) => link.appeared(presence),
-        (Some(presence), SampleKind::Delete) => link.disappeared(&presence),
-        (None, _) => link.member.garbage(&format_args!("{} is no node", sample.key_expr())),
+fn receive_liveliness(shared: &Shared, sample: &Sample) {
+    match (shared.keys.parse_liveliness(sample.key_expr().as_str()), sample.kind()) {
+        (Some(peer), SampleKind::Put) => shared.add_peer(peer),
+        (Some(peer), SampleKind::Delete) => shared.remove_peer(&peer),
+        (None, _) => shared
+            .node
+            .count_garbage(&format_args!("the key {} is not a liveliness token of a node", sample.key_expr())),
     }
 }
 
-fn config(places: &Places) -> Result<Config, Error> {
-    let mut config = base()?;
-    config.insert_json5("listen/endpoints", &json(&[format!("tcp/{}", places.listen)]))?;
+fn config(addresses: &Addresses) -> Result<Config, Error> {
+    let mut config = base_config()?;
+    config.insert_json5("listen/endpoints", &json(&[format!("tcp/{}", addresses.listen)]))?;
     Ok(config)
 }
 
-/// What the session of a node and the one that [asks](crate::dial) have in common.
-pub(crate) fn base() -> Result<Config, Error> {
+/// Returns the settings that the session of a node and the session of a [probe](crate::dialer) have in common.
+pub(crate) fn base_config() -> Result<Config, Error> {
     let mut config = Config::default();
-    let stall_us = STALL.as_micros().to_string();
+    let stall_us = STALL_TIMEOUT.as_micros().to_string();
     let batches = BATCHES.to_string();
     let settings = [
         ("mode", "\"peer\""),
         ("listen/endpoints", "[]"),
         ("connect/endpoints", "[]"),
         ("scouting/multicast/enabled", "false"),
-        // Nodes tell each other of addresses in notices: zenoh's gossip leaves out those of loopback, and tries each once.
+        // Nodes send addresses in control messages: Zenoh's gossip omits loopback addresses and tries each address
+        // once.
         ("scouting/gossip/autoconnect", "{ peer: [] }"),
         ("open/return_conditions/connect_scouted", "false"),
         // One queue for each connection, whatever the priority: a goodbye must not overtake messages.
         ("transport/unicast/qos/enabled", "false"),
-        ("transport/unicast/open_timeout", &OPEN.as_millis().to_string()),
-        ("transport/link/tx/lease", &SILENCE.as_millis().to_string()),
+        ("transport/unicast/open_timeout", &OPEN_TIMEOUT.as_millis().to_string()),
+        ("transport/link/tx/lease", &NODE_TIMEOUT.as_millis().to_string()),
         ("transport/link/tx/queue/size/data", &batches),
         ("transport/link/tx/queue/congestion_control/block/wait_before_close", &stall_us),
-        ("transport/link/rx/max_message_size", &LARGEST.to_string()),
+        ("transport/link/rx/max_message_size", &MAX_MESSAGE_BYTES.to_string()),
     ];
     for (key, value) in settings {
         config.insert_json5(key, value)?;
@@ -238,7 +249,7 @@ pub(crate) fn base() -> Result<Config, Error> {
     Ok(config)
 }
 
-/// A list of texts that hold neither quotes nor backslashes, as addresses do not.
+/// Returns a JSON list. The strings are addresses, so they contain neither quotes nor backslashes.
 pub(crate) fn json(texts: &[String]) -> String {
     format!("{texts:?}")
 }

@@ -1,15 +1,16 @@
-//! The adapter's one thread: opens the session, and is the only one that makes calls of zenoh that may wait. What surely does
-//! not wait passes it by, see [`crate::outlet`].
+//! The thread of an adapter: it opens the session, and makes all Zenoh calls that may wait. Puts that do not wait
+//! bypass it, see [`crate::writer`].
 //!
-//! A thread and not a task, so that an application's runtime is neither held up by a node that takes nothing nor asked to
-//! have more than one thread. It ends when the node leaves, or its adapter is dropped.
+//! A thread instead of a task: a node that reads nothing then does not block the application's runtime, and a runtime
+//! with one thread is enough. [`crate::adapter`] starts the thread. It ends when the node leaves or its adapter is
+//! dropped.
 
+use crate::Error;
 use crate::address::NAME;
-use crate::dial;
-use crate::error::Error;
-use crate::link::Link;
-use crate::notice::Notice;
+use crate::control_message::ControlMessage;
+use crate::dialer;
 use crate::session::Session;
+use crate::shared::Shared;
 use bennu_pubsub_cluster::Backoff;
 use std::io;
 use std::sync::Arc;
@@ -20,141 +21,141 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::instrument::WithSubscriber;
 use zenoh::internal::runtime::ZRuntime;
 
-/// When it is looked again whether all that are connected are nodes.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The interval between the checks whether all connected sessions are nodes.
+const MARKER_RETRY: Duration = Duration::from_secs(1);
 
-/// How long the others may take to have what was sent before this node leaves.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// The limit for the acknowledgement of the last marker before this node leaves.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Starts the thread. What is returned is done when it has ended.
-pub(crate) fn start(link: Arc<Link>) -> io::Result<oneshot::Receiver<()>> {
+/// Starts the thread. The returned receiver is ready when the thread has ended.
+pub(crate) fn start(shared: Arc<Shared>) -> io::Result<oneshot::Receiver<()>> {
     let (ended, has_ended) = oneshot::channel();
-    // What is logged here goes where the application's own goes.
-    let work = run(link).with_current_subscriber();
+    // The thread logs to the same subscriber as its creator.
+    let work = run(shared).with_current_subscriber();
     std::thread::Builder::new().name("bennu-zenoh".to_owned()).spawn(move || {
         ZRuntime::Application.block_on(work);
-        // Nobody may wait for it.
+        // The receiver may be dropped.
         let _ = ended.send(());
     })?;
     Ok(has_ended)
 }
 
-async fn run(link: Arc<Link>) {
-    let Some(mut session) = open(&link).await else { return };
-    link.listens(session.presence(&link));
+async fn run(shared: Arc<Shared>) {
+    let Some(mut session) = open(&shared).await else { return };
+    shared.set_listening(session.own_peer(&shared));
     let mut dialing = JoinSet::new();
-    dialing.spawn_on(dial::run(link.clone(), session.runtime().clone()).with_current_subscriber(), &ZRuntime::Net);
-    work(&link, &mut session).await;
+    dialing.spawn_on(dialer::run(shared.clone(), session.runtime().clone()).with_current_subscriber(), &ZRuntime::Net);
+    work(&shared, &mut session).await;
     dialing.shutdown().await;
-    link.closed();
-    if let Err(error) = session.close(&link).await {
-        tracing::debug!(adapter = NAME, %error, "closing the session");
+    shared.set_closed();
+    if let Err(error) = session.close(&shared).await {
+        tracing::debug!(adapter = NAME, %error, "could not close the session");
     }
 }
 
-/// Tries until this node listens. `None` when it leaves before.
-async fn open(link: &Arc<Link>) -> Option<Session> {
-    let (member, listen) = (&link.member, &link.places.listen);
+/// Retries until this node listens. `None` when it leaves before.
+async fn open(shared: &Arc<Shared>) -> Option<Session> {
+    let (node, listen) = (&shared.node, &shared.addresses.listen);
     let mut backoff = Backoff::default();
     let mut reported = false;
     loop {
-        match Session::open(link).await {
+        match Session::open(shared).await {
             Ok(session) => {
-                tracing::info!(adapter = NAME, node = %member.node(), listen, "listening for other nodes");
+                tracing::info!(adapter = NAME, node = %node.name(), listen, "listening for other nodes");
                 return Some(session);
             }
             Err(error) if !std::mem::replace(&mut reported, true) => {
-                tracing::error!(adapter = NAME, node = %member.node(), listen, error, "cannot listen, trying again");
+                tracing::error!(adapter = NAME, node = %node.name(), listen, error, "cannot listen, trying again");
             }
-            Err(error) => tracing::debug!(adapter = NAME, node = %member.node(), listen, error, "still cannot listen"),
+            Err(error) => tracing::debug!(adapter = NAME, node = %node.name(), listen, error, "still cannot listen"),
         }
         tokio::select! {
-            () = member.left() => return None,
-            () = tokio::time::sleep(backoff.wait()) => {}
+            () = node.wait_for_leave() => return None,
+            () = tokio::time::sleep(backoff.next_wait()) => {}
         }
     }
 }
 
-/// Tells zenoh what this node wants, and sends what waits. Returns when this node has said goodbye.
-async fn work(link: &Arc<Link>, session: &mut Session) {
-    let member = &link.member;
-    let mut refused = Refused { link, reported: false };
+/// Sends interest, control messages and the queue. Returns after this node has left.
+async fn work(shared: &Arc<Shared>, session: &mut Session) {
+    let node = &shared.node;
+    let mut refusals = RefusalLog { shared, reported: false };
     let mut not_before = Instant::now();
-    while !link.is_abandoned() {
-        while let Some(change) = member.next_change() {
-            refused.count(session.apply(link, change));
+    while !shared.is_abandoned() {
+        while let Some(change) = node.next_change() {
+            refusals.count(session.apply_change(shared, change));
         }
         if !session.is_announced() {
-            refused.count(session.announce(link));
+            refusals.count(session.announce(shared));
         }
-        if link.take_namesake() {
-            member.report_namesake();
+        if shared.take_duplicate_name() {
+            node.report_duplicate_name();
         }
-        if let Some(addresses) = link.take_to_tell() {
-            session.take_linger_off().await;
-            refused.count(link.tell(None, &Notice::Known(addresses)));
+        if let Some(addresses) = shared.take_gossip() {
+            session.disable_linger().await;
+            refusals.count(shared.send_control(None, &ControlMessage::Addresses(addresses)));
         }
-        refused.count(session.answer(link));
-        if link.outlet.credit().is_due() && Instant::now() >= not_before {
-            match session.mark(link).await {
+        refusals.count(session.send_acks(shared));
+        if shared.writer.window().needs_marker() && Instant::now() >= not_before {
+            match session.send_marker(shared).await {
                 Ok(true) => {}
-                Ok(false) => not_before = Instant::now() + AGAIN,
-                Err(error) => refused.count(Err(error)),
+                Ok(false) => not_before = Instant::now() + MARKER_RETRY,
+                Err(error) => refusals.count(Err(error)),
             }
         }
-        // Before the queue: what was published before leaving is in it then.
-        let leaving = member.is_leaving();
-        if let Some(chunk) = member.queue().take() {
-            link.outlet.send(member, &link.keys, &chunk);
-            member.queue().done(chunk);
+        // Read before the queue: the messages published before the leave are in the queue then.
+        let leaving = node.is_leaving();
+        if let Some(chunk) = node.queue().take() {
+            shared.writer.send(node, &shared.keys, &chunk);
+            node.queue().release(chunk);
             continue;
         }
-        if !member.is_told() {
+        if !node.is_synchronized() {
             continue;
         }
         if leaving {
-            refused.count(part(link, session).await);
+            refusals.count(leave(shared, session).await);
             return;
         }
-        if link.outlet.credit().is_due() {
-            // What else there is to do is as good a reason to go on.
-            let _ = timeout_at(not_before, member.woken()).await;
+        if shared.writer.window().needs_marker() {
+            // The elapsed timeout starts the next round too.
+            let _ = timeout_at(not_before, node.wait_for_wake()).await;
         } else {
-            member.woken().await;
+            node.wait_for_wake().await;
         }
     }
 }
 
-/// Says goodbye behind everything that was sent. Since zenoh does not finish what it is writing when it is closed, the others
-/// must have it before.
-async fn part(link: &Link, session: &mut Session) -> Result<(), Error> {
-    session.say_bye(link)?;
+/// Sends the goodbye after everything else, and waits for its acknowledgement. Zenoh does not finish its writes when
+/// the session closes, so the other nodes must have received everything before.
+async fn leave(shared: &Shared, session: &mut Session) -> Result<(), Error> {
+    session.send_goodbye(shared)?;
     let all_have_it = async {
-        while !link.outlet.credit().is_settled() {
-            link.member.woken().await;
-            // They may leave as well, and wait for this node.
-            session.answer(link)?;
+        while !shared.writer.window().is_acknowledged() {
+            shared.node.wait_for_wake().await;
+            // The other nodes may leave too, and wait for this node.
+            session.send_acks(shared)?;
         }
         Ok::<(), Error>(())
     };
-    if let Ok(answered) = timeout(GOODBYE, all_have_it).await {
+    if let Ok(answered) = timeout(GOODBYE_TIMEOUT, all_have_it).await {
         answered?;
     }
-    session.part()
+    session.withdraw()
 }
 
-/// What zenoh did not do. It may be so each time, so only the first is logged.
-struct Refused<'a> {
-    link: &'a Link,
+/// The log of refused calls. Zenoh may refuse every call, so only the first refusal is logged.
+struct RefusalLog<'a> {
+    shared: &'a Shared,
     reported: bool,
 }
 
-impl Refused<'_> {
+impl RefusalLog<'_> {
     fn count(&mut self, result: Result<(), Error>) {
         let Err(error) = result else { return };
-        self.link.member.instruments().refused.increment(1);
+        self.shared.node.instruments().refused.increment(1);
         if !std::mem::replace(&mut self.reported, true) {
-            let node = self.link.member.node();
+            let node = self.shared.node.name();
             tracing::warn!(adapter = NAME, %node, %error, "zenoh refuses; further refusals are only counted");
         }
     }

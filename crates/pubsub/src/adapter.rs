@@ -1,4 +1,8 @@
-//! The seam between this node's table and the others': what an engine (zenoh, Redis, NATS) must do.
+//! The interface between PubSub and an engine (Zenoh, Redis, NATS) that carries messages between nodes.
+//!
+//! [`crate::PubSub`] calls an [`Adapter`] to publish and to change interest. The adapter delivers the messages of other
+//! nodes through the [`Inbox`] that it receives in [`Adapter::start`]. Invariants: neither side waits for the other,
+//! and bytes that are not a message between nodes are counted and dropped.
 
 use crate::table::{Table, Topic};
 use crate::{Delivery, Envelope, NodeEvent, NodeName, SubscriberId};
@@ -9,59 +13,61 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// Who shall receive a message beyond the publishing node.
+/// The nodes that receive a message beyond the publishing node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Every other node.
     Others,
-    /// One node by name, which is not the publishing one.
+    /// One other node, by its name.
     Node(NodeName),
 }
 
-/// A message that could not be handed to the engine. Local subscribers have received it all the same.
+/// A message that the adapter could not give to the engine. The subscribers of the publishing node have received it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// No node of that name is in the cluster.
-    #[error("no node named {node:?} is connected, known are {known:?}")]
+    /// The cluster has no node of that name.
+    #[error("could not publish to node {node:?}: it is not in the cluster, its nodes are {known:?}")]
     UnknownNode {
-        /// The name asked for.
+        /// The name of the target.
         node: String,
-        /// The nodes that are.
+        /// The names of the nodes in the cluster.
         known: Vec<String>,
     },
-    /// The engine refused or lost it.
+    /// The engine refused or lost the message.
     #[error("the {adapter} adapter could not publish on {topic:?}: {reason}")]
     Engine {
         /// The adapter's name.
         adapter: &'static str,
         /// The topic.
         topic: String,
-        /// What the engine said.
+        /// The cause.
         reason: String,
     },
 }
 
-/// A node that could not be connected to at run time.
+/// A node to which the adapter could not connect at run time.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The nodes of this engine do not connect to each other.
-    #[error("nodes of the {adapter} adapter meet {where_}, they do not connect to each other")]
+    #[error(
+        "could not connect to a node: nodes of the {adapter} adapter meet {meeting_point} and do not connect to each other"
+    )]
     Unsupported {
         /// The adapter's name.
         adapter: &'static str,
-        /// Where they meet instead.
-        where_: &'static str,
+        /// Where its nodes meet instead.
+        meeting_point: &'static str,
     },
-    /// The address is none of this engine's.
-    #[error("{address:?} is no address for the {adapter} adapter: {reason}")]
+    /// The text is not an address of this engine.
+    #[error("{address:?} is not an address of the {adapter} adapter: {reason}")]
     Address {
         /// The adapter's name.
         adapter: &'static str,
-        /// What was given.
+        /// The text, without user and password.
         address: String,
-        /// Why not.
+        /// The cause, and the form that is expected.
         reason: String,
     },
 }
@@ -73,48 +79,52 @@ impl std::fmt::Debug for ConnectError {
     }
 }
 
-/// What [`Adapter::leave`] returns.
-pub type Leaving = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The future of [`Adapter::leave`].
+pub type LeaveFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Carries messages between nodes.
+/// Carries messages between the nodes of a cluster.
 ///
-/// Contract, checked by the `conformance` suite: never blocks the caller; keeps the order of one publisher on one
-/// topic; never hands a node its own messages; a node receives only topics it has subscribers for; who joins and who
-/// leaves is told to the [`Inbox`], once. An engine that is out of reach is no error of the publisher's: messages are
-/// lost, counted, and the adapter comes back by itself.
+/// The contract, which the `conformance` suite checks:
+///
+/// - No call blocks the caller.
+/// - The messages of one publisher on one topic keep their order.
+/// - A node receives neither its own messages nor messages on topics without a subscriber on it.
+/// - The [`Inbox`] receives one [`NodeEvent`] when a node joins and one when it leaves.
+/// - An engine that is out of reach is not an error of the publisher: messages are lost and counted, and the adapter
+///   reconnects by itself.
 pub trait Adapter: Send + Sync + 'static {
-    /// This node's name.
+    /// Returns this node's name.
     fn node(&self) -> &NodeName;
 
-    /// All nodes of the cluster, this one included, sorted.
+    /// Returns all nodes of the cluster, this one included, sorted.
     fn nodes(&self) -> Vec<NodeName>;
 
-    /// Called once, before anything is published: where messages from other nodes go.
+    /// Receives the inbox for the messages of other nodes. Called once, before the first message is published.
     fn start(&self, inbox: Inbox);
 
-    /// Hands a message to other nodes.
+    /// Sends a message to other nodes.
     ///
     /// # Errors
-    /// [`PublishError`] when the target is unknown or the engine refuses.
+    /// [`PublishError`] when the target is unknown or the engine refuses the message.
     fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError>;
 
-    /// The first subscriber of a topic came, or the last one left. Called under a lock of the table: must neither wait
-    /// nor call back.
-    fn interest(&self, topic: &str, wanted: bool);
+    /// Adds a topic to this node's interest with its first subscriber, and removes it with its last. Called under a
+    /// lock of the topic table: it must neither wait nor call back into PubSub.
+    fn set_interest(&self, topic: &str, wanted: bool);
 
-    /// Connects to a node at run time, as `Node.connect/1` does. Returns before the connection is up: what comes of it is
-    /// told by [`NodeEvent`]s.
+    /// Connects to a node at run time, as `Node.connect/1` does. Returns before the connection is established; a
+    /// [`NodeEvent`] reports that the node has joined.
     ///
     /// # Errors
-    /// [`ConnectError`] for engines whose nodes meet elsewhere, and for what is no address.
+    /// [`ConnectError`] when the nodes of the engine do not connect to each other, and when the text is not an address.
     fn connect(&self, address: &str) -> Result<(), ConnectError>;
 
-    /// Says goodbye: what was published before is sent, and the other nodes know that this one has left. Nothing is
-    /// published or received any more.
-    fn leave(&self) -> Leaving;
+    /// Leaves the cluster. The future is ready when the messages published before are sent and the other nodes have
+    /// been notified. Nothing is published or received from then on.
+    fn leave(&self) -> LeaveFuture;
 }
 
-/// Where an adapter delivers what other nodes published. Cloning is cheap.
+/// Delivers the messages of other nodes to the subscribers of this node. Cloning is cheap.
 #[derive(Clone)]
 pub struct Inbox {
     table: Arc<Table>,
@@ -122,7 +132,7 @@ pub struct Inbox {
     counters: Arc<Counters>,
 }
 
-/// Looked up once, since every message of another node counts.
+/// Looked up once, since every message of another node is counted.
 struct Counters {
     received: Counter,
     received_bytes: Counter,
@@ -146,40 +156,41 @@ impl Inbox {
         Inbox { table, node, counters }
     }
 
-    /// Takes frames that came together from the engine.
+    /// Returns a receiver for the frames of one read from the engine.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { inbox: self, last: None }
     }
 
-    /// Tells this node's subscribers of [`NodeEvent`]s what changed.
+    /// Delivers a change of the cluster to this node's subscribers of [`NodeEvent`].
     pub fn node_event(&self, event: NodeEvent) {
         tracing::info!(?event, "nodes");
         self.deliver(NODES_TOPIC, &Delivery::new(Arc::new(event)));
     }
 
-    /// Gives a message to this node's subscribers of a topic and says how many they were.
+    /// Delivers a message to this node's subscribers of a topic, and returns their number.
     pub fn deliver(&self, topic: &str, delivery: &Delivery) -> usize {
         self.table.deliver(topic, SubscriberId::NONE, delivery)
     }
 }
 
-/// Frames that have come together, one after another: what follows on one topic finds it at once.
+/// Receives the frames of one read from the engine. It keeps the last topic, so a run of frames on one topic looks it
+/// up once.
 pub struct Incoming<'a> {
     inbox: &'a Inbox,
-    /// The topic of the frame before.
+    /// The topic of the previous frame.
     last: Option<Arc<Topic>>,
 }
 
 impl Incoming<'_> {
-    /// Takes one frame, as [`Envelope::encode`] wrote it. What is for other nodes, or from this one, is nothing; what is no
-    /// frame is counted, and dropped.
+    /// Delivers one frame, as [`Envelope::encode`] writes it. A frame from this node or for another node is ignored;
+    /// bytes that are not a frame are counted and dropped.
     pub fn receive(&mut self, frame: Bytes) {
         let Inbox { node, counters, .. } = self.inbox;
         let Envelope { header, json } = match Envelope::decode(&frame) {
             Ok(envelope) => envelope,
             Err(error) => {
                 counters.garbage.increment(1);
-                tracing::debug!(%error, "an engine brought what is no message between nodes");
+                tracing::debug!(%error, "the engine delivered bytes that are not a message between nodes");
                 return;
             }
         };
@@ -189,7 +200,7 @@ impl Incoming<'_> {
         let bytes = frame.len() as u64;
         counters.received.increment(1);
         counters.received_bytes.increment(bytes);
-        self.look(header.topic);
+        self.find_topic(header.topic);
         let (kind, json) = (part(&frame, header.kind.as_bytes()), part(&frame, json));
         let delivery = Delivery::received(frame, kind, json);
         if self.deliver(&delivery) == 0 {
@@ -198,8 +209,8 @@ impl Incoming<'_> {
         }
     }
 
-    /// Finds the topic, unless it is that of the frame before.
-    fn look(&mut self, topic: &str) {
+    /// Looks the topic up, unless it is that of the previous frame.
+    fn find_topic(&mut self, topic: &str) {
         if self.last.as_ref().is_none_or(|last| last.name() != topic) {
             self.last = self.inbox.table.topic(topic);
         }
@@ -208,7 +219,7 @@ impl Incoming<'_> {
     fn deliver(&mut self, delivery: &Delivery) -> usize {
         let Some(topic) = &self.last else { return 0 };
         match topic.deliver_where(SubscriberId::NONE, delivery, |_| true) {
-            // Its last subscriber may have gone since the frame before, and another one come.
+            // Its last subscriber may have gone since the previous frame, and a new one come.
             0 => {
                 self.last = self.inbox.table.topic(topic.name());
                 self.last.as_ref().map_or(0, |topic| topic.deliver_where(SubscriberId::NONE, delivery, |_| true))
@@ -218,7 +229,7 @@ impl Incoming<'_> {
     }
 }
 
-/// Where in a frame a part of it is.
+/// Returns the range of a part within its frame.
 fn part(frame: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr() - frame.as_ptr().addr();
     start..start + part.len()
@@ -240,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_come_together_go_to_whoever_subscribes_to_their_topic_then() {
+    fn frames_of_one_read_go_to_the_subscribers_that_their_topic_has_at_that_moment() {
         let adapter: Arc<dyn Adapter> = Arc::new(InProcess::cluster().join(NodeName::new("here")));
         let table = Arc::new(Table::new());
         let inbox = Inbox::new(table.clone(), NodeName::new("here"));

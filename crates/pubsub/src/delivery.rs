@@ -1,7 +1,7 @@
-//! What is published: any message type with a name, shared between all who receive it.
+//! A published message: a value of any [`Message`] type, shared between all its receivers.
 //!
-//! A message of this node is the value itself. One that came from another node is bytes until a subscriber of its type
-//! asks for it; then it is decoded once for all of them.
+//! A message of this node is the value itself. A message of another node stays bytes until a subscriber of its type
+//! reads it; then it is decoded once for all of them.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,14 +12,14 @@ use std::sync::{Arc, OnceLock};
 
 /// A type that can be published.
 ///
-/// Within a node the value itself is shared. Between nodes it travels as JSON under [`Message::KIND`], so the name
-/// must be the same on every node and unique among the types of an application.
+/// Within a node the value itself is shared. Between nodes it travels as JSON under [`Message::KIND`], so the kind must
+/// be the same on every node and unique among the types of an application.
 pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Its name on the wire, for example `"shop.sold"`.
+    /// The type's name on the wire, for example `"shop.sold"`.
     const KIND: &'static str;
 }
 
-/// One published message on its way to one node's subscribers. Cloning shares it.
+/// One published message for one node's subscribers. Cloning shares it.
 #[derive(Clone)]
 pub struct Delivery(Content);
 
@@ -37,7 +37,7 @@ struct Remote {
     frame: Bytes,
     kind: Range<usize>,
     json: Range<usize>,
-    /// `None` when the bytes are no message of that kind.
+    /// `None` when the bytes are not a message of that kind.
     decoded: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -47,17 +47,17 @@ impl Delivery {
         Delivery(Content::Local { message, kind: M::KIND, encode: encode::<M> })
     }
 
-    /// A message of another node: its frame, and where in that are its kind, a text, and its JSON.
+    /// Wraps the frame of another node, with the ranges of its kind, which is UTF-8, and of its JSON.
     pub(crate) fn received(frame: Bytes, kind: Range<usize>, json: Range<usize>) -> Self {
         Delivery(Content::Remote(Arc::new(Remote { frame, kind, json, decoded: OnceLock::new() })))
     }
 
-    /// The message, when it is of that type.
+    /// Returns the message if it has this type.
     pub fn downcast_ref<M: Message>(&self) -> Option<&M> {
         self.message::<M>()?.downcast_ref()
     }
 
-    /// The shared message, when it is of that type.
+    /// Returns the shared message if it has this type.
     pub fn downcast<M: Message>(&self) -> Option<Arc<M>> {
         self.message::<M>()?.clone().downcast().ok()
     }
@@ -72,13 +72,12 @@ impl Delivery {
         }
     }
 
-    /// [`Message::KIND`] of its type.
+    /// Returns the [`Message::KIND`] of its type.
     pub fn kind(&self) -> &str {
         match &self.0 {
             Content::Local { kind, .. } => kind,
-            Content::Remote(remote) => {
-                str::from_utf8(&remote.frame[remote.kind.clone()]).expect("it was one when the frame was read")
-            }
+            Content::Remote(remote) => str::from_utf8(&remote.frame[remote.kind.clone()])
+                .expect("the kind was UTF-8 when the frame was decoded"),
         }
     }
 
@@ -99,13 +98,13 @@ fn encode<M: Message>(message: &(dyn Any + Send + Sync), out: &mut Vec<u8>) -> R
     serde_json::to_writer(out, message.downcast_ref::<M>().expect("a delivery is built with its own type's encoder"))
 }
 
-/// Bytes of another node that are no such message harm nobody: another version of the application may run there.
+/// An undecodable message is logged and counted, since another version of the application may run on the other node.
 fn decode<M: Message>(json: &[u8]) -> Option<Arc<dyn Any + Send + Sync>> {
     match serde_json::from_slice::<M>(json) {
         Ok(message) => Some(Arc::new(message)),
         Err(error) => {
             metrics::counter!("bennu.pubsub.garbage").increment(1);
-            tracing::warn!(kind = M::KIND, %error, "a message of another node cannot be read");
+            tracing::warn!(kind = M::KIND, %error, "could not decode a message of another node");
             None
         }
     }
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_such_message_are_nothing() {
+    fn bytes_that_are_not_a_message_of_the_kind_are_none() {
         let delivery = received("sold", b"{]");
         assert_eq!((delivery.downcast_ref::<Sold>(), delivery.downcast::<Sold>()), (None, None));
     }

@@ -1,6 +1,9 @@
-//! The in-process adapter: nodes that live in one program. A program that is no cluster is one such node.
+//! The in-process adapter: nodes of one program, which deliver straight into each other's topic tables.
+//!
+//! [`crate::PubSub::local`] uses it for a program without a cluster, and tests use it for a cluster within one process.
+//! Invariant: a node is a member from the start of its `PubSub` until it leaves or its `PubSub` is dropped.
 
-use crate::{Adapter, ConnectError, Delivery, Inbox, Leaving, NodeEvent, NodeName, PublishError, Target};
+use crate::{Adapter, ConnectError, Delivery, Inbox, LeaveFuture, NodeEvent, NodeName, PublishError, Target};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -12,14 +15,15 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// A new cluster without nodes.
+    /// Returns a new cluster without nodes.
     pub fn cluster() -> Self {
         InProcess::default()
     }
 
-    /// The adapter of one node, which is a member from when its [`crate::PubSub`] starts until that is dropped.
+    /// Returns the adapter of one node. The node is a member from the start of its [`crate::PubSub`] until that is
+    /// dropped.
     pub fn join(&self, name: NodeName) -> impl Adapter + use<> {
-        Member { name, cluster: self.clone(), inbox: OnceLock::new() }
+        InProcessNode { name, cluster: self.clone(), inbox: OnceLock::new() }
     }
 }
 
@@ -52,13 +56,13 @@ fn others(members: &BTreeMap<NodeName, Inbox>, name: &NodeName) -> Vec<(NodeName
     members.iter().filter(|(other, _)| *other != name).map(|(other, inbox)| (other.clone(), inbox.clone())).collect()
 }
 
-struct Member {
+struct InProcessNode {
     name: NodeName,
     cluster: InProcess,
     inbox: OnceLock<Inbox>,
 }
 
-impl Adapter for Member {
+impl Adapter for InProcessNode {
     fn node(&self) -> &NodeName {
         &self.name
     }
@@ -95,20 +99,20 @@ impl Adapter for Member {
         }
     }
 
-    // Delivery looks into the other node's table directly, so interest needs no announcement.
-    fn interest(&self, _topic: &str, _wanted: bool) {}
+    // A publisher looks the subscribers up in the other node's table, so interest needs no announcement.
+    fn set_interest(&self, _topic: &str, _wanted: bool) {}
 
     fn connect(&self, _address: &str) -> Result<(), ConnectError> {
-        Err(ConnectError::Unsupported { adapter: "in-process", where_: "in their program" })
+        Err(ConnectError::Unsupported { adapter: "in-process", meeting_point: "in their program" })
     }
 
-    fn leave(&self) -> Leaving {
+    fn leave(&self) -> LeaveFuture {
         self.cluster.remove(&self.name);
         Box::pin(std::future::ready(()))
     }
 }
 
-impl Drop for Member {
+impl Drop for InProcessNode {
     fn drop(&mut self) {
         if self.inbox.get().is_some() {
             self.cluster.remove(&self.name);

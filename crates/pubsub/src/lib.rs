@@ -1,4 +1,5 @@
-//! Publish and subscribe by topic: who listens is a table on each node, how nodes hear of each other is an adapter.
+//! Publish and subscribe by topic. Each node has a table of its subscribers; an [`Adapter`] carries messages between
+//! nodes.
 //!
 //! ```
 //! use bennu_pubsub::{Message, PubSub};
@@ -19,8 +20,9 @@
 //! # }).unwrap();
 //! ```
 //!
-//! Guarantees: at most once; what one task publishes on one topic arrives in that order at each subscriber; a
-//! publisher never waits for a subscriber. Calls go down from the channels, never up: a subscriber is a [`Sink`].
+//! Guarantees: delivery is at most once; the messages of one task on one topic arrive in their order at each
+//! subscriber; a publisher never waits for a subscriber. Channels call this crate and this crate never calls them: a
+//! subscriber is a [`Sink`].
 
 mod adapter;
 #[cfg(feature = "conformance")]
@@ -34,11 +36,11 @@ mod subscription;
 mod table;
 mod wire;
 
-pub use adapter::{Adapter, ConnectError, Inbox, Incoming, Leaving, PublishError, Target};
+pub use adapter::{Adapter, ConnectError, Inbox, Incoming, LeaveFuture, PublishError, Target};
 pub use delivery::{Delivery, Message};
 pub use in_process::InProcess;
-pub use membership::{HEARTBEAT, Membership, NodeEvent, SILENCE};
-pub use node::NodeName;
+pub use membership::{HEARTBEAT_INTERVAL, Membership, NODE_TIMEOUT};
+pub use node::{NodeEvent, NodeName};
 pub use pubsub::PubSub;
 pub use subscription::{Lagged, Subscription};
 pub use table::{Attachment, Sink, SubscriberId};

@@ -1,4 +1,7 @@
-//! The handle that applications and channels publish and subscribe with.
+//! The handle with which applications and channels publish and subscribe.
+//!
+//! It owns this node's topic table and its adapter. A publish calls the local subscribers first, then the adapter.
+//! Invariant: a publisher waits neither for a subscriber nor for the engine.
 
 use crate::adapter::NODES_TOPIC;
 use crate::table::Table;
@@ -8,7 +11,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Publish and subscribe. Cloning is cheap and shares everything.
+/// Publishes and subscribes by topic. Cloning is cheap and shares everything.
 #[derive(Clone)]
 pub struct PubSub {
     table: Arc<Table>,
@@ -16,52 +19,52 @@ pub struct PubSub {
 }
 
 impl PubSub {
-    /// A node of its own: `nonode@nohost`.
+    /// Returns a node without a cluster, `nonode@nohost`.
     pub fn local() -> Self {
         PubSub::new(InProcess::cluster().join(NodeName::default()))
     }
 
-    /// A node of the adapter's cluster.
+    /// Starts a node of the adapter's cluster.
     pub fn new(adapter: impl Adapter) -> Self {
         let (table, adapter) = (Arc::new(Table::new()), Arc::new(adapter));
         adapter.start(Inbox::new(table.clone(), adapter.node().clone()));
         PubSub { table, adapter }
     }
 
-    /// This node's name.
+    /// Returns this node's name.
     pub fn node(&self) -> &NodeName {
         self.adapter.node()
     }
 
-    /// All nodes of the cluster, this one included, sorted by name.
+    /// Returns all nodes of the cluster, this one included, sorted by name.
     pub fn nodes(&self) -> Vec<NodeName> {
         self.adapter.nodes()
     }
 
-    /// Subscribes to who joins the cluster and who leaves it, from now on.
+    /// Subscribes to the nodes that join and leave the cluster from now on.
     pub fn node_events(&self) -> Subscription<NodeEvent> {
         self.subscribe(NODES_TOPIC)
     }
 
-    /// Connects to a node at run time, where the engine's nodes connect to each other. What comes of it is told by
-    /// [`PubSub::node_events`].
+    /// Connects to a node at run time, if the nodes of the engine connect to each other. [`PubSub::node_events`]
+    /// reports when the node has joined.
     ///
     /// # Errors
-    /// [`ConnectError`] for engines whose nodes meet elsewhere, and for what is no address.
+    /// [`ConnectError`] when the nodes of the engine do not connect to each other, and when the text is not an address.
     pub fn connect(&self, address: &str) -> Result<(), ConnectError> {
         self.adapter.connect(address)
     }
 
-    /// Leaves the cluster: what was published before is sent, and the other nodes are told. To be called once, before the
+    /// Leaves the cluster: sends the messages published before, and notifies the other nodes. Call it once, before the
     /// program ends.
     pub async fn leave(&self) {
         self.adapter.leave().await;
     }
 
-    /// Subscribes to messages of one type on a topic. Others on the same topic are not delivered.
+    /// Subscribes to messages of one type on a topic. Messages of other types on that topic are not delivered.
     ///
-    /// The queue holds [`Subscription::<M>::CAPACITY`] messages; a subscriber that falls behind loses the oldest and
-    /// is told how many.
+    /// The queue holds [`Subscription::<M>::CAPACITY`] messages. A subscriber that falls behind loses the oldest, and
+    /// [`Subscription::recv`] returns their number.
     pub fn subscribe<M: Message>(&self, topic: &str) -> Subscription<M> {
         Subscription::new(self, topic, None)
     }
@@ -75,7 +78,7 @@ impl PubSub {
         Subscription::new(self, topic, Some(Box::new(metadata)))
     }
 
-    /// Subscribes a sink of one's own: it is called by the publisher for every message of the topic.
+    /// Subscribes a custom sink. The publisher calls it for every message of the topic.
     pub fn attach(&self, topic: &str, sink: Arc<dyn Sink>) -> Attachment {
         self.table.attach(&self.adapter, topic, sink)
     }
@@ -83,7 +86,7 @@ impl PubSub {
     /// Publishes to every subscriber on every node.
     ///
     /// # Errors
-    /// [`PublishError`] when the adapter could not take it; this node's subscribers have received it all the same.
+    /// [`PublishError`] when the adapter could not take the message; this node's subscribers have received it.
     pub fn broadcast<M: Message>(&self, topic: &str, message: M) -> Result<(), PublishError> {
         self.broadcast_from(SubscriberId::NONE, topic, message)
     }
@@ -98,19 +101,20 @@ impl PubSub {
         self.adapter.publish(Target::Others, topic, &delivery)
     }
 
-    /// Publishes to this node's subscribers only, and says how many they were.
+    /// Publishes to this node's subscribers only, and returns their number.
     pub fn local_broadcast<M: Message>(&self, topic: &str, message: M) -> usize {
         self.table.deliver(topic, SubscriberId::NONE, &Delivery::new(Arc::new(message)))
     }
 
-    /// Publishes to this node's subscribers but one, and says how many they were.
+    /// Publishes to this node's subscribers but one, and returns their number.
     pub fn local_broadcast_from<M: Message>(&self, from: SubscriberId, topic: &str, message: M) -> usize {
         self.table.deliver(topic, from, &Delivery::new(Arc::new(message)))
     }
 
-    /// Publishes to those of this node's subscribers whose metadata has the type `T` and is wanted.
+    /// Publishes to this node's subscribers whose metadata has the type `T` and satisfies `wanted`, and returns their
+    /// number.
     ///
-    /// The choice is a closure, so it cannot travel: other nodes are not asked.
+    /// Other nodes do not receive the message, since a closure cannot be sent to them.
     pub fn local_broadcast_where<M: Message, T: 'static>(
         &self,
         topic: &str,
@@ -125,7 +129,7 @@ impl PubSub {
     /// Publishes to the subscribers of one node, which may be this one.
     ///
     /// # Errors
-    /// [`PublishError::UnknownNode`] names the nodes that are known.
+    /// [`PublishError::UnknownNode`] with the names of the known nodes.
     pub fn direct_broadcast<M: Message>(&self, node: &NodeName, topic: &str, message: M) -> Result<(), PublishError> {
         let delivery = Delivery::new(Arc::new(message));
         if node == self.node() {
@@ -135,12 +139,12 @@ impl PubSub {
         self.adapter.publish(Target::Node(node.clone()), topic, &delivery)
     }
 
-    /// How many subscribers a topic has on this node.
+    /// Returns the number of a topic's subscribers on this node.
     pub fn subscriber_count(&self, topic: &str) -> usize {
         self.table.subscriber_count(topic)
     }
 
-    /// How many topics have a subscriber on this node.
+    /// Returns the number of topics with a subscriber on this node.
     pub fn topic_count(&self) -> usize {
         self.table.topic_count()
     }

@@ -1,4 +1,7 @@
-//! A subscription that a task receives from: a bounded queue that loses the oldest when its task falls behind.
+//! A subscription for a task: a bounded queue, which loses its oldest message when the task falls behind.
+//!
+//! [`PubSub::subscribe`] creates it, the publisher's task fills the queue, and one task receives. Invariant: the queue
+//! holds at most [`Subscription::CAPACITY`] messages, and every lost message is counted.
 
 use crate::{Attachment, Delivery, Message, PubSub, Sink, SubscriberId};
 use parking_lot::Mutex;
@@ -15,13 +18,13 @@ pub struct Subscription<M> {
     message: PhantomData<fn() -> M>,
 }
 
-/// This many messages were lost because their receiver fell behind.
+/// An error: messages were lost because their receiver fell behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{lost} messages were lost: the receiver fell more than {capacity} behind")]
+#[error("{lost} messages were lost: the receiver fell behind by more than the {capacity} messages of its queue")]
 pub struct Lagged {
-    /// How many.
+    /// The number of lost messages.
     pub lost: u64,
-    /// How many may wait.
+    /// The number of messages that the queue holds.
     pub capacity: usize,
 }
 
@@ -37,7 +40,7 @@ struct State<M> {
 }
 
 impl<M: Message> Subscription<M> {
-    /// Messages that may wait; past it the oldest is lost.
+    /// The number of messages that the queue holds; past it the oldest is lost.
     pub const CAPACITY: usize = 1024;
 
     pub(crate) fn new(pubsub: &PubSub, topic: &str, metadata: Option<Box<dyn Any + Send + Sync>>) -> Self {
@@ -47,12 +50,12 @@ impl<M: Message> Subscription<M> {
         Subscription { queue, attachment, message: PhantomData }
     }
 
-    /// The next message, in the order of publishing.
+    /// Receives the next message, in the order of publishing.
     ///
     /// Cancel safe: a message is taken only when it is returned.
     ///
     /// # Errors
-    /// [`Lagged`] once, when messages were lost; the next call goes on with the oldest that is left.
+    /// [`Lagged`] once after messages were lost; the next call continues with the oldest one left.
     pub async fn recv(&mut self) -> Result<Arc<M>, Lagged> {
         loop {
             if let Some(next) = self.try_recv() {
@@ -62,7 +65,7 @@ impl<M: Message> Subscription<M> {
         }
     }
 
-    /// The next message, if one waits.
+    /// Returns the next message if the queue has one.
     pub fn try_recv(&mut self) -> Option<Result<Arc<M>, Lagged>> {
         let mut state = self.queue.state.lock();
         if state.lost > 0 {
@@ -72,7 +75,7 @@ impl<M: Message> Subscription<M> {
         state.messages.pop_front().map(Ok)
     }
 
-    /// Identifies this subscription, for [`PubSub::broadcast_from`].
+    /// Returns the id of this subscription, for [`PubSub::broadcast_from`].
     pub fn id(&self) -> SubscriberId {
         self.attachment.id()
     }

@@ -1,8 +1,8 @@
-//! The topic table of one node: who listens to what, and the delivery to each of them.
+//! The topic table of one node: the subscribers of each topic.
 //!
-//! Called by [`crate::PubSub`] and [`crate::Inbox`]. Invariants: a topic without subscribers is not in the table; delivery
-//! holds only that topic's lock, so subscribing elsewhere never waits for a broadcast; a sink must not call back into the
-//! table.
+//! [`crate::PubSub`] and [`crate::Inbox`] call it. Invariants: a topic without subscribers is not in the table; a
+//! delivery holds only the lock of its topic, so subscribing to another topic never waits for a broadcast; a sink must
+//! not call back into the table.
 
 use crate::{Adapter, Delivery};
 use parking_lot::{Mutex, RwLock};
@@ -12,13 +12,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-/// Who receives: called by the publisher's task, so it may only hand the message on (to a queue), never wait, and never
-/// call back into the [`crate::PubSub`].
+/// A subscriber. The publisher's task calls it, so it may only pass the message on (to a queue); it must neither wait
+/// nor call back into the [`crate::PubSub`].
 pub trait Sink: Send + Sync {
-    /// Takes one message of a topic that this sink subscribed to.
+    /// Takes one message of a topic to which this sink is subscribed.
     fn deliver(&self, delivery: &Delivery);
 
-    /// What a filtered broadcast looks at, see [`crate::PubSub::local_broadcast_where`].
+    /// Returns the metadata that [`crate::PubSub::local_broadcast_where`] filters by.
     fn metadata(&self) -> Option<&(dyn Any + Send + Sync)> {
         None
     }
@@ -29,11 +29,11 @@ pub trait Sink: Send + Sync {
 pub struct SubscriberId(u64);
 
 impl SubscriberId {
-    /// No subscription: excludes nobody.
+    /// The id of no subscription: it excludes none.
     pub const NONE: SubscriberId = SubscriberId(0);
 }
 
-/// Locks are taken shard, then topic. 64 shards: joins on different topics rarely meet.
+/// Locks are taken in the order shard, topic. With 64 shards, joins on different topics rarely wait for each other.
 const SHARDS: usize = 64;
 
 type Shard = HashMap<Arc<str>, Arc<Topic>>;
@@ -47,7 +47,7 @@ pub(crate) struct Table {
 pub(crate) struct Topic {
     name: Arc<str>,
     subscribers: RwLock<HashMap<u64, Arc<dyn Sink>>>,
-    /// The way back for attachments: kept here, once a topic, and not in each of them.
+    /// For the drop of an attachment: stored once a topic and not in each attachment.
     table: Weak<Table>,
     adapter: Weak<dyn Adapter>,
 }
@@ -84,8 +84,8 @@ impl Table {
         };
         entry.subscribers.write().insert(id, sink);
         if first {
-            // Under the shard's lock, so that an interest and its end reach the adapter in order.
-            adapter.interest(topic, true);
+            // Under the shard's lock, so that the adapter receives the begin and the end of an interest in order.
+            adapter.set_interest(topic, true);
         }
         drop(shard);
         Attachment { id: SubscriberId(id), topic: entry }
@@ -98,14 +98,14 @@ impl Table {
         if subscribers.is_empty() {
             shard.remove(&topic.name);
             if let Some(adapter) = adapter {
-                adapter.interest(&topic.name, false);
+                adapter.set_interest(&topic.name, false);
             }
         } else if subscribers.len() * 4 < subscribers.capacity() {
             subscribers.shrink_to_fit();
         }
         drop(subscribers);
         drop(shard);
-        // A sink's own drop may subscribe or publish: outside the locks.
+        // Outside the locks, since the drop of a sink may subscribe or publish.
         drop(removed);
     }
 
@@ -123,7 +123,8 @@ impl Table {
         self.topic(topic).map_or(0, |entry| entry.deliver_where(except, delivery, wanted))
     }
 
-    /// A topic that has subscribers. Later it may have none, and be another one when it has some again.
+    /// Returns the entry of a topic that has subscribers. A topic that loses all its subscribers gets a new entry with
+    /// the next one.
     pub(crate) fn topic(&self, topic: &str) -> Option<Arc<Topic>> {
         self.shard(topic).lock().get(topic).cloned()
     }
@@ -142,7 +143,7 @@ impl Topic {
         &self.name
     }
 
-    /// Delivers to those that are wanted but one, and says how many they were.
+    /// Delivers to the wanted subscribers except one, and returns their number.
     pub(crate) fn deliver_where(
         &self,
         except: SubscriberId,
@@ -161,7 +162,7 @@ impl Topic {
     }
 }
 
-/// A place in the table; dropping it ends the subscription.
+/// A place in the table. Dropping it ends the subscription.
 #[must_use = "the subscription ends when this is dropped"]
 pub struct Attachment {
     id: SubscriberId,
@@ -169,12 +170,12 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Identifies this subscription, to exclude it from a broadcast.
+    /// Returns the id of this subscription, to exclude it from a broadcast.
     pub fn id(&self) -> SubscriberId {
         self.id
     }
 
-    /// The topic; the same allocation for all its subscribers.
+    /// Returns the topic; all its subscribers share the allocation.
     pub fn topic(&self) -> &Arc<str> {
         &self.topic.name
     }

@@ -1,5 +1,5 @@
-//! How a message travels between nodes: one frame for all engines. Written by adapters, read by
-//! [`crate::Incoming::receive`].
+//! The frame of a message between nodes, the same for all engines. Adapters write it, and [`crate::Incoming::receive`]
+//! reads it.
 //!
 //! | bytes | |
 //! |---|---|
@@ -8,12 +8,12 @@
 //! | header | fields: a tag of one byte, a length of two, the bytes |
 //! | rest | the message's JSON |
 //!
-//! Fields: 1 the node that sends, 2 the topic, 3 the message's kind, 4 the node it is for, where that is one. A field with
-//! another tag is skipped, so that a later version may add some and still be read by this one: that is what makes a
-//! rolling upgrade work. The version only changes when that does not suffice, and then each node goes on writing the old
-//! one until all have been upgraded.
+//! The fields are: 1 the sending node, 2 the topic, 3 the message's kind, 4 the target node, if there is only one. A
+//! reader skips fields with other tags. So a later version may add fields that this version ignores, and a rolling
+//! upgrade works. The version number changes only if that does not suffice; each node then writes the old version until
+//! all nodes have been upgraded.
 //!
-//! Invariant: bytes of an engine never panic; what is no frame is an error that says why.
+//! Invariant: no bytes from an engine panic. Bytes that are not a frame return an error with the cause.
 
 use crate::NodeName;
 use bytes::Bytes;
@@ -24,15 +24,15 @@ const TOPIC: u8 = 2;
 const KIND: u8 = 3;
 const TO: u8 = 4;
 
-/// The version, and the length of the header.
+/// The bytes of the version and of the header's length.
 const PREFIX: usize = 3;
 
-/// Whose a message between nodes is, and where it goes.
+/// The sender, the target, the topic and the kind of a message between nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
     /// The node that published it.
     pub from: &'a str,
-    /// The node that it is for; `None` for all.
+    /// The target node; `None` for all nodes.
     pub to: Option<&'a str>,
     /// The topic.
     pub topic: &'a str,
@@ -43,43 +43,43 @@ pub struct Header<'a> {
 /// One message between nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
-    /// Whose it is, and where it goes.
+    /// The sender, the target, the topic and the kind.
     pub header: Header<'a>,
-    /// The message.
+    /// The message's JSON.
     pub json: &'a [u8],
 }
 
-/// Bytes that are no message between nodes, or a message that cannot become such bytes.
+/// Bytes that are not a message between nodes, or a message that cannot be encoded as one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {
-    /// Another version, which this program does not know.
-    #[error("version {0} of the messages between nodes, this program knows {VERSION}")]
+    /// A version that this program cannot read.
+    #[error("could not read version {0} of the messages between nodes; this program reads version {VERSION}")]
     Version(u8),
     /// The bytes end early.
-    #[error("{len} bytes end inside the {part}")]
+    #[error("the {len} bytes end inside the {part}")]
     Truncated {
-        /// Which part.
+        /// The part in which they end.
         part: &'static str,
-        /// How many there are.
+        /// The number of bytes.
         len: usize,
     },
-    /// A field that must be there is not.
+    /// A required field is missing.
     #[error("the {0} is missing")]
     Missing(&'static str),
-    /// A field is no text.
+    /// A field is not UTF-8.
     #[error("the {0} is not UTF-8")]
     NotUtf8(&'static str),
     /// The names are too long together.
-    #[error("topic, kind and nodes take {bytes} bytes, the limit is {limit}", limit = u16::MAX)]
+    #[error("topic, kind and nodes have {bytes} bytes together, the limit is {limit}", limit = u16::MAX)]
     TooLong {
-        /// How many they take.
+        /// The bytes of the names.
         bytes: usize,
     },
 }
 
 impl Header<'_> {
-    /// The bytes that travel before the message, with room for `len` bytes of it.
+    /// Encodes the bytes before the JSON, with capacity for `len` bytes of JSON.
     ///
     /// # Errors
     /// [`WireError::TooLong`].
@@ -92,7 +92,7 @@ impl Header<'_> {
         frame.push(VERSION);
         frame.extend_from_slice(&length.to_be_bytes());
         let mut field = |tag, text: &str| {
-            // Shorter than the header, whose length fits.
+            // The field is shorter than the header, whose length fits.
             let [high, low] = (text.len() as u16).to_be_bytes();
             frame.extend_from_slice(&[tag, high, low]);
             frame.extend_from_slice(text.as_bytes());
@@ -106,14 +106,14 @@ impl Header<'_> {
         Ok(frame)
     }
 
-    /// Whether a node is meant: it is not the one that sent it, and the only one or one of all.
+    /// Returns whether a node is a target: all nodes are except the sender, or only the named one is.
     pub fn is_for(&self, node: &NodeName) -> bool {
         self.from != node.as_str() && self.to.is_none_or(|to| to == node.as_str())
     }
 }
 
 impl Envelope<'_> {
-    /// The bytes that travel.
+    /// Encodes the frame.
     ///
     /// # Errors
     /// [`WireError::TooLong`].
@@ -125,7 +125,7 @@ impl Envelope<'_> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads what [`Envelope::encode`] wrote, here or in a later version.
+    /// Decodes a frame that [`Envelope::encode`] of this or of a later version wrote.
     ///
     /// # Errors
     /// [`WireError`]
@@ -180,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn a_decoded_frame_is_the_encoded_one(
             from in ".{0,20}", to in prop::option::of(".{0,20}"), topic in ".{0,40}", kind in ".{0,20}",
             json in prop::collection::vec(any::<u8>(), 0..100),
         ) {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_these_in_every_version_to_come() {
+    fn the_bytes_of_a_frame_stay_the_same_in_later_versions() {
         let frame = envelope(Some("b"), "t").encode().unwrap();
         let header = b"\x01\0\x06a@host\x02\0\x01t\x03\0\x04note\x04\0\x01b";
         let expected = [&[1, 0, header.len() as u8][..], header, b"{\"n\":1}"].concat();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_a_later_version_are_skipped_wherever_they_stand() {
+    fn fields_of_a_later_version_are_skipped_in_any_position() {
         let header = b"\xF0\0\x03new\x01\0\x01a\x02\0\x01t\xF1\0\0\x03\0\x01k";
         let frame = [&[1, 0, header.len() as u8][..], header, b"7"].concat();
         let read = Envelope::decode(&frame).unwrap();
@@ -215,23 +215,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_says_why() {
+    fn bytes_that_are_not_a_message_return_an_error_with_the_cause() {
         let error = |bytes: &[u8]| Envelope::decode(bytes).unwrap_err().to_string();
-        assert_eq!(error(b""), "0 bytes end inside the version");
-        assert_eq!(error(b"\x02"), "version 2 of the messages between nodes, this program knows 1");
-        assert_eq!(error(b"\x01\0"), "2 bytes end inside the header's length");
-        assert_eq!(error(b"\x01\0\x09\x01"), "4 bytes end inside the header");
-        assert_eq!(error(b"\x01\0\x04\x01\0\x09a"), "7 bytes end inside the header's field");
-        assert_eq!(error(b"\x01\0\x02\x01\0"), "5 bytes end inside the header's field");
+        assert_eq!(error(b""), "the 0 bytes end inside the version");
+        assert_eq!(
+            error(b"\x02"),
+            "could not read version 2 of the messages between nodes; this program reads version 1"
+        );
+        assert_eq!(error(b"\x01\0"), "the 2 bytes end inside the header's length");
+        assert_eq!(error(b"\x01\0\x09\x01"), "the 4 bytes end inside the header");
+        assert_eq!(error(b"\x01\0\x04\x01\0\x09a"), "the 7 bytes end inside the header's field");
+        assert_eq!(error(b"\x01\0\x02\x01\0"), "the 5 bytes end inside the header's field");
         assert_eq!(error(b"\x01\0\x04\x01\0\x01a"), "the topic is missing");
         assert_eq!(error(b"\x01\0\x04\x02\0\x01\xFF"), "the topic is not UTF-8");
         let long = "x".repeat(70_000);
         let error = envelope(None, &long).encode().unwrap_err().to_string();
-        assert_eq!(error, "topic, kind and nodes take 70019 bytes, the limit is 65535");
+        assert_eq!(error, "topic, kind and nodes have 70019 bytes together, the limit is 65535");
     }
 
     #[test]
-    fn a_message_is_for_all_others_or_for_one() {
+    fn a_message_is_for_all_other_nodes_or_for_one() {
         let (a, b, c) = (NodeName::new("a@host"), NodeName::new("b@host"), NodeName::new("c@host"));
         let for_all = envelope(None, "t");
         assert_eq!([&a, &b, &c].map(|node| for_all.header.is_for(node)), [false, true, true]);

@@ -1,4 +1,4 @@
-//! The in-process adapter under the suite that every adapter runs, and the laws of one node's table.
+//! The in-process adapter under the suite of all adapters, and the laws of one node's topic table.
 
 use bennu_pubsub::{InProcess, Lagged, Message, NodeName, PubSub, Subscription, conformance};
 use serde::{Deserialize, Serialize};
@@ -15,11 +15,11 @@ async fn the_in_process_adapter_keeps_every_law() {
     let cluster = InProcess::cluster();
     let (a, b) = (PubSub::new(cluster.join(NodeName::new("a"))), PubSub::new(cluster.join(NodeName::new("b"))));
     conformance::check(&a, &b).await;
-    conformance::check_nodes(&a, &b, || async { PubSub::new(cluster.join(NodeName::new("c"))) }).await;
+    conformance::check_membership(&a, &b, || async { PubSub::new(cluster.join(NodeName::new("c"))) }).await;
 }
 
 #[test]
-fn a_node_of_its_own_is_nonode_at_nohost_and_reaches_itself_by_name() {
+fn a_local_node_is_nonode_at_nohost_and_reaches_itself_by_name() {
     let pubsub = PubSub::local();
     assert_eq!(pubsub.nodes(), [NodeName::default()]);
     let mut notes = pubsub.subscribe::<Note>("t");
@@ -37,7 +37,7 @@ fn a_node_that_is_dropped_leaves_the_cluster() {
 }
 
 #[test]
-fn a_filtered_broadcast_asks_the_metadata() {
+fn a_filtered_broadcast_reaches_subscribers_by_their_metadata() {
     let pubsub = PubSub::local();
     let mut admin = pubsub.subscribe_with::<Note>("t", "admin");
     let mut guest = pubsub.subscribe_with::<Note>("t", "guest");
@@ -48,7 +48,7 @@ fn a_filtered_broadcast_asks_the_metadata() {
 }
 
 #[test]
-fn a_subscriber_that_falls_behind_loses_the_oldest_and_is_told() {
+fn a_subscriber_that_falls_behind_loses_the_oldest_and_receives_their_number() {
     let pubsub = PubSub::local();
     let mut notes = pubsub.subscribe::<Note>("t");
     let capacity = Subscription::<Note>::CAPACITY;
@@ -60,7 +60,7 @@ fn a_subscriber_that_falls_behind_loses_the_oldest_and_is_told() {
 }
 
 #[test]
-fn a_topic_without_subscribers_is_forgotten() {
+fn a_topic_without_subscribers_is_removed() {
     let pubsub = PubSub::local();
     let subscriptions: Vec<_> = (0..100).map(|n| pubsub.subscribe::<Note>(&format!("t:{n}"))).collect();
     assert_eq!(pubsub.topic_count(), 100);
@@ -69,7 +69,7 @@ fn a_topic_without_subscribers_is_forgotten() {
 }
 
 #[test]
-fn what_travels_between_nodes_is_the_json_under_the_kind() {
+fn a_message_travels_between_nodes_as_json_under_its_kind() {
     let delivery = bennu_pubsub::Delivery::new(std::sync::Arc::new(Note(7)));
     let mut json = Vec::new();
     delivery.write_json(&mut json).unwrap();

@@ -1,4 +1,4 @@
-//! What the nodes meet by: a broker on the switch, or each other.
+//! The engines: a broker on the switch, or connections between the nodes.
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -12,20 +12,20 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// Starts what the nodes need beside themselves.
+    /// Starts the broker, if the engine has one.
     pub(crate) fn start(self, switch: &Switch) -> Broker {
         Broker { engine: self, child: self.run(switch) }
     }
 
-    /// The broker's program, where one is needed and not installed.
-    pub(crate) fn missing(self) -> Option<&'static str> {
+    /// Returns the cause for a skip, if a broker is needed and not installed.
+    pub(crate) fn unavailable(self) -> Option<&'static str> {
         let program = self.program()?;
         let installed = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
         let missing = !installed.iter().any(|directory| Path::new(directory).join(program).exists());
         missing.then_some("its broker is not installed")
     }
 
-    /// Where a node finds the others; without a broker it is told of the first.
+    /// Returns the URL of a node. Without a broker, it contains the address of the first node.
     pub(crate) fn url(self, host: &Host, first: &Host) -> String {
         let (own, first) = (host.address(), first.address());
         match self {
@@ -52,26 +52,26 @@ impl Engine {
         if self == Engine::Redis {
             command.args(["--protected-mode", "no", "--appendonly", "no", "--save", ""]);
         }
-        Some(command.spawn().expect("the broker's program"))
+        Some(command.spawn().expect("the broker's program starts"))
     }
 }
 
-/// A broker that runs; killed when dropped.
+/// A running broker; dropping it kills it.
 pub(crate) struct Broker {
     engine: Engine,
     child: Option<Child>,
 }
 
 impl Broker {
-    /// No goodbye, and all connections are reset.
+    /// Kills the broker without a goodbye; all connections are reset.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().expect("it runs");
-            child.wait().expect("its status");
+            child.kill().expect("the process runs");
+            child.wait().expect("the process has a status");
         }
     }
 
-    pub(crate) fn start_again(&mut self, switch: &Switch) {
+    pub(crate) fn restart(&mut self, switch: &Switch) {
         self.child = self.engine.run(switch);
     }
 }

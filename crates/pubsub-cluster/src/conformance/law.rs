@@ -1,47 +1,47 @@
-//! What must hold of every adapter, wherever its nodes meet. Each law is a function whose name says it;
-//! [`crate::common_suite!`] makes them tests.
+//! The laws of every adapter between nodes, at any meeting point. Each law is a function whose name states it;
+//! [`crate::common_suite!`] makes tests of them.
 
-use super::Meeting;
-use super::node::{Collected, DROPPED, Node, Note, eventually, joined, left, next, next_event};
+use super::MeetingPoint;
+use super::node::{Collector, DROPPED, Node, Note, eventually, joined, left, next, next_event};
 use crate::QUEUE_BYTES;
 use bennu_pubsub::{PublishError, conformance};
 
-/// What the in-process adapter keeps too.
-pub async fn the_adapter_keeps_every_law<M: Meeting>() {
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
+/// The contract that the in-process adapter keeps too.
+pub async fn the_adapter_keeps_its_contract<M: MeetingPoint>() {
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
     conformance::check(&a, &b).await;
-    let meeting = &meeting;
-    conformance::check_nodes(&a, &b, || async move { meeting.join("bennu", "c", QUEUE_BYTES) }).await;
+    let place = &place;
+    conformance::check_membership(&a, &b, || async move { place.join("bennu", "c", QUEUE_BYTES) }).await;
 }
 
-/// Faster than its silence could be noticed.
-pub async fn a_node_that_starts_again_under_its_name_has_left_and_joined<M: Meeting>() {
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
+/// The restart takes less than the timeout of a node.
+pub async fn a_node_that_starts_again_under_its_name_has_left_and_joined<M: MeetingPoint>() {
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
     let mut events = a.node_events();
     drop(b);
-    let b = Node::join(&meeting, "b");
+    let b = Node::join(&place, "b");
     assert_eq!([next_event(&mut events).await, next_event(&mut events).await], [left("b"), joined("b")]);
-    b.knows(2).await;
+    b.wait_for_nodes(2).await;
 }
 
 /// 10,000 messages on one topic, and ten times as many on another.
-pub async fn order_is_kept_beside_a_flood<M: Meeting>() {
+pub async fn order_is_kept_beside_a_flood<M: MeetingPoint>() {
     const MESSAGES: u64 = 10_000;
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
-    let (ordered, flood) = (Collected::sink(), Collected::sink());
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
+    let (ordered, flood) = (Collector::sink(), Collector::sink());
     let _attachments = (b.attach("ordered", ordered.clone()), b.attach("flood", flood.clone()));
     let mut probes = (b.subscribe("ordered"), b.subscribe("flood"));
-    a.reaches("ordered", &mut probes.0).await;
-    a.reaches("flood", &mut probes.1).await;
+    a.wait_for_subscription("ordered", &mut probes.0).await;
+    a.wait_for_subscription("flood", &mut probes.1).await;
 
     let publish = |topic: &'static str, times: u64| {
         let pubsub = a.clone();
         tokio::spawn(async move {
             for n in 0..times {
-                pubsub.broadcast(topic, Note::new(n)).expect("it is small");
+                pubsub.broadcast(topic, Note::new(n)).expect("the message is below the limit");
                 if n % 100 == 0 {
                     tokio::task::yield_now().await;
                 }
@@ -50,29 +50,29 @@ pub async fn order_is_kept_beside_a_flood<M: Meeting>() {
     };
     let tasks = [publish("flood", 10 * MESSAGES), publish("ordered", MESSAGES)];
     for task in tasks {
-        task.await.expect("nothing panics");
+        task.await.expect("the task does not panic");
     }
-    eventually("the last one", || ordered.last() == Some(MESSAGES - 1)).await;
+    eventually("the last message arrives", || ordered.last() == Some(MESSAGES - 1)).await;
     let numbers: Vec<_> = ordered.numbers().into_iter().filter(|n| *n < MESSAGES).collect();
     assert_eq!(a.counter(DROPPED, &[]), 0);
     assert_eq!(numbers, (0..MESSAGES).collect::<Vec<_>>());
 }
 
-/// The other node has 50 topics, this one wants 5 of them, and one more that changes all the time.
-pub async fn a_node_receives_what_it_wants_and_next_to_nothing_else<M: Meeting>() {
+/// The other node publishes on 50 topics. This node subscribes to 5 of them, and to one more that changes all the time.
+pub async fn a_node_receives_its_interest_and_almost_nothing_else<M: MeetingPoint>() {
     const TOPICS: usize = 50;
     const WANTED: usize = 5;
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
     let topic = |n: usize| format!("room:{n}");
     let mut wanted: Vec<_> = (0..WANTED).map(|n| b.subscribe::<Note>(&topic(n))).collect();
     for (n, subscription) in wanted.iter_mut().enumerate() {
-        a.reaches(&topic(n), subscription).await;
+        a.wait_for_subscription(&topic(n), subscription).await;
     }
     let mut changing = b.subscribe::<Note>(&topic(WANTED));
     for round in 0..1000 {
         for n in 0..TOPICS {
-            a.broadcast(&topic(n), Note::new(round)).expect("it is small");
+            a.broadcast(&topic(n), Note::new(round)).expect("the message is below the limit");
         }
         for subscription in &mut wanted {
             assert_eq!(next(subscription).await, round);
@@ -90,10 +90,10 @@ pub async fn a_node_receives_what_it_wants_and_next_to_nothing_else<M: Meeting>(
     assert!(unwanted * 100 <= received && unwanted_bytes * 100 <= bytes, "{unwanted} of {received}");
 }
 
-/// Subscribed and dropped as fast as can be, from two tasks.
-pub async fn interest_that_flaps_ends_up_right<M: Meeting>() {
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
+/// Two tasks subscribe and unsubscribe as fast as possible.
+pub async fn interest_that_flaps_ends_up_right<M: MeetingPoint>() {
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
     let flap = |stays: bool, topic: &'static str| {
         let pubsub = b.clone();
         tokio::spawn(async move {
@@ -107,55 +107,55 @@ pub async fn interest_that_flaps_ends_up_right<M: Meeting>() {
         })
     };
     let (stays, goes) = (flap(true, "stays"), flap(false, "goes"));
-    let mut stays = stays.await.expect("nothing panics").expect("it stays");
-    assert!(goes.await.expect("nothing panics").is_none());
-    a.reaches("stays", &mut stays).await;
+    let mut stays = stays.await.expect("the task does not panic").expect("the topic stays subscribed");
+    assert!(goes.await.expect("the task does not panic").is_none());
+    a.wait_for_subscription("stays", &mut stays).await;
 
     let before = b.counter("bennu.pubsub.received", &[]);
-    a.broadcast("goes", Note::new(1)).expect("it is small");
-    a.broadcast("stays", Note::new(2)).expect("it is small");
+    a.broadcast("goes", Note::new(1)).expect("the message is below the limit");
+    a.broadcast("stays", Note::new(2)).expect("the message is below the limit");
     assert_eq!(next(&mut stays).await, 2);
     assert_eq!(b.counter("bennu.pubsub.received", &[]), before + 1);
 }
 
-/// Its own queue loses the oldest; nobody else notices.
-pub async fn a_subscriber_that_does_not_read_holds_up_nobody<M: Meeting>() {
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
+/// The slow subscriber loses the oldest messages of its own queue.
+pub async fn a_slow_subscriber_delays_no_other_subscriber<M: MeetingPoint>() {
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
     let mut slow = b.subscribe::<Note>("t");
-    a.reaches("t", &mut slow).await;
+    a.wait_for_subscription("t", &mut slow).await;
     let mut other = b.subscribe::<Note>("u");
-    a.reaches("u", &mut other).await;
+    a.wait_for_subscription("u", &mut other).await;
     for n in 0..5000 {
-        a.broadcast("t", Note::new(n)).expect("it is small");
+        a.broadcast("t", Note::new(n)).expect("the message is below the limit");
     }
-    a.broadcast("u", Note::new(1)).expect("it is small");
+    a.broadcast("u", Note::new(1)).expect("the message is below the limit");
     assert_eq!(next(&mut other).await, 1);
-    assert!(slow.try_recv().expect("something waits").is_err());
+    assert!(slow.try_recv().expect("the queue is not empty").is_err());
 }
 
-/// Where nodes meet is not their cluster.
-pub async fn clusters_that_meet_in_one_place_do_not_hear_each_other<M: Meeting>() {
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
-    let stranger = Node::of(|| meeting.join("other shop: *.>", "b", QUEUE_BYTES));
-    let friend = Node::of(|| meeting.join("other shop: *.>", "c", QUEUE_BYTES));
-    stranger.knows(2).await;
-    let (mut here, mut there) = (b.subscribe::<Note>("t"), stranger.subscribe::<Note>("t"));
-    a.reaches("t", &mut here).await;
-    friend.reaches("t", &mut there).await;
-    a.broadcast("t", Note::new(1)).expect("it is small");
-    friend.broadcast("t", Note::new(2)).expect("it is small");
+/// A meeting point may serve several clusters.
+pub async fn clusters_at_one_meeting_point_receive_only_their_own_messages<M: MeetingPoint>() {
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
+    let foreign = Node::measured(|| place.join("other shop: *.>", "b", QUEUE_BYTES));
+    let friend = Node::measured(|| place.join("other shop: *.>", "c", QUEUE_BYTES));
+    foreign.wait_for_nodes(2).await;
+    let (mut here, mut there) = (b.subscribe::<Note>("t"), foreign.subscribe::<Note>("t"));
+    a.wait_for_subscription("t", &mut here).await;
+    friend.wait_for_subscription("t", &mut there).await;
+    a.broadcast("t", Note::new(1)).expect("the message is below the limit");
+    friend.broadcast("t", Note::new(2)).expect("the message is below the limit");
     assert_eq!((next(&mut here).await, next(&mut there).await), (1, 2));
     assert_eq!((a.nodes().len(), friend.nodes().len()), (2, 2));
 }
 
-/// Everything that is known before a message is queued is told to its publisher.
-pub async fn what_cannot_be_sent_is_an_error_and_a_topic_may_hold_anything<M: Meeting>() {
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
+/// A publisher receives every error that is detected before its message is queued.
+pub async fn a_message_too_large_is_an_error_and_a_topic_may_contain_any_character<M: MeetingPoint>() {
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
     let huge = Note { n: 1, text: "x".repeat(QUEUE_BYTES) };
-    let error = a.broadcast("t", huge).expect_err("it is larger than the queue");
+    let error = a.broadcast("t", huge).expect_err("the message is larger than the queue");
     assert!(matches!(&error, PublishError::Engine { topic, .. } if topic == "t"), "{error:?}");
     assert!(error.to_string().contains("the limit is"), "{error}");
     let topic = "x".repeat(70_000);
@@ -163,24 +163,24 @@ pub async fn what_cannot_be_sent_is_an_error_and_a_topic_may_hold_anything<M: Me
 
     for topic in ["", " ", "a.b.*.>", "snow \u{2603}\r\n", "a/**/$*?#@", &"x".repeat(3000)] {
         let mut notes = b.subscribe::<Note>(topic);
-        a.reaches(topic, &mut notes).await;
+        a.wait_for_subscription(topic, &mut notes).await;
     }
 }
 
-/// Leaving waits for what is queued.
-pub async fn what_was_published_before_leaving_arrives<M: Meeting>() {
-    let Some(meeting) = M::arrange() else { return };
-    let (a, b) = Node::pair(&meeting).await;
-    let collected = Collected::sink();
+/// Leaving waits for the queue.
+pub async fn messages_published_before_leaving_arrive<M: MeetingPoint>() {
+    let Some(place) = M::set_up() else { return };
+    let (a, b) = Node::pair(&place).await;
+    let collected = Collector::sink();
     let _attachment = a.attach("t", collected.clone());
-    b.reaches("t", &mut a.subscribe("t")).await;
+    b.wait_for_subscription("t", &mut a.subscribe("t")).await;
     let mut events = a.node_events();
     for n in 0..10_000 {
-        b.broadcast("t", Note::new(n)).expect("it is small");
+        b.broadcast("t", Note::new(n)).expect("the message is below the limit");
     }
     b.leave().await;
     assert_eq!(next_event(&mut events).await, left("b"));
     assert_eq!(collected.last(), Some(9999));
-    b.broadcast("t", Note::new(1)).expect("nobody hears it any more");
+    b.broadcast("t", Note::new(1)).expect("the message is dropped, not refused");
     assert_eq!((b.counter(DROPPED, &[]), b.is_connected()), (1, false));
 }

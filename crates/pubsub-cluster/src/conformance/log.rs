@@ -1,4 +1,4 @@
-//! What one test's thread logs.
+//! The log of one test's thread.
 
 use parking_lot::Mutex;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Captures the lines of this thread, from debug on, until it is dropped.
+/// Captures the lines of this thread from the level debug on, until it is dropped.
 pub struct Log {
     lines: Lines,
     _guard: DefaultGuard,
@@ -16,7 +16,7 @@ pub struct Log {
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Begins.
+    /// Starts to capture.
     pub fn capture() -> Log {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -28,7 +28,7 @@ impl Log {
         Log { lines, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
-    /// The lines that hold all of these.
+    /// Returns the lines that contain all of these parts.
     pub fn lines(&self, parts: &[&str]) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.lines.0.lock()).into_owned();
         let wanted = text.lines().filter(|line| parts.iter().all(|part| line.contains(part)));

@@ -6,20 +6,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A recorder that is in force only while a node is made: the adapter looks its instruments up then, and keeps them.
+/// A recorder that is installed only while a node is created. The adapter looks its instruments up then, and keeps
+/// them.
 #[derive(Clone, Default)]
 pub struct Metrics {
-    /// A gauge's value as its bits, as the `metrics` crate stores it.
+    /// The value of a gauge is stored as its bits, as the `metrics` crate does.
     values: Arc<Mutex<HashMap<Key, Arc<AtomicU64>>>>,
 }
 
 impl Metrics {
-    /// The sum of the counters of that name that have all of these labels; 0 when there is none.
+    /// Returns the sum of the counters of that name that have all of these labels; 0 when there is none.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         self.bits(name, labels).sum()
     }
 
-    /// The gauge of that name; 0 when there is none.
+    /// Returns the gauge of that name; 0 when there is none.
     pub fn gauge(&self, name: &str) -> f64 {
         self.bits(name, &[]).map(f64::from_bits).sum()
     }
@@ -53,7 +54,7 @@ impl Recorder for Metrics {
         Gauge::from_arc(self.value(key))
     }
 
-    // Adapters have none.
+    // Adapters have no histograms.
     fn register_histogram(&self, _key: &Key, _metadata: &Metadata<'_>) -> Histogram {
         Histogram::noop()
     }

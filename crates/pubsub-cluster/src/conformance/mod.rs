@@ -1,54 +1,56 @@
-//! The suite that every adapter between nodes runs: one on a broker calls [`crate::suite!`] in its tests, one without
-//! [`crate::common_suite!`].
+//! The suite of the adapters between nodes. The tests of an adapter at a broker call [`crate::suite!`]; the tests of an
+//! adapter without a broker call [`crate::common_suite!`].
 //!
-//! [`process`] owns the servers, [`node`] the nodes with their metrics and [`log`] what they log. What must hold is in
-//! [`law`], and for brokers in [`server_law`] and, with the feature `tls`, in `tls_law`. A server that is not installed skips its tests, and says so.
+//! [`process`] owns the servers, [`node`] the nodes with their metrics, and [`log`] their log. The laws are in [`law`],
+//! and for brokers in [`broker_law`] and, with the feature `tls`, in `tls_law`. When a server is not installed, its
+//! tests are skipped and a line on standard error reports it.
 
+pub mod broker_law;
 pub mod law;
 pub mod log;
 pub mod metric;
 pub mod node;
 pub mod process;
-pub mod server_law;
 #[cfg(feature = "tls")]
 pub mod tls_law;
 
-use crate::Channel;
+use crate::Subject;
 use bennu_pubsub::PubSub;
 use process::{Process, Program};
 
 /// A kind of server, and the adapter for it.
 pub trait Server: Program {
-    /// Its arguments, so that it listens on a port of 127.0.0.1 and keeps nothing; with a user's name and password it
-    /// lets nobody else in.
+    /// Returns the arguments with which it listens on a port of 127.0.0.1 and stores nothing. With credentials, it
+    /// accepts no other user and password.
     fn arguments(port: u16, credentials: Option<(&str, &str)>) -> Vec<String>;
 
-    /// A node of the adapter. `credentials` is `user:password`.
+    /// Starts a node of the adapter. `credentials` is `user:password`.
     fn join(port: u16, credentials: Option<&str>, cluster: &str, name: &str, queue_bytes: usize) -> PubSub;
 
-    /// What a stranger sends on a new connection to publish something on a channel of the cluster `bennu`.
-    fn stranger(channel: Channel<'_>, payload: &[u8]) -> Vec<u8>;
+    /// Returns the bytes that a foreign client sends on a new connection to publish on a subject of the cluster
+    /// `bennu`.
+    fn foreign_publish(subject: Subject<'_>, payload: &[u8]) -> Vec<u8>;
 
-    /// What the server says to somebody whose password is wrong.
+    /// The server's answer to a wrong password.
     const WRONG_PASSWORD: &'static str;
 }
 
-/// Where the nodes of a cluster meet: at a server, or at each other.
-pub trait Meeting: Sized + 'static {
-    /// What it is called.
+/// The place at which the nodes of a cluster meet: a server, or each other.
+pub trait MeetingPoint: Sized + 'static {
+    /// Its name.
     const NAME: &'static str;
 
-    /// A place of its own. `None`, and a line that says so, when what it needs is not installed.
-    fn arrange() -> Option<Self>;
+    /// Sets up a new meeting point. `None`, with a line on standard error, when a required program is not installed.
+    fn set_up() -> Option<Self>;
 
-    /// A node that meets the others there.
+    /// Starts a node that meets the others there.
     fn join(&self, cluster: &str, name: &str, queue_bytes: usize) -> PubSub;
 }
 
-impl<S: Server> Meeting for Process<S> {
+impl<S: Server> MeetingPoint for Process<S> {
     const NAME: &'static str = <S as Program>::NAME;
 
-    fn arrange() -> Option<Self> {
+    fn set_up() -> Option<Self> {
         Process::start(None)
     }
 
@@ -57,40 +59,40 @@ impl<S: Server> Meeting for Process<S> {
     }
 }
 
-/// Makes a test of every law for an adapter on a broker: `bennu_pubsub_cluster::suite!(RedisServer)`.
+/// Makes a test of every law for an adapter at a broker: `bennu_pubsub_cluster::suite!(RedisServer)`.
 #[macro_export]
 macro_rules! suite {
     ($server:ty) => {
         $crate::common_suite! { $crate::conformance::process::Process<$server> }
         $crate::suite! { @two_threads $server:
-            messages_past_the_bound_are_dropped_while_the_server_stands_still_and_the_rest_arrive_in_order
+            messages_past_the_limit_are_dropped_while_the_server_is_stopped_and_the_rest_arrive_in_order
             garbage_is_counted_and_dropped_and_a_later_version_is_read
-            a_node_that_falls_silent_has_left
+            a_silent_node_has_left
             nodes_at_a_server_do_not_connect_to_each_other
         }
         $crate::suite! { @one_thread $server:
-            a_killed_server_is_reported_once_and_everything_is_restored_when_it_is_back
-            a_server_that_falls_silent_is_given_up_and_found_again
-            a_wrong_password_is_reported_once_and_tried_again
-            a_node_that_starts_before_its_server_joins_when_it_can
+            a_killed_server_is_reported_once_and_subscriptions_are_restored_when_it_is_back
+            a_silent_server_is_disconnected_and_connected_again
+            a_wrong_password_is_reported_once_and_retried
+            a_node_that_starts_before_its_server_joins_when_the_server_is_up
         }
     };
     (@two_threads $server:ty: $($law:ident)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $law() {
-            $crate::conformance::server_law::$law::<$server>().await;
+            $crate::conformance::broker_law::$law::<$server>().await;
         }
     )*};
-    // What is logged is captured on one thread.
+    // The log is captured on one thread.
     (@one_thread $server:ty: $($law:ident)*) => {$(
         #[tokio::test]
         async fn $law() {
-            $crate::conformance::server_law::$law::<$server>().await;
+            $crate::conformance::broker_law::$law::<$server>().await;
         }
     )*};
 }
 
-/// Makes a test of every law for an adapter on a broker that speaks TLS: `bennu_pubsub_cluster::tls_suite!(RedisServer)`.
+/// Makes a test of every law for an adapter at a broker with TLS: `bennu_pubsub_cluster::tls_suite!(RedisServer)`.
 #[cfg(feature = "tls")]
 #[macro_export]
 macro_rules! tls_suite {
@@ -100,34 +102,34 @@ macro_rules! tls_suite {
             $crate::conformance::tls_law::messages_travel_over_tls_in_order::<$server>().await;
         }
 
-        // What is logged is captured on one thread.
+        // The log is captured on one thread.
         #[tokio::test]
-        async fn a_certificate_that_is_not_trusted_is_reported() {
-            $crate::conformance::tls_law::a_certificate_that_is_not_trusted_is_reported::<$server>().await;
+        async fn an_untrusted_certificate_is_reported() {
+            $crate::conformance::tls_law::an_untrusted_certificate_is_reported::<$server>().await;
         }
     };
 }
 
-/// Makes a test of every law that any adapter keeps: `bennu_pubsub_cluster::common_suite!(Mesh)`.
+/// Makes a test of every law of any adapter: `bennu_pubsub_cluster::common_suite!(Mesh)`.
 #[macro_export]
 macro_rules! common_suite {
-    ($meeting:ty) => {
-        $crate::common_suite! { @laws $meeting:
-            the_adapter_keeps_every_law
+    ($place:ty) => {
+        $crate::common_suite! { @laws $place:
+            the_adapter_keeps_its_contract
             a_node_that_starts_again_under_its_name_has_left_and_joined
             order_is_kept_beside_a_flood
-            a_node_receives_what_it_wants_and_next_to_nothing_else
+            a_node_receives_its_interest_and_almost_nothing_else
             interest_that_flaps_ends_up_right
-            a_subscriber_that_does_not_read_holds_up_nobody
-            clusters_that_meet_in_one_place_do_not_hear_each_other
-            what_cannot_be_sent_is_an_error_and_a_topic_may_hold_anything
-            what_was_published_before_leaving_arrives
+            a_slow_subscriber_delays_no_other_subscriber
+            clusters_at_one_meeting_point_receive_only_their_own_messages
+            a_message_too_large_is_an_error_and_a_topic_may_contain_any_character
+            messages_published_before_leaving_arrive
         }
     };
-    (@laws $meeting:ty: $($law:ident)*) => {$(
+    (@laws $place:ty: $($law:ident)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $law() {
-            $crate::conformance::law::$law::<$meeting>().await;
+            $crate::conformance::law::$law::<$place>().await;
         }
     )*};
 }

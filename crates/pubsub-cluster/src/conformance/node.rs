@@ -1,7 +1,7 @@
-//! A node under test: its `PubSub`, and the metrics of this node alone.
+//! A node under test: its `PubSub`, and its own metrics.
 
 use super::metric::Metrics;
-use super::{Meeting, Server};
+use super::{MeetingPoint, Server};
 use crate::QUEUE_BYTES;
 use bennu_pubsub::{Delivery, Message, NodeEvent, NodeName, PubSub, Sink, Subscription};
 use parking_lot::Mutex;
@@ -11,35 +11,36 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long anything may take before it counts as never.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The limit for any expected event.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A publisher that takes longer has waited for something. A thread may be kept from running for some time.
-pub const AT_ONCE: Duration = Duration::from_secs(1);
+/// The limit for a publish. A publisher that takes longer has waited for something; the scheduler alone delays a thread
+/// by less.
+pub const PUBLISH_LIMIT: Duration = Duration::from_secs(1);
 
-/// Counts messages that were not sent.
+/// The counter of messages that were not sent.
 pub const DROPPED: &str = "bennu.pubsub.dropped";
-/// Since the queue was full.
+/// Its label for a full queue.
 pub const FULL: &[(&str, &str)] = &[("reason", "queue_full")];
-/// Since the engine was out of reach.
+/// Its label for an engine out of reach.
 pub const DISCONNECTED: &[(&str, &str)] = &[("reason", "disconnected")];
 
-/// A node is there.
+/// Returns the event of a node that has joined.
 pub fn joined(name: &'static str) -> NodeEvent {
     NodeEvent::joined(&NodeName::new(name))
 }
 
-/// A node has left.
+/// Returns the event of a node that has left.
 pub fn left(name: &'static str) -> NodeEvent {
     NodeEvent::left(&NodeName::new(name))
 }
 
-/// What the laws publish.
+/// The message type of the laws.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// A number.
     pub n: u64,
-    /// As much text as a law wants.
+    /// Text that makes the message larger.
     #[serde(default)]
     pub text: String,
 }
@@ -49,31 +50,31 @@ impl Message for Note {
 }
 
 impl Note {
-    /// A number.
+    /// Returns a note without text.
     pub fn new(n: u64) -> Note {
         Note { n, text: String::new() }
     }
 }
 
-/// A node.
+/// A node under test.
 pub struct Node {
     pubsub: PubSub,
     metrics: Metrics,
 }
 
 impl Node {
-    /// What `join` makes.
-    pub fn of(join: impl FnOnce() -> PubSub) -> Node {
+    /// Starts a node with `join`, and records its metrics.
+    pub fn measured(join: impl FnOnce() -> PubSub) -> Node {
         let metrics = Metrics::default();
         Node { pubsub: metrics::with_local_recorder(&metrics, join), metrics }
     }
 
-    /// A node that meets others, of the cluster `bennu`.
-    pub fn join<M: Meeting>(meeting: &M, name: &str) -> Node {
-        Node::of(|| meeting.join("bennu", name, QUEUE_BYTES))
+    /// Starts a node of the cluster `bennu` at a meeting point.
+    pub fn join<M: MeetingPoint>(place: &M, name: &str) -> Node {
+        Node::measured(|| place.join("bennu", name, QUEUE_BYTES))
     }
 
-    /// A node at a server, with everything said.
+    /// Starts a node at a server, with every parameter.
     pub fn join_with<S: Server>(
         port: u16,
         credentials: Option<&str>,
@@ -81,45 +82,45 @@ impl Node {
         name: &str,
         queue_bytes: usize,
     ) -> Node {
-        Node::of(|| S::join(port, credentials, cluster, name, queue_bytes))
+        Node::measured(|| S::join(port, credentials, cluster, name, queue_bytes))
     }
 
-    /// Two nodes `a` and `b` that know each other.
-    pub async fn pair<M: Meeting>(meeting: &M) -> (Node, Node) {
-        let (a, b) = (Node::join(meeting, "a"), Node::join(meeting, "b"));
-        a.knows(2).await;
-        b.knows(2).await;
+    /// Starts two nodes `a` and `b`, and waits until they have found each other.
+    pub async fn pair<M: MeetingPoint>(place: &M) -> (Node, Node) {
+        let (a, b) = (Node::join(place, "a"), Node::join(place, "b"));
+        a.wait_for_nodes(2).await;
+        b.wait_for_nodes(2).await;
         (a, b)
     }
 
     /// Waits until the cluster has that many nodes.
-    pub async fn knows(&self, nodes: usize) {
-        eventually(&format!("{} knows {nodes} nodes", self.node()), || self.nodes().len() == nodes).await;
+    pub async fn wait_for_nodes(&self, nodes: usize) {
+        eventually(&format!("{} has found {nodes} nodes", self.node()), || self.nodes().len() == nodes).await;
     }
 
-    /// A counter of this node's, the sum of those with all of these labels.
+    /// Returns the sum of this node's counters of that name with all of these labels.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         self.metrics.counter(name, labels)
     }
 
-    /// Whether the engine can be reached.
+    /// Returns whether the engine is connected.
     pub fn is_connected(&self) -> bool {
         self.metrics.gauge("bennu.pubsub.connected") == 1.0
     }
 
-    /// Publishes until a subscription hears it: from then on it is in effect here.
-    pub async fn reaches(&self, topic: &str, subscription: &mut Subscription<Note>) {
+    /// Publishes until a subscription receives a message: from then on it is in effect at this node.
+    pub async fn wait_for_subscription(&self, topic: &str, subscription: &mut Subscription<Note>) {
         const PROBE: u64 = u64::MAX;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            self.broadcast(topic, Note::new(PROBE)).expect("a probe is small");
+            self.broadcast(topic, Note::new(PROBE)).expect("a probe is below the limit");
             match timeout(Duration::from_millis(50), subscription.recv()).await {
                 Ok(Ok(note)) if note.n == PROBE => break,
-                _ => assert!(Instant::now() < deadline, "{topic} is not in effect within {PATIENCE:?}"),
+                _ => assert!(Instant::now() < deadline, "{topic} is not in effect within {TIMEOUT:?}"),
             }
         }
-        // Further probes may be under way; the last word comes behind them.
-        self.broadcast(topic, Note::new(PROBE - 1)).expect("a probe is small");
+        // Further probes may be on their way; the last message follows them.
+        self.broadcast(topic, Note::new(PROBE - 1)).expect("a probe is below the limit");
         while next(subscription).await != PROBE - 1 {}
     }
 }
@@ -132,50 +133,50 @@ impl Deref for Node {
     }
 }
 
-/// The number of the next note.
+/// Returns the number of the next note.
 pub async fn next(subscription: &mut Subscription<Note>) -> u64 {
-    let note = timeout(PATIENCE, subscription.recv()).await;
-    note.unwrap_or_else(|_| panic!("nothing arrived within {PATIENCE:?}")).expect("a law never falls behind").n
+    let note = timeout(TIMEOUT, subscription.recv()).await;
+    note.unwrap_or_else(|_| panic!("nothing arrived within {TIMEOUT:?}")).expect("a law never falls behind").n
 }
 
-/// The next event.
+/// Returns the next event.
 pub async fn next_event(events: &mut Subscription<NodeEvent>) -> NodeEvent {
-    let event = timeout(PATIENCE, events.recv()).await;
-    let event = event.unwrap_or_else(|_| panic!("no node event within {PATIENCE:?}"));
+    let event = timeout(TIMEOUT, events.recv()).await;
+    let event = event.unwrap_or_else(|_| panic!("no node event within {TIMEOUT:?}"));
     NodeEvent::clone(&event.expect("a law never falls behind"))
 }
 
-/// Looks until something holds that nothing tells of, such as a counter.
+/// Polls until a condition holds that sends no notification, such as the value of a counter.
 pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !holds() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Keeps the number of every note that comes.
+/// A sink that keeps the number of every note.
 #[derive(Default)]
-pub struct Collected(Mutex<Vec<u64>>);
+pub struct Collector(Mutex<Vec<u64>>);
 
-impl Collected {
-    /// The numbers so far.
+impl Collector {
+    /// Returns the numbers so far.
     pub fn numbers(&self) -> Vec<u64> {
         self.0.lock().clone()
     }
 
-    /// The last of them.
+    /// Returns the last number.
     pub fn last(&self) -> Option<u64> {
         self.0.lock().last().copied()
     }
 
-    /// A sink that keeps what it is given.
-    pub fn sink() -> Arc<Collected> {
+    /// Returns a new sink.
+    pub fn sink() -> Arc<Collector> {
         Arc::default()
     }
 }
 
-impl Sink for Collected {
+impl Sink for Collector {
     fn deliver(&self, delivery: &Delivery) {
         if let Some(note) = delivery.downcast_ref::<Note>() {
             self.0.lock().push(note.n);

@@ -1,4 +1,5 @@
-//! A server's process: started on a free port, stood still, killed and started again, and never left behind.
+//! The process of a server: started on a free port, stopped, resumed, killed and started again. Dropping it kills the
+//! process.
 
 use super::Server;
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,16 +10,16 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a server may take to listen.
+/// The limit until a server listens.
 const START: Duration = Duration::from_secs(20);
 
-/// A program that serves.
+/// The program of a server.
 pub trait Program: 'static {
-    /// How it is called on the command line.
+    /// Its name on the command line.
     const NAME: &'static str;
 }
 
-/// A server that runs; dropping it kills it.
+/// A running server; dropping it kills it.
 pub struct Process<S> {
     port: u16,
     arguments: Vec<String>,
@@ -27,16 +28,16 @@ pub struct Process<S> {
 }
 
 impl<S: Server> Process<S> {
-    /// Starts a server on a free port. `None`, and a line that says so, when the program is not installed.
+    /// Starts a server on a free port. `None`, with a line on standard error, when the program is not installed.
     ///
     /// # Panics
-    /// When the program is there and does not listen.
+    /// When the program is installed and does not listen.
     pub fn start(credentials: Option<(&str, &str)>) -> Option<Process<S>> {
         let port = free_port();
         Process::start_with(port, S::arguments(port, credentials))
     }
 
-    /// A server that does not run yet.
+    /// Returns a server that does not run yet.
     pub fn prepare() -> Process<S> {
         let port = free_port();
         Process { port, arguments: S::arguments(port, None), child: None, server: PhantomData }
@@ -44,34 +45,34 @@ impl<S: Server> Process<S> {
 }
 
 impl<S: Program> Process<S> {
-    /// As [`Process::start`], with arguments of one's own.
+    /// As [`Process::start`], with custom arguments.
     ///
     /// # Panics
-    /// When the program is there and does not listen.
+    /// When the program is installed and does not listen.
     pub fn start_with(port: u16, arguments: Vec<String>) -> Option<Process<S>> {
         let mut process = Process { port, arguments, child: None, server: PhantomData };
         process.run().then_some(process)
     }
 
-    /// Where it listens.
+    /// Returns the port on which it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Starts it, again on the same port. `false` when the program is not installed.
+    /// Starts it, or starts it again on the same port. `false` when the program is not installed.
     ///
     /// # Panics
-    /// When the program is there and does not listen.
+    /// When the program is installed and does not listen.
     pub fn run(&mut self) -> bool {
         let mut command = Command::new(S::NAME);
-        // Debian has some servers where only root's PATH leads.
+        // Debian installs some servers in directories that only root's PATH contains.
         let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
         command.args(&self.arguments).env("PATH", path).current_dir(std::env::temp_dir());
         match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
             Ok(child) => self.child = Some(child),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let test = std::thread::current().name().unwrap_or("a test").to_owned();
-                // Not by a macro, whose output is kept from whoever reads the report of a test that passed.
+                // The macro `eprintln` would not do: the test runner captures its output when the test passes.
                 let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {} is not installed", S::NAME);
                 return false;
             }
@@ -87,16 +88,16 @@ impl<S: Program> Process<S> {
         true
     }
 
-    /// Kills it: no goodbye, all connections are reset.
+    /// Kills the process without a goodbye; all connections are reset.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Either it has ended by itself, or it is killed now.
+            // The process may have ended by itself before.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 
-    /// It stands still: its connections stay, and nobody reads them.
+    /// Stops the process: its connections stay open, and it reads nothing.
     ///
     /// # Panics
     /// When it does not run.
@@ -104,11 +105,11 @@ impl<S: Program> Process<S> {
         self.signal(Signal::STOP);
     }
 
-    /// It goes on.
+    /// Resumes a stopped process.
     ///
     /// # Panics
     /// When it does not run.
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
@@ -118,11 +119,11 @@ impl<S: Program> Process<S> {
         kill_process(pid, signal).expect("the server runs");
     }
 
-    /// Somebody sends something on a connection of its own, and keeps that open as long as what is returned.
+    /// Sends bytes of a foreign client on a new connection, which stays open until the returned stream is dropped.
     ///
     /// # Panics
-    /// When the server does not take it.
-    pub fn stranger(&self, bytes: &[u8]) -> TcpStream {
+    /// When the server does not accept the bytes.
+    pub fn send_foreign(&self, bytes: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
         stream.write_all(bytes).expect("the server reads");
         stream
@@ -138,13 +139,14 @@ impl<S> Drop for Process<S> {
     }
 }
 
-/// A port that nobody listens on at this moment. It is none of those that Linux gives to outgoing connections (32,768 and
-/// up): a test that kills its server and starts it again would else find its port taken now and then.
+/// Returns a port on which no process listens at this moment. It is below the ports that Linux gives to outgoing
+/// connections (32,768 and up). Otherwise a test that kills its server and starts it again would sometimes find its
+/// port in use.
 ///
 /// # Panics
-/// When there is none.
+/// When no port is free.
 pub fn free_port() -> u16 {
     let random = (0..100).map(|n| 10_000 + (RandomState::new().hash_one(n) % 20_000) as u16);
     let free = random.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.expect("of 100 ports one is free")
+    free.expect("one of 100 ports is free")
 }

@@ -1,5 +1,5 @@
-//! What must hold of an adapter on a broker that speaks TLS, with a certificate made for the test; [`crate::tls_suite!`]
-//! makes tests of it.
+//! The laws of an adapter at a broker with TLS. The certificate is generated for the test. [`crate::tls_suite!`] makes
+//! tests of the laws.
 
 use super::log::Log;
 use super::node::{Note, eventually, next};
@@ -11,16 +11,16 @@ use rustls::pki_types::CertificateDer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A kind of server that speaks TLS, and the adapter for it.
+/// A kind of server with TLS, and the adapter for it.
 pub trait TlsServer: Program {
-    /// Its arguments, so that it listens on a port of 127.0.0.1 for TLS only and keeps nothing.
+    /// Returns the arguments with which it listens on a port of 127.0.0.1 for TLS only and stores nothing.
     fn arguments(port: u16, certificate: &Path, key: &Path) -> Vec<String>;
 
-    /// A node of the adapter, at `localhost`; without a configuration it trusts whom the system trusts.
+    /// Starts a node of the adapter, at `localhost`. Without a configuration it trusts the certificates of the system.
     fn join(port: u16, tls: Option<TlsConfig>, name: &str) -> PubSub;
 }
 
-/// A server with a certificate for `localhost` that nobody knows.
+/// A server with a self-signed certificate for `localhost`.
 pub struct SecureServer<S> {
     process: Process<S>,
     certificate: CertificateDer<'static>,
@@ -28,19 +28,19 @@ pub struct SecureServer<S> {
 }
 
 impl<S: TlsServer> SecureServer<S> {
-    /// Starts one. `None`, and a line that says so, when the program is not installed.
+    /// Starts a server. `None`, with a line on standard error, when the program is not installed.
     ///
     /// # Panics
-    /// When the program is there and does not listen, or there is no room for its files.
+    /// When the program is installed and does not listen, or its files cannot be written.
     pub fn start() -> Option<Self> {
-        let made = generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate can be made");
+        let made = generate_simple_self_signed(["localhost".to_owned()]).expect("the certificate can be generated");
         let CertifiedKey { cert, signing_key } = made;
         let port = free_port();
         let directory = std::env::temp_dir().join(format!("bennu-{}-tls-{}-{port}", S::NAME, std::process::id()));
-        std::fs::create_dir_all(&directory).expect("room for temporary files");
+        std::fs::create_dir_all(&directory).expect("temporary files can be written");
         let file = |name: &str, text: String| {
             let path = directory.join(name);
-            std::fs::write(&path, text).expect("room for temporary files");
+            std::fs::write(&path, text).expect("temporary files can be written");
             path
         };
         let (certificate, key) = (file("cert.pem", cert.pem()), file("key.pem", signing_key.serialize_pem()));
@@ -48,44 +48,46 @@ impl<S: TlsServer> SecureServer<S> {
         Some(SecureServer { process, certificate: cert.der().clone(), directory })
     }
 
-    /// Where it listens.
+    /// Returns the port on which it listens.
     pub fn port(&self) -> u16 {
         self.process.port()
     }
 
-    /// A node that trusts this server's certificate and no other.
+    /// Starts a node that trusts this server's certificate only.
     pub fn join(&self, name: &str) -> PubSub {
         S::join(self.port(), Some(self.trusted()), name)
     }
 
-    /// Trust in this server's certificate and in no other.
+    /// Returns a configuration that trusts this server's certificate only.
     ///
     /// # Panics
-    /// Never: the certificate is a good one.
+    /// Never: the certificate is valid.
     pub fn trusted(&self) -> TlsConfig {
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.certificate.clone()).expect("a good certificate");
+        roots.add(self.certificate.clone()).expect("the certificate is valid");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        Arc::new(config.expect("ring has them").with_root_certificates(roots).with_no_client_auth())
+        Arc::new(
+            config.expect("ring supports the default versions").with_root_certificates(roots).with_no_client_auth(),
+        )
     }
 }
 
 impl<S> Drop for SecureServer<S> {
     fn drop(&mut self) {
-        // What is left in the directory for temporary files harms nobody.
+        // A directory that cannot be removed stays among the temporary files.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
-/// And nodes know each other, and hear who leaves.
+/// The nodes find each other, and a leave is reported.
 pub async fn messages_travel_over_tls_in_order<S: TlsServer>() {
     let Some(server) = SecureServer::<S>::start() else { return };
     let (a, b) = (server.join("a"), server.join("b"));
     let mut notes = b.subscribe::<Note>("t");
-    eventually("they know each other", || a.nodes().len() == 2 && b.nodes().len() == 2).await;
+    eventually("both nodes have found each other", || a.nodes().len() == 2 && b.nodes().len() == 2).await;
     for n in 0..500 {
-        a.broadcast("t", Note { n, text: "x".repeat(500) }).expect("it is small");
+        a.broadcast("t", Note { n, text: "x".repeat(500) }).expect("the message is below the limit");
     }
     for n in 0..500 {
         assert_eq!(next(&mut notes).await, n);
@@ -94,8 +96,8 @@ pub async fn messages_travel_over_tls_in_order<S: TlsServer>() {
     eventually("b has left", || a.nodes().len() == 1).await;
 }
 
-/// By who trusts whom the system trusts.
-pub async fn a_certificate_that_is_not_trusted_is_reported<S: TlsServer>() {
+/// The node trusts the certificates of the system only.
+pub async fn an_untrusted_certificate_is_reported<S: TlsServer>() {
     let Some(server) = SecureServer::<S>::start() else { return };
     let log = Log::capture();
     let _node = S::join(server.port(), None, "a");

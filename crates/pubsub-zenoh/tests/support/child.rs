@@ -1,5 +1,5 @@
-//! A node in a process of its own, which can be stood still and killed: this test program once more, told by its
-//! environment to be a node. It prints the number of each note that it hears on the topic `t`.
+//! A node in a process of its own, which can be stopped and killed. The process is this test program again, with
+//! environment variables that make it a node. It prints the number of each note that it receives on the topic `t`.
 
 use super::url;
 use bennu_pubsub::{Delivery, NodeName, PubSub, Sink};
@@ -14,55 +14,55 @@ use std::sync::Arc;
 const NAME: &str = "BENNU_TEST_NODE";
 const URL: &str = "BENNU_TEST_URL";
 
-/// A node that runs; dropping it kills it.
+/// A running node; dropping it kills it.
 pub(crate) struct Process {
     child: Child,
-    heard: Arc<Mutex<Vec<u64>>>,
+    received: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Process {
     /// Starts it. The test program must have an ignored test `process`, which calls [`run`].
-    pub(crate) fn start(name: &str, port: u16, named: &[u16]) -> Process {
+    pub(crate) fn start(name: &str, port: u16, others: &[u16]) -> Process {
         let program = std::env::current_exe().expect("this program has a path");
         let mut command = Command::new(program);
-        command.args(["--exact", "process", "--ignored", "--nocapture"]).env(NAME, name).env(URL, url(port, named));
+        command.args(["--exact", "process", "--ignored", "--nocapture"]).env(NAME, name).env(URL, url(port, others));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is this very program");
-        let heard = Arc::<Mutex<Vec<u64>>>::default();
+        let received = Arc::<Mutex<Vec<u64>>>::default();
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let collected = heard.clone();
-        // Ends with the process.
+        let collected = received.clone();
+        // The thread ends with the process.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                if let Some(number) = line.strip_prefix("heard ").and_then(|number| number.parse().ok()) {
+                if let Some(number) = line.strip_prefix("received ").and_then(|number| number.parse().ok()) {
                     collected.lock().push(number);
                 }
             }
         });
-        Process { child, heard }
+        Process { child, received }
     }
 
-    /// The numbers so far.
-    pub(crate) fn heard(&self) -> Vec<u64> {
-        self.heard.lock().clone()
+    /// Returns the numbers so far.
+    pub(crate) fn received(&self) -> Vec<u64> {
+        self.received.lock().clone()
     }
 
-    /// The last of them.
+    /// Returns the last number.
     pub(crate) fn last(&self) -> Option<u64> {
-        self.heard.lock().last().copied()
+        self.received.lock().last().copied()
     }
 
-    /// No goodbye: its connections are reset.
+    /// Kills the process without a goodbye; its connections are reset.
     pub(crate) fn kill(mut self) {
         self.end();
     }
 
-    /// It stands still: its connections stay, and nobody reads them.
+    /// Stops the process: its connections stay open, and it reads nothing.
     pub(crate) fn stop(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// It goes on.
-    pub(crate) fn go_on(&self) {
+    /// Resumes a stopped process.
+    pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
@@ -72,7 +72,7 @@ impl Process {
     }
 
     fn end(&mut self) {
-        // Either it has ended by itself, or it is killed now.
+        // The process may have ended by itself before.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -89,16 +89,16 @@ struct Printing;
 impl Sink for Printing {
     fn deliver(&self, delivery: &Delivery) {
         if let Some(note) = delivery.downcast_ref::<Note>() {
-            // A reader that is gone has killed this process.
-            let _ = writeln!(std::io::stdout(), "heard {}", note.n);
+            // A write fails only after the parent has gone, which also ends this process.
+            let _ = writeln!(std::io::stdout(), "received {}", note.n);
         }
     }
 }
 
-/// What the process does, until its standard input ends with the program that started it.
+/// Runs a node until standard input ends, which is when the parent ends.
 pub(crate) fn run() {
     let (Ok(name), Ok(url)) = (std::env::var(NAME), std::env::var(URL)) else { return };
-    let zenoh = Zenoh::new(&url).expect("a good address");
+    let zenoh = Zenoh::new(&url).expect("the address is valid");
     let pubsub = PubSub::new(zenoh.join(NodeName::new(name)));
     let _attachment = pubsub.attach("t", Arc::new(Printing));
     let _ = std::io::stdin().read_to_end(&mut Vec::new());

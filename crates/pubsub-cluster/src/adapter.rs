@@ -1,72 +1,73 @@
-//! The adapter of a node that meets the others at a broker, and its one task: connect, run a session, try again.
+//! The adapter of a node at a broker, and its one task.
 //!
-//! Invariants: the task ends when the node leaves, and is aborted when the adapter is dropped; an outage is reported once
-//! when it begins and once when it is over, and shows as a gauge in between.
+//! The application's PubSub calls the adapter. The task opens a connection, runs a [`session`], and reconnects until
+//! the node leaves. Invariants: the task ends when the node leaves, and is aborted when the adapter is dropped; an
+//! outage is logged once at its begin and once at its end, and a gauge shows it in between.
 
 use crate::backoff::{self, Backoff};
-use crate::session::{self, Ended};
+use crate::session::{self, SessionEnd};
 use crate::shared::Shared;
 use crate::{Engine, OpenError};
-use bennu_pubsub::{Adapter, ConnectError, Delivery, Inbox, Leaving, NodeName, PublishError, Target};
+use bennu_pubsub::{Adapter, ConnectError, Delivery, Inbox, LeaveFuture, NodeName, PublishError, Target};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// How long a connection may take until it can be published on: name, TCP, TLS, greeting.
+/// The limit for opening a connection: name lookup, TCP, TLS and greeting.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long leaving may take: what waits is written, and the engine reads the goodbye.
+/// The limit for leaving: the queue is written, and the engine reads the goodbye.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A node's adapter on a broker.
-pub struct Broker<E: Engine> {
+/// A node's adapter at a broker.
+pub struct BrokerAdapter<E: Engine> {
     shared: Arc<Shared<E>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl<E: Engine> Broker<E> {
-    /// An adapter of that node. At most `queue_bytes` wait for the engine.
+impl<E: Engine> BrokerAdapter<E> {
+    /// Returns the adapter of a node, with a queue of at most `queue_bytes` towards the engine.
     pub fn new(engine: E, node: NodeName, queue_bytes: usize) -> Self {
-        Broker { shared: Arc::new(Shared::new(engine, node, queue_bytes)), task: Mutex::new(None) }
+        BrokerAdapter { shared: Arc::new(Shared::new(engine, node, queue_bytes)), task: Mutex::new(None) }
     }
 }
 
-impl<E: Engine> Adapter for Broker<E> {
+impl<E: Engine> Adapter for BrokerAdapter<E> {
     fn node(&self) -> &NodeName {
-        self.shared.member.node()
+        self.shared.node.name()
     }
 
     fn nodes(&self) -> Vec<NodeName> {
-        self.shared.member.nodes()
+        self.shared.node.nodes()
     }
 
     /// # Panics
     /// Outside a Tokio runtime.
     fn start(&self, inbox: Inbox) {
-        if self.shared.member.start(inbox) {
+        if self.shared.node.start(inbox) {
             *self.task.lock() = Some(tokio::spawn(run(self.shared.clone())));
         }
     }
 
     fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
-        let Shared { engine, member, .. } = &*self.shared;
-        member.publish(&target, topic, delivery, |channel, frame| {
-            member.enqueue(frame.len(), |out| engine.publish(out, channel, frame));
+        let Shared { engine, node, .. } = &*self.shared;
+        node.publish(&target, topic, delivery, |subject, frame| {
+            node.enqueue(frame.len(), |out| engine.publish(out, subject, frame));
         })
     }
 
-    fn interest(&self, topic: &str, wanted: bool) {
-        self.shared.member.interest(topic, wanted);
+    fn set_interest(&self, topic: &str, wanted: bool) {
+        self.shared.node.set_interest(topic, wanted);
     }
 
     fn connect(&self, _address: &str) -> Result<(), ConnectError> {
-        Err(ConnectError::Unsupported { adapter: E::NAME, where_: E::MEETING })
+        Err(ConnectError::Unsupported { adapter: E::NAME, meeting_point: E::MEETING_POINT })
     }
 
-    fn leave(&self) -> Leaving {
-        self.shared.member.leave();
+    fn leave(&self) -> LeaveFuture {
+        self.shared.node.leave();
         let task = self.task.lock().take();
         Box::pin(async move {
             let Some(mut task) = task else { return };
@@ -77,11 +78,11 @@ impl<E: Engine> Adapter for Broker<E> {
     }
 }
 
-impl<E: Engine> Drop for Broker<E> {
+impl<E: Engine> Drop for BrokerAdapter<E> {
     fn drop(&mut self) {
         if let Some(task) = self.task.get_mut().take() {
             task.abort();
-            self.shared.member.instruments().connected.set(0.0);
+            self.shared.node.instruments().connected.set(0.0);
         }
     }
 }
@@ -91,47 +92,47 @@ async fn run<E: Engine>(shared: Arc<Shared<E>>) {
     let mut outage = Outage::default();
     for attempt in 0.. {
         let opened = tokio::select! {
-            () = shared.member.left() => return,
+            () = shared.node.wait_for_leave() => return,
             opened = timeout(OPEN_TIMEOUT, shared.engine.open(attempt)) => opened,
         };
         match opened {
             Ok(Ok(opened)) => {
-                shared.connected(opened.max_payload);
-                outage.over(&shared);
+                shared.set_connected(opened.max_payload);
+                outage.end(&shared);
                 let began = Instant::now();
                 let ended = session::run(&shared, opened).await;
-                shared.member.disconnected();
+                shared.node.set_disconnected();
                 match ended {
-                    Ended::Left => return,
-                    Ended::Lost(_) if shared.member.is_leaving() => return,
-                    Ended::Lost(error) => outage.report(&shared, &error, false),
+                    SessionEnd::Left => return,
+                    SessionEnd::Lost(_) if shared.node.is_leaving() => return,
+                    SessionEnd::Lost(error) => outage.report(&shared, &error, false),
                 }
-                if began.elapsed() >= backoff::LONGEST {
+                if began.elapsed() >= backoff::MAX_WAIT {
                     backoff.reset();
                 }
             }
             Ok(Err(error)) => outage.report(&shared, &error.to_string(), !matches!(error, OpenError::Unreachable(_))),
-            Err(_) => outage.report(&shared, &format!("no connection within {OPEN_TIMEOUT:?}"), false),
+            Err(_) => outage.report(&shared, &format!("could not connect within {OPEN_TIMEOUT:?}"), false),
         }
         tokio::select! {
-            () = shared.member.left() => return,
-            () = tokio::time::sleep(backoff.wait()) => {}
+            () = shared.node.wait_for_leave() => return,
+            () = tokio::time::sleep(backoff.next_wait()) => {}
         }
     }
 }
 
-/// What has been said of the engine's absence.
+/// The state of the outage log.
 #[derive(Default)]
 struct Outage {
     since: Option<Instant>,
-    /// The engine was there and did not want this node, which is another thing than not to be there.
+    /// The engine answered and refused this node. A refusal is logged even if an outage was logged before.
     refused: bool,
     connected_once: bool,
 }
 
 impl Outage {
     fn report<E: Engine>(&mut self, shared: &Shared<E>, error: &str, refused: bool) {
-        let (adapter, node) = (E::NAME, shared.member.node());
+        let (adapter, node) = (E::NAME, shared.node.name());
         let first = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
         if first || (refused && !self.refused) {
@@ -142,10 +143,10 @@ impl Outage {
         }
     }
 
-    fn over<E: Engine>(&mut self, shared: &Shared<E>) {
-        let (adapter, node) = (E::NAME, shared.member.node());
+    fn end<E: Engine>(&mut self, shared: &Shared<E>) {
+        let (adapter, node) = (E::NAME, shared.node.name());
         if self.connected_once {
-            shared.member.instruments().reconnects.increment(1);
+            shared.node.instruments().reconnects.increment(1);
         }
         match self.since.take() {
             Some(since) => tracing::info!(adapter, %node, after = ?since.elapsed(), "the engine is back"),

@@ -1,8 +1,8 @@
-//! Who is where: presences of users at topics, on all nodes of a cluster.
+//! Presences of users at topics, replicated to all nodes of a cluster.
 //!
 //! ```
-//! use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 //! use bennu_pubsub::PubSub;
+//! use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 //! use serde_json::json;
 //!
 //! struct Log;
@@ -10,7 +10,7 @@
 //! impl DiffHandler for Log {
 //!     async fn handle_diff(&self, diff: Diff) {
 //!         for topic in diff.topics {
-//!             println!("{}: {} came, {} went", topic.topic, topic.joins.len(), topic.leaves.len());
+//!             println!("{}: {} joined, {} left", topic.topic, topic.joins.len(), topic.leaves.len());
 //!         }
 //!     }
 //! }
@@ -29,64 +29,56 @@
 //!     println!("{} {} {}", presence.key(), presence.reference(), presence.meta());
 //! }
 //!
-//! tracker.leave().await; // before the process ends: gone at once on all nodes
+//! tracker.leave().await; // before the process ends: other nodes remove its presences at once
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # What holds
+//! # Guarantees
 //!
-//! - **Reads** are snapshots. They take constant time whatever the number of presences, hold no lock while they are
-//!   read, and pass through no task. So do counts.
-//! - **Here at once.** What this node tracks it lists on return. Other nodes list it when the period ends
-//!   ([`Options::broadcast_period`]) and the message has arrived.
-//! - **All nodes agree** in the end, whatever the network lost, repeated or reordered. After it has healed this takes
-//!   at most `max_silent_periods + 6` periods, 24 s by default, and one round trip for each 256 KiB of what was missed;
-//!   a node that starts asks at once. When all agree, a node sends one small message every `max_silent_periods`
-//!   periods, and nothing else.
-//! - **A node that is silent** for [`Options::down_period`] is down; its presences are hidden, and shown again when it
-//!   is heard. One that restarts, or says goodbye, has none any more.
-//! - **Diffs** of one shard come in order and give, applied one after another, what is listed.
+//! - **Reads** are snapshots. A list or a count takes constant time, independent of the number of presences. It holds
+//!   no lock while it is read, and it passes through no task.
+//! - **Local changes** are visible on this node on return. Other nodes list them when the period
+//!   ([`Options::broadcast_period`]) has ended and the message has arrived.
+//! - **Convergence.** All nodes list the same presences in the end, even if the network lost, repeated or reordered
+//!   messages. After the network has healed, convergence takes at most `max_silent_periods + 6` periods, 24 s by
+//!   default, and one round trip for each 256 KiB of missed changes. A new node requests the state of the others at
+//!   once. In a converged, idle cluster each node sends one small message every `max_silent_periods` periods, and
+//!   nothing else.
+//! - **Failure detection.** A node that has been silent for [`Options::down_period`] is down. Its presences are hidden;
+//!   they reappear with its next message. The presences of a node that restarts or sends a goodbye are removed at once.
+//! - **Diffs** of one shard arrive in order. Applied one after another, they give exactly the listed presences.
 //!
-//! # How it is built
+//! # Layout
 //!
 //! ```text
-//! Tracker ─► shard (pure) ─► state: own share, copies of others'   ─► messages over PubSub
-//!    │          ├─► view: a roster for each topic, for readers
-//!    └──────────┴─► pending diffs ─► DiffHandler
+//! Tracker ─► shard::driver (lock, clock, tasks) ─► messages over PubSub, diffs to the DiffHandler
+//!                │
+//!                └─► shard (pure state machine)
+//!                      ├─► crdt: the local dot store, copies of the other replicas' stores
+//!                      ├─► view: the sorted presences of each topic, for readers
+//!                      └─► diff: changes that the handler has not received yet
 //! ```
 //!
-//! The state is a delta CRDT: see `share.rs` for the lattice, `state.rs` for what is done to it, `shard.rs` for how
-//! nodes learn of each other's. Names and periods are those of `Phoenix.Tracker`.
+//! The state is a delta-state CRDT. `crdt/dot_store.rs` describes the lattice, `crdt/state.rs` its operations and
+//! deltas, `shard.rs` the anti-entropy protocol between nodes. Names and periods are those of `Phoenix.Tracker`.
 
-mod cell;
+mod crdt;
 mod diff;
-mod dots;
-mod handler;
+mod guard;
 mod hash;
-mod history;
 mod message;
-mod meta;
 mod options;
-mod peer;
-mod presence;
-mod presences;
-mod replica;
-mod roster;
 mod shard;
-mod share;
-mod state;
 mod telemetry;
-mod tracked;
 mod tracker;
+mod validation;
 mod view;
 
-pub use diff::{Diff, TopicDiff};
-pub use handler::DiffHandler;
-pub use meta::TrackError;
+pub use crdt::{PresenceRecord, Reference};
+pub use diff::{Diff, DiffHandler, TopicDiff};
+pub use guard::PresenceGuard;
 pub use options::{Options, OptionsError};
-pub use presence::Presence;
-pub use presences::Presences;
-pub use replica::Reference;
-pub use tracked::Tracked;
 pub use tracker::{Tracker, WeakTracker};
+pub use validation::TrackError;
+pub use view::PresenceSnapshot;

@@ -1,34 +1,27 @@
-//! What travels between the shards of two nodes, and what of it is believed.
+//! The messages between the shards of two nodes, their wire format, and their validation.
 //!
-//! A message is JSON on the wire, and shared as it is between nodes of one program. A later version may add fields and
-//! kinds: fields that are not known are skipped, and a message of an unknown kind still is a sign of life. What
-//! contradicts itself or the limits is garbage: [`Message::check`] refuses it before any of it is used.
+//! A message is JSON on the wire; nodes of one program share it without encoding. A later version may add fields and
+//! kinds: unknown fields are skipped, and a message of an unknown kind still proves that its sender lives. A message
+//! that contradicts itself or the limits is invalid; [`Message::check`] rejects it before the shard uses any part of
+//! it.
 //!
-//! A message is smaller than 600 KB: [`ROOM`] for each piece of state, and one presence on top.
+//! A message is smaller than 600 KB: [`DELTA_LIMIT`], and one presence that may exceed it.
 
-use crate::dots::Dots;
-use crate::presence::Presence;
-use crate::replica::Replica;
-use crate::share::Share;
-use crate::state::{Piece, Room};
+use crate::crdt::{Delta, DeltaLimit, DotSet, DotStore, PresenceRecord, Replica};
+use crate::validation::{MAX_META_BYTES, MAX_NAME_BYTES, is_object};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Bytes of a topic and of a key.
-pub(crate) const MAX_NAME_BYTES: usize = 1024;
+/// The largest delta that a node sends: 256 KiB of presences, and 8,192 tombstones of about 24 bytes.
+pub(crate) const DELTA_LIMIT: DeltaLimit = DeltaLimit { bytes: 256 * 1024, tombstones: 8192 };
 
-/// Bytes of a meta as JSON.
-pub(crate) const MAX_META_BYTES: usize = 64 * 1024;
-
-/// What one message may hold of a share: 256 KiB of presences, and 8,192 departures of about 24 bytes.
-pub(crate) const ROOM: Room = Room { bytes: 256 * 1024, departures: 8192 };
-
-/// What a message may hold that this node believes: many times [`ROOM`], so that a later version may grow.
+/// The most ranges and presences of a delta that a node accepts: many times [`DELTA_LIMIT`], so that a later version
+/// may send larger deltas.
 const MAX_ITEMS: usize = 1 << 20;
 
-/// Greater than any dot: room for a million changes a second for a hundred years.
+/// Greater than any dot: a million changes a second for a hundred years.
 const MAX_DOT: u64 = 1 << 52;
 
 const VERSION: u32 = 1;
@@ -39,13 +32,14 @@ pub(crate) struct Message {
     version: u32,
     pub(crate) node: Arc<str>,
     pub(crate) incarnation: u64,
-    pub(crate) what: What,
-    /// What the sender has published of its own share: whoever knows less has missed something.
+    #[serde(rename = "what")]
+    pub(crate) kind: MessageKind,
+    /// The last dot that the sender has published. A receiver whose copy ends before it has missed a change.
     pub(crate) clock: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ask: Option<Ask>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) piece: Option<WirePiece>,
+    #[serde(rename = "ask", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<DeltaRequest>,
+    #[serde(rename = "piece", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delta: Option<WireDelta>,
 }
 
 impl bennu_pubsub::Message for Message {
@@ -54,56 +48,60 @@ impl bennu_pubsub::Message for Message {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum What {
-    /// Somebody is new and asks who is there.
+pub(crate) enum MessageKind {
+    /// A new node introduces itself to all nodes.
     Hello,
-    /// The answer to that, to them alone.
+    /// The response to a hello, to the new node alone.
     Greeting,
-    /// Nothing changed, but the sender lives.
+    /// The sender lives and has no changes.
     Heartbeat,
-    /// What changed since the last delta.
+    /// The sender's changes since its last delta.
     Delta,
-    /// Asks one node for a part of its share.
-    Ask,
-    /// That part, to who asked alone.
-    Answer,
+    /// A request for a delta of the receiver's state.
+    #[serde(rename = "ask")]
+    Request,
+    /// The requested delta, to the requesting node alone.
+    #[serde(rename = "answer")]
+    Response,
     /// The sender is about to end, and its presences with it.
     Goodbye,
-    /// From a later version.
+    /// A kind of a later version.
     #[serde(other)]
     Unknown,
 }
 
-impl What {
+impl MessageKind {
+    /// Returns the name on the wire and in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            What::Hello => "hello",
-            What::Greeting => "greeting",
-            What::Heartbeat => "heartbeat",
-            What::Delta => "delta",
-            What::Ask => "ask",
-            What::Answer => "answer",
-            What::Goodbye => "goodbye",
-            What::Unknown => "unknown",
+            MessageKind::Hello => "hello",
+            MessageKind::Greeting => "greeting",
+            MessageKind::Heartbeat => "heartbeat",
+            MessageKind::Delta => "delta",
+            MessageKind::Request => "ask",
+            MessageKind::Response => "answer",
+            MessageKind::Goodbye => "goodbye",
+            MessageKind::Unknown => "unknown",
         }
     }
 }
 
-/// See [`crate::state::State::extract`].
+/// The parameters of [`State::delta`](crate::crdt::State::delta) on the requested node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ask {
-    /// The incarnation that is asked.
-    pub(crate) of: u64,
-    /// The answer has the same.
+pub(crate) struct DeltaRequest {
+    /// The incarnation of the requested node. A later incarnation ignores the request.
+    #[serde(rename = "of")]
+    pub(crate) incarnation: u64,
+    /// The response carries the same nonce.
     pub(crate) nonce: u64,
     pub(crate) from: u64,
     pub(crate) since: u64,
 }
 
-/// A [`Piece`] without its sender's name in every presence.
+/// A [`Delta`] without the sender's name in every presence, and with each topic once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct WirePiece {
-    /// That of the ask; 0 in a delta.
+pub(crate) struct WireDelta {
+    /// The nonce of the request; 0 in a broadcast delta.
     #[serde(default)]
     pub(crate) nonce: u64,
     from: u64,
@@ -135,46 +133,53 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Why a message is not believed.
+/// The reason for which a message is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Garbage(&'static str);
+pub(crate) struct InvalidMessage(&'static str);
+
+fn ensure(holds: bool, otherwise: &'static str) -> Result<(), InvalidMessage> {
+    if holds { Ok(()) } else { Err(InvalidMessage(otherwise)) }
+}
 
 impl Message {
-    pub(crate) fn new(replica: &Replica, what: What, clock: u64) -> Self {
+    pub(crate) fn new(replica: &Replica, kind: MessageKind, clock: u64) -> Self {
         let node = replica.node().as_str().into();
-        Message { version: VERSION, node, incarnation: replica.incarnation(), what, clock, ask: None, piece: None }
+        Message { version: VERSION, node, incarnation: replica.incarnation(), kind, clock, request: None, delta: None }
     }
 
-    pub(crate) fn ask(self, ask: Ask) -> Self {
-        Message { ask: Some(ask), ..self }
+    pub(crate) fn request(self, request: DeltaRequest) -> Self {
+        Message { request: Some(request), ..self }
     }
 
-    pub(crate) fn piece(self, nonce: u64, piece: Piece) -> Self {
-        Message { piece: Some(WirePiece::new(nonce, piece)), ..self }
+    pub(crate) fn delta(self, nonce: u64, delta: Delta) -> Self {
+        Message { delta: Some(WireDelta::new(nonce, delta)), ..self }
     }
 
+    /// Validates a message of another node.
+    ///
     /// # Errors
-    /// When it contradicts itself or the limits.
-    pub(crate) fn check(&self) -> Result<(), Garbage> {
-        let sensible = |holds: bool, otherwise: &'static str| if holds { Ok(()) } else { Err(Garbage(otherwise)) };
-        sensible(!self.node.is_empty() && self.node.len() <= MAX_NAME_BYTES, "the node's name is empty or too long")?;
-        sensible(self.clock < MAX_DOT, "the clock is too great")?;
-        sensible(
-            (self.what == What::Ask) == self.ask.is_some() || self.what == What::Unknown,
-            "an ask without its ask",
+    /// When the message contradicts itself or exceeds a limit.
+    pub(crate) fn check(&self) -> Result<(), InvalidMessage> {
+        let is_unknown = self.kind == MessageKind::Unknown;
+        let is_request = self.kind == MessageKind::Request;
+        let has_delta = matches!(self.kind, MessageKind::Delta | MessageKind::Response);
+        ensure(
+            !self.node.is_empty() && self.node.len() <= MAX_NAME_BYTES,
+            "the node name is not 1 to 1,024 bytes long",
         )?;
-        let brings = matches!(self.what, What::Delta | What::Answer);
-        sensible(brings == self.piece.is_some() || self.what == What::Unknown, "a piece is missing or out of place")?;
-        self.piece.as_ref().map_or(Ok(()), WirePiece::check)
+        ensure(self.clock < MAX_DOT, "the clock is not less than 2^52")?;
+        ensure(is_unknown || is_request == self.request.is_some(), "`ask` is missing or does not belong to this kind")?;
+        ensure(is_unknown || has_delta == self.delta.is_some(), "`piece` is missing or does not belong to this kind")?;
+        self.delta.as_ref().map_or(Ok(()), WireDelta::check)
     }
 }
 
-impl WirePiece {
-    fn new(nonce: u64, piece: Piece) -> Self {
-        let Piece { from, until, since, share } = piece;
+impl WireDelta {
+    fn new(nonce: u64, delta: Delta) -> Self {
+        let Delta { from, until, since, store } = delta;
         let mut topics: BTreeMap<Arc<str>, Vec<WirePresence>> = BTreeMap::new();
-        for (dot, presence) in share.presences {
+        for (dot, presence) in store.presences {
             topics.entry(presence.topic().clone()).or_default().push(WirePresence {
                 dot,
                 previous: presence.previous_dot(),
@@ -183,62 +188,49 @@ impl WirePiece {
             });
         }
         let topics = topics.into_iter().map(|(topic, presences)| WireTopic { topic, presences }).collect();
-        WirePiece { nonce, from, until, since, dots: share.dots.ranges().to_vec(), topics }
+        WireDelta { nonce, from, until, since, dots: store.context.ranges().to_vec(), topics }
     }
 
-    fn check(&self) -> Result<(), Garbage> {
-        if self.from > self.until || self.until >= MAX_DOT || self.since >= MAX_DOT {
-            return Err(Garbage("the piece's range is no range"));
-        }
-        if self.dots.iter().any(|(first, last)| *first == 0 || first > last || *last > self.until) {
-            return Err(Garbage("the piece covers what it cannot know"));
-        }
-        if self.dots.len() + self.topics.iter().map(|topic| topic.presences.len()).sum::<usize>() > MAX_ITEMS {
-            return Err(Garbage("the piece is too large"));
-        }
-        let dots = self.dots();
+    fn check(&self) -> Result<(), InvalidMessage> {
+        let is_range = self.from <= self.until && self.until < MAX_DOT && self.since < MAX_DOT;
+        ensure(is_range, "`from`, `until` and `since` are not a range of dots")?;
+        let is_covered = |(first, last): &(u64, u64)| 0 < *first && first <= last && *last <= self.until;
+        ensure(self.dots.iter().all(is_covered), "`dots` contains a range that is empty or ends after `until`")?;
+        let items = self.dots.len() + self.topics.iter().map(|topic| topic.presences.len()).sum::<usize>();
+        ensure(items <= MAX_ITEMS, "the delta has more than 2^20 ranges and presences")?;
+        let context = self.context();
         for topic in &self.topics {
-            if topic.topic.len() > MAX_NAME_BYTES {
-                return Err(Garbage("a topic is too long"));
-            }
+            ensure(topic.topic.len() <= MAX_NAME_BYTES, "a topic is longer than 1,024 bytes")?;
             for presence in &topic.presences {
-                if !dots.contains(presence.dot) || presence.previous >= presence.dot {
-                    return Err(Garbage("a presence's dot is not in the piece"));
-                }
-                if presence.key.len() > MAX_NAME_BYTES || presence.meta.get().len() > MAX_META_BYTES {
-                    return Err(Garbage("a key or a meta is too long"));
-                }
-                if !is_object(&presence.meta) {
-                    return Err(Garbage("a meta is no object"));
-                }
+                ensure(context.contains(presence.dot), "a presence's dot is not in `dots`")?;
+                ensure(presence.previous < presence.dot, "a presence's previous dot is not less than its dot")?;
+                ensure(presence.key.len() <= MAX_NAME_BYTES, "a key is longer than 1,024 bytes")?;
+                ensure(presence.meta.get().len() <= MAX_META_BYTES, "a meta is longer than 64 KiB")?;
+                ensure(is_object(&presence.meta), "a meta is not an object")?;
             }
         }
         Ok(())
     }
 
-    fn dots(&self) -> Dots {
-        let mut dots = Dots::default();
-        self.dots.iter().for_each(|(first, last)| dots.insert(*first, *last));
-        dots
+    fn context(&self) -> DotSet {
+        let mut context = DotSet::default();
+        self.dots.iter().for_each(|(first, last)| context.insert(*first, *last));
+        context
     }
 
-    /// What it says about the replica that sent it. `name` may know the topic's one allocation.
-    pub(crate) fn read(&self, replica: &Replica, name: impl Fn(&str) -> Option<Arc<str>>) -> Piece {
+    /// Returns the delta of the replica that sent it. `topic_name` returns the topic's existing allocation, if any.
+    pub(crate) fn to_delta(&self, replica: &Replica, topic_name: impl Fn(&str) -> Option<Arc<str>>) -> Delta {
         let mut presences = BTreeMap::new();
-        for WireTopic { topic, presences: here } in &self.topics {
-            let topic = name(topic).unwrap_or_else(|| topic.clone());
-            for WirePresence { dot, previous, key, meta } in here {
-                let presence = Presence::new(replica, *dot, *previous, topic.clone(), key.clone(), meta.clone());
+        for WireTopic { topic, presences: at_topic } in &self.topics {
+            let topic = topic_name(topic).unwrap_or_else(|| topic.clone());
+            for WirePresence { dot, previous, key, meta } in at_topic {
+                let presence = PresenceRecord::new(replica, *dot, *previous, topic.clone(), key.clone(), meta.clone());
                 presences.insert(*dot, presence);
             }
         }
-        let share = Share { dots: self.dots(), presences };
-        Piece { from: self.from, until: self.until, since: self.since, share }
+        let store = DotStore { context: self.context(), presences };
+        Delta { from: self.from, until: self.until, since: self.since, store }
     }
-}
-
-pub(crate) fn is_object(json: &RawValue) -> bool {
-    json.get().starts_with('{')
 }
 
 #[cfg(test)]

@@ -1,27 +1,28 @@
-//! How often a tracker speaks, and how long it waits for others. The names and defaults are Phoenix's.
+//! The periods and limits of a tracker, and their validation. Names and defaults are those of `Phoenix.Tracker`.
 
 use std::time::Duration;
 
-/// The options of a tracker. All nodes of a cluster should have the same; `pool_size` must be the same.
+/// The options of a tracker. All nodes of a cluster should have the same options, and must have the same `pool_size`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How often changes are told to other nodes. 1.5 s.
+    /// The time between two broadcasts of a node's changes. 1.5 s.
     pub broadcast_period: Duration,
-    /// A node that has nothing to tell lets others know that it lives every so many periods. 10, which makes 15 s.
+    /// A node without changes sends a heartbeat every so many periods. 10, which is 15 s.
     pub max_silent_periods: u32,
-    /// A node that was not heard for so long is down, and its presences are hidden. 30 s: it may miss one sign of life.
+    /// A node that has sent nothing for so long is down, and its presences are hidden. 30 s: one heartbeat may be lost.
     pub down_period: Duration,
-    /// A node that was not heard for so long is forgotten. 20 minutes.
+    /// A node that has sent nothing for so long is removed with its presences. 20 minutes.
     pub permdown_period: Duration,
-    /// How many departures are remembered. A node that missed no more of them gets a range of changes instead of
-    /// everything. 10,000, which are 160 KB when they have happened. Phoenix keeps deltas of 100, 1,000 and 10,000
-    /// changes; a range is cut exactly here, so that one number does.
+    /// The number of tombstones (departed presences) that a node retains. A peer that missed at most so many departures
+    /// receives a delta, any other the full state. 10,000, which take 160 KB once they exist. Phoenix retains deltas of
+    /// 100, 1,000 and 10,000 changes; deltas are computed exactly here, so one number is enough.
     pub max_delta_size: usize,
-    /// How many shards the topics are spread over, each with a lock and two tasks of its own. 1. More help when several
-    /// topics change thousands of times a second. Nodes with another number are not seen.
+    /// The number of shards among which the topics are distributed; each has a lock and two tasks. 1. More shards help
+    /// when several topics change thousands of times a second. Nodes with different numbers do not see each other.
     pub pool_size: usize,
-    /// The least time between two diffs of one topic. 50 ms: a person does not notice, and a burst of thousands of
-    /// joins makes 20 diffs a second and not thousands. Zero tells each change as soon as the handler is free.
+    /// The minimum time between two diffs of one topic. 50 ms: a user does not notice it, and a burst of thousands of
+    /// joins produces 20 diffs a second instead of thousands. With zero, each change is delivered as soon as the
+    /// handler is idle.
     pub diff_interval: Duration,
 }
 
@@ -43,23 +44,23 @@ impl Default for Options {
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
-    /// It may not be zero.
-    #[error("{name} is zero, it must be more")]
+    /// The option is zero.
+    #[error("{name} is zero, it must be greater than zero")]
     Zero {
         /// The option.
         name: &'static str,
     },
-    /// It may not be so short.
-    #[error("{name} is {value:?}, it must be {least:?} or more: {why}")]
+    /// The period is too short.
+    #[error("{name} is {value:?}, it must be at least {minimum:?}: {reason}")]
     TooShort {
         /// The option.
         name: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: Duration,
-        /// What it must be at least.
-        least: Duration,
-        /// What would go wrong.
-        why: &'static str,
+        /// The shortest value that the other options permit.
+        minimum: Duration,
+        /// The reason of the minimum.
+        reason: &'static str,
     },
 }
 
@@ -83,11 +84,11 @@ impl Options {
         }
         let silence = self.broadcast_period.saturating_mul(self.max_silent_periods.saturating_add(1));
         let periods = [
-            ("down_period", self.down_period, silence, "a node that has nothing to tell would be taken for down"),
-            ("permdown_period", self.permdown_period, self.down_period, "a node is down before it is forgotten"),
+            ("down_period", self.down_period, silence, "an idle node sends only one heartbeat in that time"),
+            ("permdown_period", self.permdown_period, self.down_period, "a node must be down before it is removed"),
         ];
-        match periods.into_iter().find(|(_, value, least, _)| value < least) {
-            Some((name, value, least, why)) => Err(OptionsError::TooShort { name, value, least, why }),
+        match periods.into_iter().find(|(_, value, minimum, _)| value < minimum) {
+            Some((name, value, minimum, reason)) => Err(OptionsError::TooShort { name, value, minimum, reason }),
             None => Ok(()),
         }
     }
@@ -98,18 +99,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_agree_with_each_other() {
+    fn the_defaults_are_consistent() {
         assert_eq!(Options::default().check(), Ok(()));
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_value_and_its_limit() {
+    fn an_error_contains_the_option_its_value_and_its_limit() {
         let zero = Options { pool_size: 0, ..Options::default() };
         assert_eq!(zero.check(), Err(OptionsError::Zero { name: "pool_size" }));
         let down = Options { down_period: Duration::from_secs(16), ..Options::default() };
         let error = down.check().unwrap_err().to_string();
-        assert!(error.starts_with("down_period is 16s, it must be 16.5s or more"), "{error}");
-        let gone = Options { permdown_period: Duration::from_secs(29), ..Options::default() };
-        assert!(matches!(gone.check(), Err(OptionsError::TooShort { name: "permdown_period", .. })));
+        assert!(error.starts_with("down_period is 16s, it must be at least 16.5s"), "{error}");
+        let permdown = Options { permdown_period: Duration::from_secs(29), ..Options::default() };
+        assert!(matches!(permdown.check(), Err(OptionsError::TooShort { name: "permdown_period", .. })));
     }
 }

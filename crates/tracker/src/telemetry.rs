@@ -1,23 +1,23 @@
-//! What the tracker says of itself: `metrics` instruments, and `tracing` events for what happens to nodes.
+//! The metrics of the tracker. The shard and its driver also log with `tracing`: nodes that come up, go down or leave
+//! at info, a panic of a handler at error.
 //!
 //! | instrument | kind | unit | labels |
 //! |---|---|---|---|
-//! | `bennu.presence.presences` | gauge | presences that this node's trackers list, of all nodes | |
+//! | `bennu.presence.presences` | gauge | presences of all nodes that this node's trackers list | |
 //! | `bennu.presence.messages_sent` | counter | messages | `what` |
 //! | `bennu.presence.messages_received` | counter | messages | `what` |
-//! | `bennu.presence.messages_unsent` | counter | messages that the PubSub refused | |
-//! | `bennu.presence.messages_lost` | counter | messages that this node was too slow to take | |
-//! | `bennu.presence.garbage` | counter | messages that made no sense and were dropped | |
-//! | `bennu.presence.transfers_asked` | counter | requests for what was missed | |
-//! | `bennu.presence.transfers_answered` | counter | pieces sent | |
+//! | `bennu.presence.messages_unsent` | counter | messages that the PubSub rejected | |
+//! | `bennu.presence.messages_lost` | counter | messages that this node received too slowly | |
+//! | `bennu.presence.garbage` | counter | invalid messages, which are dropped | |
+//! | `bennu.presence.transfers_asked` | counter | requests for missed changes | |
+//! | `bennu.presence.transfers_answered` | counter | deltas sent in response | |
 //! | `bennu.presence.diffs` | counter | calls of a handler | |
 //! | `bennu.presence.handler_panics` | counter | panics of a handler | |
-//! | `bennu.presence.nodes_down` | counter | other nodes found silent | |
+//! | `bennu.presence.nodes_down` | counter | other nodes that went down | |
 //!
-//! `what` is one of hello, greeting, heartbeat, delta, ask, answer, goodbye, unknown. Nodes that come and go are logged
-//! at info, a panic of a handler at error.
+//! `what` is the kind of a message: hello, greeting, heartbeat, delta, ask, answer, goodbye or unknown.
 
-use crate::message::What;
+use crate::message::MessageKind;
 
 pub(crate) fn presences(joined: usize, left: usize) {
     if joined != left {
@@ -25,17 +25,17 @@ pub(crate) fn presences(joined: usize, left: usize) {
     }
 }
 
-pub(crate) fn sent(what: What) {
-    metrics::counter!("bennu.presence.messages_sent", "what" => what.name()).increment(1);
-    match what {
-        What::Ask => metrics::counter!("bennu.presence.transfers_asked").increment(1),
-        What::Answer => metrics::counter!("bennu.presence.transfers_answered").increment(1),
+pub(crate) fn sent(kind: MessageKind) {
+    metrics::counter!("bennu.presence.messages_sent", "what" => kind.name()).increment(1);
+    match kind {
+        MessageKind::Request => metrics::counter!("bennu.presence.transfers_asked").increment(1),
+        MessageKind::Response => metrics::counter!("bennu.presence.transfers_answered").increment(1),
         _ => {}
     }
 }
 
-pub(crate) fn received(what: What) {
-    metrics::counter!("bennu.presence.messages_received", "what" => what.name()).increment(1);
+pub(crate) fn received(kind: MessageKind) {
+    metrics::counter!("bennu.presence.messages_received", "what" => kind.name()).increment(1);
 }
 
 pub(crate) fn unsent() {
@@ -46,7 +46,7 @@ pub(crate) fn lost(messages: u64) {
     metrics::counter!("bennu.presence.messages_lost").increment(messages);
 }
 
-pub(crate) fn garbage() {
+pub(crate) fn invalid() {
     metrics::counter!("bennu.presence.garbage").increment(1);
 }
 

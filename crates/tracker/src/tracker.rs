@@ -1,15 +1,17 @@
-//! The tracker that applications hold: shards behind locks, and what is asked of all of them.
+//! The tracker, the handle that applications hold: it routes each call to the shard of its topic.
+//!
+//! A tracker owns one [`ShardDriver`] for each shard and the two tasks of each driver. Every node assigns a topic to
+//! the same shard. A guard keeps its tracker alive; the tasks do not.
 
-use crate::cell::Cell;
-use crate::diff::TopicDiff;
-use crate::handler::DiffHandler;
+use crate::crdt::PresenceRecord;
+use crate::diff::{DiffHandler, TopicDiff};
+use crate::guard::PresenceGuard;
 use crate::hash;
-use crate::message::{MAX_META_BYTES, MAX_NAME_BYTES, Message};
-use crate::meta::{TrackError, encode};
+use crate::message::Message;
 use crate::options::{Options, OptionsError};
-use crate::presence::Presence;
-use crate::presences::Presences;
-use crate::tracked::Tracked;
+use crate::shard::ShardDriver;
+use crate::validation::{self, MAX_META_BYTES, MAX_NAME_BYTES, TrackError};
+use crate::view::PresenceSnapshot;
 use bennu_pubsub::{NodeName, PubSub};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -17,10 +19,10 @@ use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 use tokio::task::JoinHandle;
 
-/// Knows who is where, on all nodes. Cloning is cheap and shares everything.
+/// A replicated set of presences. Cloning is cheap; all clones share one tracker.
 ///
-/// When the last clone is dropped, and with it the last [`Tracked`], the tracker says goodbye as [`Tracker::leave`]
-/// does.
+/// When the last clone and the last [`PresenceGuard`] have been dropped, the tracker sends a goodbye to the other
+/// nodes, as [`Tracker::leave`] does.
 #[derive(Clone)]
 pub struct Tracker {
     inner: Arc<Inner>,
@@ -28,7 +30,7 @@ pub struct Tracker {
 
 struct Inner {
     name: String,
-    cells: Box<[Arc<Cell>]>,
+    shards: Box<[Arc<ShardDriver>]>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -37,7 +39,7 @@ struct Inner {
 pub struct WeakTracker(Weak<Inner>);
 
 impl WeakTracker {
-    /// The tracker, while somebody else holds it.
+    /// Returns the tracker; `None` when it has been dropped.
     pub fn upgrade(&self) -> Option<Tracker> {
         Some(Tracker { inner: self.0.upgrade()? })
     }
@@ -50,17 +52,18 @@ impl std::fmt::Debug for WeakTracker {
 }
 
 impl Tracker {
-    /// Bytes that a topic and a key may have.
+    /// The largest topic and the largest key, in bytes.
     pub const MAX_NAME_BYTES: usize = MAX_NAME_BYTES;
-    /// Bytes that a meta may have as JSON.
+    /// The largest meta, in bytes of its JSON.
     pub const MAX_META_BYTES: usize = MAX_META_BYTES;
 
-    /// Starts a tracker. Those with one name, on the nodes of one PubSub, know each other's presences.
+    /// Starts a tracker. All trackers of one name, on the nodes of one PubSub, replicate each other's presences.
     ///
-    /// It says hello at once, and knows what others have after a few round trips. Nodes must differ in their names.
+    /// The new tracker sends a hello at once and has the others' presences after a few round trips. Each node must have
+    /// a name of its own.
     ///
     /// # Errors
-    /// [`OptionsError`] when options contradict each other.
+    /// [`OptionsError`] when the options contradict each other.
     ///
     /// # Panics
     /// Outside of a tokio runtime with time enabled.
@@ -72,115 +75,115 @@ impl Tracker {
     ) -> Result<Tracker, OptionsError> {
         options.check()?;
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // Only to tell which of two lives of a node is the later one. Time is measured with a monotonic clock.
+        // Only orders the incarnations of a node. All periods are measured with a monotonic clock.
         let incarnation = u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX);
         let handler = Arc::new(handler);
-        let (mut cells, mut tasks) = (Vec::new(), Vec::new());
+        let (mut shards, mut tasks) = (Vec::new(), Vec::new());
         for number in 0..options.pool_size {
             let topic = format!("bennu.presence:{name}:{number}/{}", options.pool_size);
             let subscription = pubsub.subscribe::<Message>(&topic);
-            let cell = Arc::new(Cell::new(pubsub, topic, subscription.id(), incarnation, &options));
-            cell.start();
-            tasks.push(tokio::spawn(cell.clone().replicate(subscription)));
-            tasks.push(tokio::spawn(cell.clone().tell(handler.clone())));
-            cells.push(cell);
+            let shard = Arc::new(ShardDriver::new(pubsub, topic, subscription.id(), incarnation, &options));
+            shard.start();
+            tasks.push(tokio::spawn(shard.clone().replicate(subscription)));
+            tasks.push(tokio::spawn(shard.clone().deliver_diffs(handler.clone())));
+            shards.push(shard);
         }
-        let inner = Inner { name: name.to_owned(), cells: cells.into(), tasks: Mutex::new(tasks) };
+        let inner = Inner { name: name.to_owned(), shards: shards.into(), tasks: Mutex::new(tasks) };
         Ok(Tracker { inner: Arc::new(inner) })
     }
 
-    /// Adds a presence: `key` is at `topic`, until the returned guard is dropped. `meta` is anything that serde writes
-    /// as a JSON object.
+    /// Adds a presence of `key` at `topic`, which lasts until the returned guard is dropped. `meta` is any value that
+    /// serde encodes as a JSON object.
     ///
-    /// This node lists it on return; others within a broadcast period. Each call adds one, also for the same key.
+    /// This node lists the presence on return, other nodes within a broadcast period. Each call adds a presence, also
+    /// for a key that has one already.
     ///
     /// # Errors
-    /// [`TrackError`] when the meta is no object, something is too long, or the tracker has left.
-    pub fn track(&self, topic: &str, key: &str, meta: &(impl Serialize + ?Sized)) -> Result<Tracked, TrackError> {
-        for (what, text) in [("topic", topic), ("key", key)] {
-            if text.len() > MAX_NAME_BYTES {
-                return Err(TrackError::TooLong { what, bytes: text.len(), limit: MAX_NAME_BYTES });
-            }
-        }
-        let meta = encode(meta)?;
-        let cell = self.cell(topic);
-        let presence = cell.change(|shard, now| shard.track(now, topic, key, meta)).ok_or(TrackError::Left)?;
-        Ok(Tracked::new(self.inner.clone(), cell.clone(), presence.dot()))
+    /// [`TrackError`] when the meta is not an object, when topic, key or meta is too long, or when the tracker has
+    /// left.
+    pub fn track(&self, topic: &str, key: &str, meta: &(impl Serialize + ?Sized)) -> Result<PresenceGuard, TrackError> {
+        validation::check_names(topic, key)?;
+        let meta = validation::encode_meta(meta)?;
+        let shard = self.shard(topic);
+        let presence = shard.call(|shard, now| shard.track(now, topic, key, meta)).ok_or(TrackError::Left)?;
+        Ok(PresenceGuard::new(self.inner.clone(), shard.clone(), presence.dot()))
     }
 
-    /// Who is at a topic now, on all nodes: by key, then by node, then in the order of joining.
+    /// Returns the presences at a topic on all nodes, sorted by key, then by node, then in the order of joining.
     ///
-    /// Takes a snapshot in constant time. Nothing is locked while it is read, and it does not change.
-    pub fn list(&self, topic: &str) -> Presences {
-        Presences { roster: self.cell(topic).view().roster(topic) }
+    /// The snapshot is taken in constant time, holds no lock, and does not change.
+    pub fn list(&self, topic: &str) -> PresenceSnapshot {
+        PresenceSnapshot::new(self.shard(topic).view().presences(topic))
     }
 
-    /// The presences of one key at a topic.
-    pub fn get_by_key(&self, topic: &str, key: &str) -> Vec<Presence> {
+    /// Returns the presences of one key at a topic.
+    pub fn get_by_key(&self, topic: &str, key: &str) -> Vec<PresenceRecord> {
         self.list(topic).by_key(key).cloned().collect()
     }
 
-    /// How many presences a topic has, in constant time.
+    /// Returns the number of presences at a topic, in constant time.
     pub fn count(&self, topic: &str) -> usize {
-        self.cell(topic).view().counts(topic).0
+        self.shard(topic).view().counts(topic).0
     }
 
-    /// How many different keys are at a topic, in constant time.
+    /// Returns the number of different keys at a topic, in constant time.
     pub fn key_count(&self, topic: &str) -> usize {
-        self.cell(topic).view().counts(topic).1
+        self.shard(topic).view().counts(topic).1
     }
 
-    /// How many topics have a presence.
+    /// Returns the number of topics with a presence.
     pub fn topic_count(&self) -> usize {
-        self.inner.cells.iter().map(|cell| cell.view().topic_count()).sum()
+        self.inner.shards.iter().map(|shard| shard.view().topic_count()).sum()
     }
 
-    /// Tells a topic's changes here and now, where they are due: for who has just made one, and would otherwise leave it to
-    /// the task that calls the handler. So a client that tracks itself and leaves at once is told of both, in order.
+    /// Passes the pending changes of a topic to `deliver`, on the caller's thread, instead of to the [`DiffHandler`].
     ///
-    /// `tell` does what the handler would do. It runs without a lock, and not while the handler is being told something.
-    pub fn tell_now(&self, topic: &str, tell: impl FnOnce(TopicDiff)) {
-        self.cell(topic).tell_now(topic, tell);
+    /// Does nothing when the topic has no change, when its diff is not due yet, or while another diff of the shard is
+    /// being delivered. `deliver` replaces the handler's call, and runs without a lock. A caller that has just made a
+    /// change uses it to deliver the change before its next step: a client that tracks itself and then leaves receives
+    /// both changes, in order.
+    pub fn deliver_due(&self, topic: &str, deliver: impl FnOnce(TopicDiff)) {
+        self.shard(topic).deliver_due(topic, deliver);
     }
 
-    /// The other nodes that are up, sorted by name.
+    /// Returns the names of the other nodes that are up, sorted.
     pub fn nodes(&self) -> Vec<NodeName> {
-        let mut nodes: Vec<_> = self.inner.cells.iter().flat_map(|cell| cell.nodes()).collect();
+        let mut nodes: Vec<_> = self.inner.shards.iter().flat_map(|shard| shard.nodes()).collect();
         nodes.sort();
         nodes.dedup();
         nodes
     }
 
-    /// The name that it was started with.
+    /// Returns the name from [`Tracker::start`].
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// Says goodbye: other nodes let this node's presences go at once, where they would otherwise wait for
-    /// [`Options::down_period`]. To be called before a process ends.
+    /// Sends a goodbye, on which other nodes remove this node's presences at once instead of after
+    /// [`Options::down_period`]. Call it before the process ends.
     ///
-    /// From now on nothing changes here: presences can be listed, and not be tracked; the handler is told nothing more.
-    /// A diff that is being handled is dropped at its next `await`. Returns when the tracker's tasks have ended; the
-    /// goodbye has been published before the first `await`.
+    /// Afterwards the tracker is read-only: presences can be listed and not tracked, and the handler receives no
+    /// further diff. A diff that the handler is processing is cancelled at its next `await`. Returns when the tracker's
+    /// tasks have ended; the goodbye is published before the first `await`.
     pub async fn leave(&self) {
-        self.inner.say_goodbye();
+        self.inner.send_goodbye();
         let tasks = std::mem::take(&mut *self.inner.tasks.lock());
         for task in tasks {
             task.abort();
-            // Either it has ended, or it is cancelled: both are what is wanted.
+            // `Err` means that the task was cancelled, which is the intended end as much as a return.
             let _ = task.await;
         }
     }
 
-    /// A reference that does not keep the tracker alive: for its own handler, say.
+    /// Returns a reference that does not keep the tracker alive, for example for its own handler.
     pub fn downgrade(&self) -> WeakTracker {
         WeakTracker(Arc::downgrade(&self.inner))
     }
 
-    fn cell(&self, topic: &str) -> &Arc<Cell> {
-        let cells = &self.inner.cells;
-        // The same on every node, whatever its build.
-        &cells[(hash::stable(&[topic.as_bytes()]) % cells.len() as u64) as usize]
+    fn shard(&self, topic: &str) -> &Arc<ShardDriver> {
+        let shards = &self.inner.shards;
+        // All nodes must choose the same shard, also with different builds.
+        &shards[(hash::stable(&[topic.as_bytes()]) % shards.len() as u64) as usize]
     }
 }
 
@@ -191,14 +194,14 @@ impl std::fmt::Debug for Tracker {
 }
 
 impl Inner {
-    fn say_goodbye(&self) {
-        self.cells.iter().for_each(|cell| cell.leave());
+    fn send_goodbye(&self) {
+        self.shards.iter().for_each(|shard| shard.leave());
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.say_goodbye();
+        self.send_goodbye();
         self.tasks.get_mut().iter().for_each(JoinHandle::abort);
     }
 }
@@ -208,13 +211,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn topics_are_spread_over_all_shards() {
+    async fn topics_are_distributed_over_all_shards() {
         let options = Options { pool_size: 4, ..Options::default() };
         let tracker = Tracker::start(&PubSub::local(), "app", options, ()).unwrap();
         let mut topics = [0; 4];
         for n in 0..400 {
-            let cell = tracker.cell(&format!("room:{n}"));
-            topics[tracker.inner.cells.iter().position(|other| Arc::ptr_eq(other, cell)).unwrap()] += 1;
+            let shard = tracker.shard(&format!("room:{n}"));
+            topics[tracker.inner.shards.iter().position(|other| Arc::ptr_eq(other, shard)).unwrap()] += 1;
         }
         assert!(topics.iter().all(|count| (60..140).contains(count)), "{topics:?}");
     }

@@ -1,51 +1,58 @@
-//! What readers see: the roster of each topic of one shard.
+//! The view of a shard: the listed presences of each topic, for readers.
 //!
-//! Written by the [`crate::shard`], read by [`crate::Tracker`] from any thread. A reader holds the lock while it finds
-//! the topic and clones a pointer; a writer while it makes at most [`BATCH`] changes. Neither waits for the other's
-//! list.
+//! The [`crate::shard`] writes the view; [`crate::Tracker`] reads it from any thread. A reader holds the lock while it
+//! looks up a topic and clones a pointer, a writer while it makes at most [`BATCH`] changes. A reader that iterates
+//! over a list holds no lock.
 
-use crate::presence::Presence;
-use crate::roster::Roster;
+mod snapshot;
+mod topic_presences;
+
+pub use snapshot::PresenceSnapshot;
+pub(crate) use topic_presences::TopicPresences;
+
+use crate::crdt::PresenceRecord;
 use crate::telemetry;
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Changes under one lock: some 100 µs.
+/// The most changes under one lock: about 100 µs.
 const BATCH: usize = 256;
 
-/// Invariant: a topic without presences is not in it.
+/// Invariant: a topic without presences has no entry.
 #[derive(Default)]
 pub(crate) struct View {
-    topics: RwLock<HashMap<Arc<str>, Roster>>,
+    topics: RwLock<HashMap<Arc<str>, TopicPresences>>,
 }
 
 impl View {
-    pub(crate) fn roster(&self, topic: &str) -> Roster {
+    /// Returns the presences of a topic.
+    pub(crate) fn presences(&self, topic: &str) -> TopicPresences {
         self.topics.read().get(topic).cloned().unwrap_or_default()
     }
 
-    /// Presences and keys of a topic.
+    /// Returns the number of presences and of keys of a topic.
     pub(crate) fn counts(&self, topic: &str) -> (usize, usize) {
-        self.topics.read().get(topic).map_or((0, 0), |roster| (roster.len(), roster.keys()))
+        self.topics.read().get(topic).map_or((0, 0), |presences| (presences.len(), presences.key_count()))
     }
 
+    /// Returns the number of topics with a presence.
     pub(crate) fn topic_count(&self) -> usize {
         self.topics.read().len()
     }
 
-    /// The topic's name, if somebody is there: one allocation for all of its presences.
-    pub(crate) fn name(&self, topic: &str) -> Option<Arc<str>> {
+    /// Returns the allocation of a topic's name that its presences share; `None` when the topic has no presence.
+    pub(crate) fn topic_name(&self, topic: &str) -> Option<Arc<str>> {
         self.topics.read().get_key_value(topic).map(|(name, _)| name.clone())
     }
 
-    /// Joins come first, so that a key with an updated presence is never seen without one.
-    pub(crate) fn apply(&self, joined: &[Presence], left: &[Presence]) {
+    /// Adds and removes presences. Joins are applied first, so no reader finds an updated key without a presence.
+    pub(crate) fn apply(&self, joined: &[PresenceRecord], left: &[PresenceRecord]) {
         for batch in joined.chunks(BATCH) {
             let mut topics = self.topics.write();
             for presence in batch {
                 match topics.get_mut(&**presence.topic()) {
-                    Some(roster) => roster.insert(presence.clone()),
+                    Some(presences) => presences.insert(presence.clone()),
                     None => topics.entry(presence.topic().clone()).or_default().insert(presence.clone()),
                 }
             }
@@ -53,9 +60,9 @@ impl View {
         for batch in left.chunks(BATCH) {
             let mut topics = self.topics.write();
             for presence in batch {
-                let Some(roster) = topics.get_mut(&**presence.topic()) else { continue };
-                roster.remove(presence);
-                if roster.len() == 0 {
+                let Some(presences) = topics.get_mut(&**presence.topic()) else { continue };
+                presences.remove(presence);
+                if presences.len() == 0 {
                     topics.remove(&**presence.topic());
                     if topics.len() * 4 < topics.capacity() {
                         topics.shrink_to_fit();
@@ -66,18 +73,18 @@ impl View {
         telemetry::presences(joined.len(), left.len());
     }
 
-    /// Replaces one presence: no reader sees both or neither.
-    pub(crate) fn replace(&self, old: &Presence, new: Presence) {
-        if let Some(roster) = self.topics.write().get_mut(&**old.topic()) {
-            roster.remove(old);
-            roster.insert(new);
+    /// Replaces one presence under one lock, so no reader sees both records or neither.
+    pub(crate) fn replace(&self, old: &PresenceRecord, new: PresenceRecord) {
+        if let Some(presences) = self.topics.write().get_mut(&**old.topic()) {
+            presences.remove(old);
+            presences.insert(new);
         }
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
-        let held = self.topics.get_mut().values().map(Roster::len).sum();
-        telemetry::presences(0, held);
+        let listed = self.topics.get_mut().values().map(TopicPresences::len).sum();
+        telemetry::presences(0, listed);
     }
 }

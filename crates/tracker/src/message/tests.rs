@@ -1,7 +1,7 @@
-//! What the wire looks like, what of a later version is read, and what is refused.
+//! The wire format, messages of later versions, and invalid messages.
 
 use super::*;
-use crate::state::State;
+use crate::crdt::State;
 use bennu_pubsub::NodeName;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,25 +11,25 @@ fn state() -> State {
     let join = |state: &mut State, key: &str, meta: &str| {
         state.join("room".into(), key.into(), RawValue::from_string(meta.to_owned()).unwrap().into()).dot()
     };
-    let gone = join(&mut state, "ada", "{}");
+    let left = join(&mut state, "ada", "{}");
     let old = join(&mut state, "bob", r#"{"n":1}"#);
-    state.leave(gone);
+    state.leave(left);
     state.update(old, RawValue::from_string(r#"{"n":2}"#.to_owned()).unwrap().into());
     state
 }
 
 fn delta() -> Message {
-    let piece = state().extract(1, 1, ROOM);
-    Message::new(&Replica::new(NodeName::new("a"), 7, "x"), What::Delta, 5).piece(0, piece)
+    let delta = state().delta(1, 1, DELTA_LIMIT);
+    Message::new(&Replica::new(NodeName::new("a"), 7, "x"), MessageKind::Delta, 5).delta(0, delta)
 }
 
 fn read(json: &Value) -> Result<(), String> {
     let message: Message = serde_json::from_str(&json.to_string()).map_err(|error| error.to_string())?;
-    message.check().map_err(|garbage| garbage.to_string())
+    message.check().map_err(|invalid| invalid.to_string())
 }
 
 #[test]
-fn a_delta_looks_like_this_on_the_wire_and_comes_back_as_it_was() {
+fn a_delta_has_this_wire_format_and_is_unchanged_after_a_round_trip() {
     let json = serde_json::to_value(delta()).unwrap();
     let expected = json!({
         "v": 1, "node": "a", "incarnation": 7, "what": "delta", "clock": 5,
@@ -42,14 +42,14 @@ fn a_delta_looks_like_this_on_the_wire_and_comes_back_as_it_was() {
     let back: Message = serde_json::from_str(&json.to_string()).unwrap();
     back.check().unwrap();
     let replica = Replica::new(NodeName::new("a"), 7, "x");
-    let (sent, read) = (state().extract(1, 1, ROOM), back.piece.unwrap().read(&replica, |_| None));
-    assert_eq!(read, sent);
-    assert_eq!(read.share.presences[&4].meta(), r#"{"n":2}"#);
-    assert_eq!(read.share.presences[&4].reference(), sent.share.presences[&4].reference());
+    let (sent, received) = (state().delta(1, 1, DELTA_LIMIT), back.delta.unwrap().to_delta(&replica, |_| None));
+    assert_eq!(received, sent);
+    assert_eq!(received.store.presences[&4].meta(), r#"{"n":2}"#);
+    assert_eq!(received.store.presences[&4].reference(), sent.store.presences[&4].reference());
 }
 
 #[test]
-fn a_message_of_a_later_version_is_read_as_far_as_it_is_understood() {
+fn unknown_fields_and_kinds_of_a_later_version_are_accepted() {
     let mut json = serde_json::to_value(delta()).unwrap();
     json["v"] = json!(2);
     json["mood"] = json!({ "deep": [1, null] });
@@ -57,12 +57,12 @@ fn a_message_of_a_later_version_is_read_as_far_as_it_is_understood() {
     json["piece"]["topics"][0]["presences"][0]["x"] = json!(1);
     assert_eq!(read(&json), Ok(()));
     json["what"] = json!("sing");
-    assert_eq!(read(&json), Ok(()), "an unknown kind is a sign of life, whatever else it brings");
+    assert_eq!(read(&json), Ok(()), "a message of an unknown kind is valid, whatever its other fields");
 }
 
 #[test]
-fn what_contradicts_itself_is_garbage() {
-    let broken: &[(&str, Value)] = &[
+fn a_message_that_contradicts_itself_or_a_limit_is_invalid() {
+    let invalid: &[(&str, Value)] = &[
         ("/node", json!("")),
         ("/node", json!("n".repeat(1025))),
         ("/clock", json!(u64::MAX)),
@@ -83,15 +83,15 @@ fn what_contradicts_itself_is_garbage() {
         ("/piece/topics/0/presences/0/m", json!({ "x": "m".repeat(64 * 1024) })),
     ];
     assert_eq!(read(&serde_json::to_value(delta()).unwrap()), Ok(()));
-    for (place, value) in broken {
+    for (place, value) in invalid {
         let mut json = serde_json::to_value(delta()).unwrap();
         *json.pointer_mut(place).unwrap() = value.clone();
-        assert!(read(&json).is_err(), "{place} = {value} was believed");
+        assert!(read(&json).is_err(), "{place} = {value} was accepted");
     }
 }
 
 #[test]
-fn a_full_piece_keeps_the_bound_whatever_its_keys_contain() {
+fn a_full_delta_is_within_the_bound_whatever_its_keys_contain() {
     let mut state = State::new(Replica::new(NodeName::new("a"), 7, "x"), 100_000);
     let join = |state: &mut State, n: usize| {
         let meta = RawValue::from_string(format!("{{\"n\":{n}}}")).unwrap().into();
@@ -103,8 +103,9 @@ fn a_full_piece_keeps_the_bound_whatever_its_keys_contain() {
         join(&mut state, n);
     }
     for (from, since) in [(0, 0), (40_000, 40_000), (50_000, 50_000)] {
-        let piece = state.extract(from, since, ROOM);
-        let message = Message::new(&Replica::new(NodeName::new("a"), 7, "x"), What::Answer, 1).piece(1, piece);
+        let delta = state.delta(from, since, DELTA_LIMIT);
+        let replica = Replica::new(NodeName::new("a"), 7, "x");
+        let message = Message::new(&replica, MessageKind::Response, 1).delta(1, delta);
         let bytes = serde_json::to_vec(&message).unwrap().len();
         assert!((100_000..600_000).contains(&bytes), "{bytes} bytes from {from}");
     }
@@ -114,7 +115,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_numbers_make_reading_panic(
+    fn no_combination_of_numbers_causes_a_panic(
         (from, until, since) in (0..9u64, 0..9u64, 0..9u64),
         dots in prop::collection::vec((0..9u64, 0..9u64), 0..4),
         (dot, previous) in (0..9u64, 0..9u64),
@@ -126,10 +127,9 @@ proptest! {
         let json = json!({ "v": 1, "node": "a", "incarnation": 1, "what": what, "clock": 3, "piece": piece });
         let message: Message = serde_json::from_str(&json.to_string()).unwrap();
         if message.check().is_ok() {
-            let piece = message.piece.unwrap().read(&Replica::new(NodeName::new("a"), 1, ""), |_| None);
-            prop_assert!(piece.share.presences.keys().all(|dot| piece.share.dots.contains(*dot)));
-            let mut share = Share::default();
-            share.merge(piece.share);
+            let delta = message.delta.unwrap().to_delta(&Replica::new(NodeName::new("a"), 1, ""), |_| None);
+            prop_assert!(delta.store.presences.keys().all(|dot| delta.store.context.contains(*dot)));
+            DotStore::default().merge(delta.store);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A cluster of shards on a bad network, in virtual time: by seed, and by any sequence of events.
+//! A cluster of shards on a faulty network in virtual time: random runs by seed, and any sequence of events.
 
 mod cluster;
 mod model;

@@ -1,8 +1,8 @@
-//! What handlers are told, and what they may do.
+//! The delivery of diffs to handlers, and the calls that a handler may make.
 
-use crate::support::{Told, pass, start};
-use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
+use crate::support::{DiffLog, pass, start};
 use bennu_pubsub::PubSub;
+use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 use parking_lot::Mutex;
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,37 +10,37 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
-async fn the_first_change_is_told_at_once_and_those_that_follow_together() {
-    let told = Told::default();
-    let tracker = start(&PubSub::local(), told.clone());
+async fn the_first_change_is_delivered_at_once_and_the_following_ones_together() {
+    let log = DiffLog::default();
+    let tracker = start(&PubSub::local(), log.clone());
     let _ada = tracker.track("room", "ada", &json!({})).unwrap();
     pass(Duration::from_millis(1)).await;
-    assert_eq!(told.take(), ["room +ada"]);
+    assert_eq!(log.take(), ["room +ada"]);
     let _bob = tracker.track("room", "bob", &json!({})).unwrap();
     let _cyd = tracker.track("room", "cyd", &json!({})).unwrap();
     drop(tracker.track("room", "dot", &json!({})).unwrap());
     pass(Duration::from_millis(40)).await;
-    assert!(told.take().is_empty());
+    assert!(log.take().is_empty());
     pass(Duration::from_millis(20)).await;
-    assert_eq!(told.take(), ["room +bob +cyd"], "and who came and went is not told");
+    assert_eq!(log.take(), ["room +bob +cyd"], "a join and a leave in between cancel out");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interval_of_zero_tells_each_change_as_soon_as_the_handler_is_free() {
-    let told = Told::default();
+async fn with_an_interval_of_zero_each_change_is_delivered_as_soon_as_the_handler_is_idle() {
+    let log = DiffLog::default();
     let options = Options { diff_interval: Duration::ZERO, ..Options::default() };
-    let tracker = Tracker::start(&PubSub::local(), "app", options, told.clone()).unwrap();
+    let tracker = Tracker::start(&PubSub::local(), "app", options, log.clone()).unwrap();
     let mut guards = Vec::new();
     for key in ["ada", "bob", "cyd"] {
         guards.push(tracker.track("room", key, &json!({})).unwrap());
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
     }
-    assert_eq!(told.take(), ["room +ada", "room +bob", "room +cyd"]);
+    assert_eq!(log.take(), ["room +ada", "room +bob", "room +cyd"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_of_joins_makes_few_diffs() {
+async fn a_burst_of_joins_produces_few_diffs() {
     #[derive(Clone, Default)]
     struct Count {
         diffs: Arc<AtomicUsize>,
@@ -68,29 +68,29 @@ async fn a_burst_of_joins_makes_few_diffs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_panics_loses_its_diff_and_hears_the_next() {
+async fn a_handler_that_panics_loses_its_diff_and_receives_the_next() {
     #[derive(Clone, Default)]
-    struct Fragile(Told);
-    impl DiffHandler for Fragile {
+    struct Panicking(DiffLog);
+    impl DiffHandler for Panicking {
         async fn handle_diff(&self, diff: Diff) {
-            assert!(&*diff.topics[0].topic != "fire", "it burns");
+            assert!(&*diff.topics[0].topic != "poison", "this topic panics");
             self.0.handle_diff(diff).await;
         }
     }
-    let fragile = Fragile::default();
-    let tracker = start(&PubSub::local(), fragile.clone());
-    let _fire = tracker.track("fire", "ada", &json!({})).unwrap();
+    let handler = Panicking::default();
+    let tracker = start(&PubSub::local(), handler.clone());
+    let _poison = tracker.track("poison", "ada", &json!({})).unwrap();
     pass(Duration::from_millis(1)).await;
     let _room = tracker.track("room", "ada", &json!({})).unwrap();
     pass(Duration::from_millis(1)).await;
-    assert_eq!(fragile.0.take(), ["room +ada"]);
-    assert_eq!(tracker.count("fire"), 1);
+    assert_eq!(handler.0.take(), ["room +ada"]);
+    assert_eq!(tracker.count("poison"), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_handler_holds_nothing_up_and_is_told_the_sum_of_what_it_missed() {
+async fn a_slow_handler_delays_nothing_and_receives_the_sum_of_the_changes() {
     #[derive(Clone, Default)]
-    struct Slow(Told);
+    struct Slow(DiffLog);
     impl DiffHandler for Slow {
         async fn handle_diff(&self, diff: Diff) {
             pass(Duration::from_secs(10)).await;
@@ -115,24 +115,24 @@ async fn a_slow_handler_holds_nothing_up_and_is_told_the_sum_of_what_it_missed()
 #[tokio::test(start_paused = true)]
 async fn a_handler_may_use_the_tracker() {
     #[derive(Clone, Default)]
-    struct Nosy {
+    struct Calling {
         tracker: Arc<OnceLock<Tracker>>,
         seen: Arc<Mutex<Vec<usize>>>,
     }
-    impl DiffHandler for Nosy {
+    impl DiffHandler for Calling {
         async fn handle_diff(&self, diff: Diff) {
             let tracker = self.tracker.get().unwrap();
             self.seen.lock().push(tracker.count("room"));
             if &*diff.topics[0].topic == "room" {
-                drop(tracker.track("log", "nosy", &json!({})).unwrap());
+                drop(tracker.track("log", "handler", &json!({})).unwrap());
             }
         }
     }
-    let nosy = Nosy::default();
-    let tracker = start(&PubSub::local(), nosy.clone());
-    nosy.tracker.set(tracker.clone()).unwrap();
+    let handler = Calling::default();
+    let tracker = start(&PubSub::local(), handler.clone());
+    handler.tracker.set(tracker.clone()).unwrap();
     let _ada = tracker.track("room", "ada", &json!({})).unwrap();
     pass(Duration::from_millis(100)).await;
-    assert_eq!(*nosy.seen.lock(), [1]);
+    assert_eq!(*handler.seen.lock(), [1]);
     tracker.leave().await;
 }

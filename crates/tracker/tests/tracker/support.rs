@@ -1,49 +1,50 @@
-//! Nodes of one program whose cables can be pulled, and a handler that writes down what it is told.
+//! Nodes of one program with network partitions, and a handler that logs its diffs.
 
-use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 use bennu_pubsub::{
-    Adapter, ConnectError, Delivery, InProcess, Inbox, Leaving, NodeName, PubSub, PublishError, Target,
+    Adapter, ConnectError, Delivery, InProcess, Inbox, LeaveFuture, NodeName, PubSub, PublishError, Target,
 };
+use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A cluster whose nodes can be cut off from all others, without hearing of it.
+/// A cluster whose nodes can be isolated from all others, without a notification.
 #[derive(Default, Clone)]
 pub(crate) struct Cluster {
     nodes: InProcess,
-    cut_off: Arc<Mutex<HashSet<String>>>,
+    isolated: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Cluster {
     pub(crate) fn node(&self, name: &str) -> PubSub {
         let inner = Box::new(self.nodes.join(NodeName::new(name)));
-        PubSub::new(Cable { inner, cut_off: self.cut_off.clone() })
+        PubSub::new(PartitionedAdapter { inner, isolated: self.isolated.clone() })
     }
 
-    pub(crate) fn cut_off(&self, name: &str) {
-        self.cut_off.lock().insert(name.to_owned());
+    pub(crate) fn isolate(&self, name: &str) {
+        self.isolated.lock().insert(name.to_owned());
     }
 
-    pub(crate) fn mend(&self) {
-        self.cut_off.lock().clear();
+    pub(crate) fn reconnect(&self) {
+        self.isolated.lock().clear();
     }
 }
 
-struct Cable {
+/// Drops the messages from and to isolated nodes.
+struct PartitionedAdapter {
     inner: Box<dyn Adapter>,
-    cut_off: Arc<Mutex<HashSet<String>>>,
+    isolated: Arc<Mutex<HashSet<String>>>,
 }
 
-impl Cable {
+impl PartitionedAdapter {
     fn passes(&self, to: &NodeName) -> bool {
-        let cut_off = self.cut_off.lock();
-        !cut_off.contains(self.inner.node().as_str()) && !cut_off.contains(to.as_str())
+        let isolated = self.isolated.lock();
+        !isolated.contains(self.inner.node().as_str()) && !isolated.contains(to.as_str())
     }
 }
 
-impl Adapter for Cable {
+impl Adapter for PartitionedAdapter {
     fn node(&self) -> &NodeName {
         self.inner.node()
     }
@@ -67,30 +68,30 @@ impl Adapter for Cable {
         Ok(())
     }
 
-    fn interest(&self, topic: &str, wanted: bool) {
-        self.inner.interest(topic, wanted);
+    fn set_interest(&self, topic: &str, wanted: bool) {
+        self.inner.set_interest(topic, wanted);
     }
 
     fn connect(&self, address: &str) -> Result<(), ConnectError> {
         self.inner.connect(address)
     }
 
-    fn leave(&self) -> Leaving {
+    fn leave(&self) -> LeaveFuture {
         self.inner.leave()
     }
 }
 
-/// Keeps what it was told: one line a diff, such as `room +ada -bob`.
+/// Logs each diff as one line, such as `room +ada -bob`.
 #[derive(Default, Clone)]
-pub(crate) struct Told(Arc<Mutex<Vec<String>>>);
+pub(crate) struct DiffLog(Arc<Mutex<Vec<String>>>);
 
-impl Told {
+impl DiffLog {
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock())
     }
 }
 
-impl DiffHandler for Told {
+impl DiffHandler for DiffLog {
     async fn handle_diff(&self, diff: Diff) {
         for topic in diff.topics {
             let joins = topic.joins.iter().map(|presence| format!(" +{}", presence.key()));
@@ -102,13 +103,13 @@ impl DiffHandler for Told {
 }
 
 pub(crate) fn start(pubsub: &PubSub, handler: impl DiffHandler) -> Tracker {
-    Tracker::start(pubsub, "app", Options::default(), handler).expect("the defaults agree with each other")
+    Tracker::start(pubsub, "app", Options::default(), handler).expect("the defaults are consistent")
 }
 
-/// Lets tasks run, and this much virtual time pass.
+/// Advances the virtual time, and lets all tasks run.
 pub(crate) async fn pass(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Long enough for one period to end and its delta to arrive, and for greetings before that.
+/// The longest time until a period ends and its delta arrives, with the greetings before it.
 pub(crate) const PERIOD: Duration = Duration::from_millis(1900);

@@ -1,15 +1,15 @@
-//! Shards, a network that loses, repeats, delays and cuts, and a clock that only this module moves.
+//! A simulated cluster: shards, a network that loses, repeats, delays and partitions, and a virtual clock.
 //!
-//! Whatever happens is drawn from one seed, so a run can be repeated. Messages pass through JSON. For each node, what
-//! its handler was told is replayed, and must fit: who joins was not there, who leaves was.
+//! All choices come from one seed, so a run can be repeated. Messages pass through JSON. Each node replays the diffs of
+//! its handler, which must be consistent: a presence joins only when it is absent, and leaves only when it is present.
 
 use super::super::*;
+use crate::crdt::Reference;
 use crate::hash;
-use crate::replica::Reference;
-use crate::roster::Roster;
+use crate::view::TopicPresences;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Numbers from a seed.
+/// Pseudo-random numbers of a seed.
 pub(super) struct Random(u64);
 
 impl Random {
@@ -17,30 +17,30 @@ impl Random {
         Random(hash::mix(seed.wrapping_add(0x9e37_79b9)))
     }
 
-    /// Less than `bound`.
+    /// Returns a number less than `bound`.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         hash::mix(self.0) % bound.max(1)
     }
 
-    fn millis(&mut self, most: u64) -> Duration {
-        Duration::from_millis(self.below(most + 1))
+    fn millis(&mut self, max: u64) -> Duration {
+        Duration::from_millis(self.below(max + 1))
     }
 }
 
-/// How the network does.
+/// The faults of the network.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Weather {
-    /// Of a hundred messages, how many are lost.
+pub(super) struct Faults {
+    /// The percentage of messages that are lost.
     pub(super) lost: u64,
-    /// How many arrive twice.
+    /// The percentage of messages that arrive twice.
     pub(super) repeated: u64,
-    /// The longest that one takes, in ms. Others take less, so they overtake each other.
+    /// The longest latency of a message, in ms. Latencies vary, so messages overtake each other.
     pub(super) latency: u64,
 }
 
-impl Weather {
-    pub(super) const FAIR: Weather = Weather { lost: 0, repeated: 0, latency: 50 };
+impl Faults {
+    pub(super) const NONE: Faults = Faults { lost: 0, repeated: 0, latency: 50 };
 }
 
 #[derive(Debug, Clone)]
@@ -58,27 +58,28 @@ pub(super) enum Event {
         node: usize,
         nth: usize,
     },
-    /// Ends without a word.
+    /// Ends without a goodbye.
     Crash {
         node: usize,
     },
-    /// Starts, when it is not running: a new life.
+    /// Starts a node that is not running, as a new incarnation.
     Start {
         node: usize,
     },
     Goodbye {
         node: usize,
     },
-    /// What one sends does not reach the other, or neither way.
+    /// Cuts the network from one node to another, or in both directions.
     Cut {
         from: usize,
         to: usize,
         both: bool,
     },
-    Mend,
-    Weather(Weather),
-    /// The process stands still; what is sent to it waits.
-    Stall {
+    /// Ends all cuts.
+    Reconnect,
+    Faults(Faults),
+    /// Pauses the process; its messages wait.
+    Pause {
         node: usize,
         millis: u64,
     },
@@ -92,15 +93,16 @@ pub(super) struct Node {
     shard: Option<Shard>,
     view: Arc<View>,
     started: Duration,
-    lives: u64,
-    live: Vec<Presence>,
-    /// What the handler's diffs come to.
-    told: BTreeMap<Reference, Presence>,
+    incarnation: u64,
+    live: Vec<PresenceRecord>,
+    /// The result of all diffs of the handler.
+    replayed: BTreeMap<Reference, PresenceRecord>,
     handler_busy_until: Duration,
-    stalled_until: Duration,
+    paused_until: Duration,
 }
 
-struct Flight {
+/// A message in flight.
+struct InFlight {
     to: usize,
     json: String,
 }
@@ -116,50 +118,50 @@ pub(super) struct Cluster {
     pub(super) nodes: Vec<Node>,
     pub(super) traffic: Traffic,
     pub(super) options: Options,
-    room: Room,
+    delta_limit: DeltaLimit,
     random: Random,
-    weather: Weather,
+    faults: Faults,
     cuts: BTreeSet<(usize, usize)>,
-    flights: BTreeMap<(Duration, u64), Flight>,
+    in_flight: BTreeMap<(Duration, u64), InFlight>,
     sequence: u64,
-    /// A digest of all that was sent, to tell runs apart.
+    /// A digest of all messages, which differs between runs.
     pub(super) trace: u64,
 }
 
 impl Cluster {
-    pub(super) fn new(nodes: usize, options: Options, room: Room, seed: u64) -> Self {
+    pub(super) fn new(nodes: usize, options: Options, delta_limit: DeltaLimit, seed: u64) -> Self {
         let node = |number: usize| Node {
             name: NodeName::new(format!("node {number}")),
             shard: None,
             view: Arc::default(),
             started: Duration::ZERO,
-            lives: 0,
+            incarnation: 0,
             live: Vec::new(),
-            told: BTreeMap::new(),
+            replayed: BTreeMap::new(),
             handler_busy_until: Duration::ZERO,
-            stalled_until: Duration::ZERO,
+            paused_until: Duration::ZERO,
         };
         let mut cluster = Cluster {
             now: Duration::ZERO,
             nodes: (0..nodes).map(node).collect(),
             traffic: Traffic::default(),
             options,
-            room,
+            delta_limit,
             random: Random::new(seed),
-            weather: Weather::FAIR,
+            faults: Faults::NONE,
             cuts: BTreeSet::new(),
-            flights: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             sequence: 0,
             trace: 0,
         };
-        (0..nodes).for_each(|node| cluster.play(Event::Start { node }));
+        (0..nodes).for_each(|node| cluster.apply(Event::Start { node }));
         cluster
     }
 
-    pub(super) fn play(&mut self, event: Event) {
+    pub(super) fn apply(&mut self, event: Event) {
         match event {
             Event::Join { node, topic, key } => self.call(node, |node, now| {
-                let meta = RawValue::from_string(r#"{"n":0}"#.to_owned()).expect("that is JSON").into();
+                let meta = RawValue::from_string(r#"{"n":0}"#.to_owned()).expect("a JSON literal").into();
                 let shard = node.shard.as_mut()?;
                 let joined = shard.track(now, &format!("topic {topic}"), &format!("user {key}"), meta);
                 node.live.extend(joined);
@@ -168,8 +170,8 @@ impl Cluster {
             Event::Update { node, nth } => self.call(node, |node, now| {
                 let at = nth % node.live.len().max(1);
                 let old = node.live.get(at)?.clone();
-                let meta = RawValue::from_string(format!("{{\"n\":{}}}", old.dot())).expect("that is JSON").into();
-                let new = node.shard.as_mut()?.update(now, old.dot(), meta).expect("it is there");
+                let meta = RawValue::from_string(format!("{{\"n\":{}}}", old.dot())).expect("a JSON literal").into();
+                let new = node.shard.as_mut()?.update(now, old.dot(), meta).expect("a tracked presence exists");
                 assert_eq!(new.previous(), Some(old.reference()));
                 node.live[at] = new;
                 None
@@ -177,8 +179,8 @@ impl Cluster {
             Event::Leave { node, nth } => self.call(node, |node, now| {
                 let at = nth % node.live.len().max(1);
                 node.live.get(at)?;
-                let gone = node.live.remove(at);
-                node.shard.as_mut()?.untrack(now, gone.dot());
+                let left = node.live.remove(at);
+                node.shard.as_mut()?.untrack(now, left.dot());
                 None
             }),
             Event::Crash { node } => self.nodes[node].end(),
@@ -193,43 +195,43 @@ impl Cluster {
                     self.cuts.insert((to, from));
                 }
             }
-            Event::Mend => self.cuts.clear(),
-            Event::Weather(weather) => self.weather = weather,
-            Event::Stall { node, millis } => {
-                self.nodes[node].stalled_until = self.now + Duration::from_millis(millis);
+            Event::Reconnect => self.cuts.clear(),
+            Event::Faults(faults) => self.faults = faults,
+            Event::Pause { node, millis } => {
+                self.nodes[node].paused_until = self.now + Duration::from_millis(millis);
             }
             Event::Run { millis } => self.run(Duration::from_millis(millis)),
         }
     }
 
-    /// Everything works from now on: the network, and nodes that stood still. What was under way arrives.
+    /// Ends all cuts, faults and pauses. Messages in flight arrive.
     pub(super) fn heal(&mut self) {
         self.cuts.clear();
-        self.weather = Weather::FAIR;
-        self.nodes.iter_mut().for_each(|node| node.stalled_until = self.now);
-        let flights = std::mem::take(&mut self.flights).into_iter();
-        self.flights = flights.map(|((due, sequence), flight)| ((due.min(self.now), sequence), flight)).collect();
+        self.faults = Faults::NONE;
+        self.nodes.iter_mut().for_each(|node| node.paused_until = self.now);
+        let messages = std::mem::take(&mut self.in_flight).into_iter();
+        self.in_flight = messages.map(|((due, sequence), message)| ((due.min(self.now), sequence), message)).collect();
     }
 
     fn start(&mut self, at: usize) {
-        let (options, room, now) = (self.options.clone(), self.room, self.now);
+        let (options, delta_limit, now) = (self.options.clone(), self.delta_limit, self.now);
         let first_tick = options.broadcast_period + self.random.millis(300);
         let node = &mut self.nodes[at];
         if node.shard.is_some() {
             return;
         }
-        node.lives += 1;
+        node.incarnation += 1;
         node.started = now;
         node.view = Arc::default();
         let (name, view) = (node.name.clone(), node.view.clone());
-        let mut shard = Shard::new(name, node.lives, "simulated".into(), options, view, first_tick);
-        shard.room = room;
+        let mut shard = Shard::new(name, node.incarnation, "simulated".into(), options, view, first_tick);
+        shard.delta_limit = delta_limit;
         let outgoing = shard.start();
         node.shard = Some(shard);
         self.post(at, outgoing);
     }
 
-    /// Calls a node with its own time, and posts what comes out.
+    /// Calls a node with its own time, and posts the messages that it returns.
     fn call(&mut self, at: usize, call: impl FnOnce(&mut Node, Duration) -> Option<Vec<Outgoing>>) {
         let node = &mut self.nodes[at];
         let time = self.now - node.started;
@@ -243,27 +245,27 @@ impl Cluster {
                 None => self.traffic.broadcasts += 1,
                 Some(_) => self.traffic.directed += 1,
             }
-            let json = serde_json::to_string(&message).expect("a message is JSON");
+            let json = serde_json::to_string(&message).expect("a message is encodable");
             self.trace = hash::stable(&[&self.trace.to_be_bytes(), json.as_bytes()]);
             for node in 0..self.nodes.len() {
-                let meant = to.as_ref().map_or(node != from, |to| *to == self.nodes[node].name);
-                if meant && !self.cuts.contains(&(from, node)) {
-                    self.fly(node, &json);
+                let is_receiver = to.as_ref().map_or(node != from, |to| *to == self.nodes[node].name);
+                if is_receiver && !self.cuts.contains(&(from, node)) {
+                    self.transmit(node, &json);
                 }
             }
         }
     }
 
-    fn fly(&mut self, to: usize, json: &str) {
+    fn transmit(&mut self, to: usize, json: &str) {
         let copies = match self.random.below(100) {
-            chance if chance < self.weather.lost => 0,
-            chance if chance < self.weather.lost + self.weather.repeated => 2,
+            chance if chance < self.faults.lost => 0,
+            chance if chance < self.faults.lost + self.faults.repeated => 2,
             _ => 1,
         };
         for _ in 0..copies {
-            let due = self.now + self.random.millis(self.weather.latency);
+            let due = self.now + self.random.millis(self.faults.latency);
             self.sequence += 1;
-            self.flights.insert((due, self.sequence), Flight { to, json: json.to_owned() });
+            self.in_flight.insert((due, self.sequence), InFlight { to, json: json.to_owned() });
         }
     }
 
@@ -272,36 +274,37 @@ impl Cluster {
         while let Some((at, node)) = self.next().filter(|(at, _)| *at <= end) {
             self.now = self.now.max(at);
             match node {
-                None => self.land(),
-                Some(node) => self.turn(node),
+                None => self.deliver(),
+                Some(node) => self.run_node(node),
             }
         }
         self.now = end;
     }
 
-    /// When something happens next: a message lands, or it is a node's turn.
+    /// Returns the next event: the arrival of a message (`None`), or the turn of a node.
     fn next(&self) -> Option<(Duration, Option<usize>)> {
-        let flight = self.flights.first_key_value().map(|((due, _), _)| (*due, None));
+        let message = self.in_flight.first_key_value().map(|((due, _), _)| (*due, None));
         let turns = self.nodes.iter().enumerate().filter_map(|(at, node)| Some((node.due()?, Some(at))));
-        flight.into_iter().chain(turns).min()
+        message.into_iter().chain(turns).min()
     }
 
-    fn land(&mut self) {
-        let Some((_, flight)) = self.flights.pop_first() else { return };
-        let node = &self.nodes[flight.to];
-        if node.stalled_until > self.now {
-            // It waits in the node's queue, in order.
+    fn deliver(&mut self) {
+        let Some((_, message)) = self.in_flight.pop_first() else { return };
+        let node = &self.nodes[message.to];
+        if node.paused_until > self.now {
+            // The message waits in the node's queue, in order.
             self.sequence += 1;
-            self.flights.insert((node.stalled_until, self.sequence), flight);
+            self.in_flight.insert((node.paused_until, self.sequence), message);
             return;
         }
-        let message: Message = serde_json::from_str(&flight.json).expect("what was written is read");
-        assert_eq!(message.check(), Ok(()), "no node sends garbage");
-        self.call(flight.to, |node, now| Some(node.shard.as_mut()?.receive(now, &message)));
+        let InFlight { to, json } = message;
+        let message: Message = serde_json::from_str(&json).expect("an encoded message is valid JSON");
+        assert_eq!(message.check(), Ok(()), "every message of a node is valid");
+        self.call(to, |node, now| Some(node.shard.as_mut()?.receive(now, &message)));
     }
 
-    /// A node's period ends, or its handler is told.
-    fn turn(&mut self, at: usize) {
+    /// Ends a node's period, or delivers a diff to its handler.
+    fn run_node(&mut self, at: usize) {
         let slowness = self.random.millis(300);
         let now = self.now;
         self.call(at, |node, time| {
@@ -311,42 +314,42 @@ impl Cluster {
                 && let Some(diff) = shard.take_diff(time)
             {
                 node.handler_busy_until = now + slowness;
-                node.tell(diff);
+                node.replay(diff);
             }
             outgoing
         });
     }
 
-    /// How what running nodes list, or were told, differs from who is there.
+    /// Returns a difference between the tracked presences and a running node's list or replayed diffs, if there is one.
     pub(super) fn disagreement(&self) -> Option<String> {
         self.disagreement_about(|_| true)
     }
 
-    /// The same, but for nodes that ended: others have to wait before they know.
+    /// The same, without the presences of nodes that have crashed: they are listed until the down period has passed.
     pub(super) fn disagreement_about_running(&self) -> Option<String> {
         let running = |name: &NodeName| self.nodes.iter().any(|node| node.shard.is_some() && node.name == *name);
         self.disagreement_about(running)
     }
 
-    fn disagreement_about(&self, meant: impl Fn(&NodeName) -> bool) -> Option<String> {
+    fn disagreement_about(&self, is_relevant: impl Fn(&NodeName) -> bool) -> Option<String> {
         let running = || self.nodes.iter().filter(|node| node.shard.is_some());
         let expected = sorted(running().flat_map(|node| node.live.iter()));
         for node in running() {
-            let rosters = node.rosters();
-            let listed = rosters.iter().flat_map(|roster| roster.iter());
-            let listed = sorted(listed.filter(|presence| meant(presence.node())));
+            let topics = node.listed();
+            let listed = topics.iter().flat_map(|presences| presences.iter());
+            let listed = sorted(listed.filter(|presence| is_relevant(presence.node())));
             if listed != expected {
-                return Some(format!("{} lists {listed:#?}\nand should {expected:#?}", node.name));
+                return Some(format!("{} lists {listed:#?}\nexpected {expected:#?}", node.name));
             }
-            let told = sorted(node.told.values().filter(|presence| meant(presence.node())));
-            if told != expected {
-                return Some(format!("{} was told {told:#?}\nand should {expected:#?}", node.name));
+            let replayed = sorted(node.replayed.values().filter(|presence| is_relevant(presence.node())));
+            if replayed != expected {
+                return Some(format!("the diffs of {} give {replayed:#?}\nexpected {expected:#?}", node.name));
             }
         }
         None
     }
 
-    /// Presences on nodes that run.
+    /// Returns the number of presences of running nodes.
     pub(super) fn population(&self) -> usize {
         self.nodes.iter().filter(|node| node.shard.is_some()).map(|node| node.live.len()).sum()
     }
@@ -360,47 +363,47 @@ impl Node {
     fn end(&mut self) {
         self.shard = None;
         self.live.clear();
-        self.told.clear();
+        self.replayed.clear();
     }
 
     fn due(&self) -> Option<Duration> {
         let shard = self.shard.as_ref()?;
         let tick = self.started + shard.next_tick()?;
         let diff = shard.next_diff().map(|diff| (self.started + diff).max(self.handler_busy_until));
-        Some(diff.map_or(tick, |diff| tick.min(diff)).max(self.stalled_until))
+        Some(diff.map_or(tick, |diff| tick.min(diff)).max(self.paused_until))
     }
 
-    fn tell(&mut self, diff: Diff) {
+    fn replay(&mut self, diff: Diff) {
         assert!(!diff.topics.is_empty());
         for topic in diff.topics {
             assert!(!topic.joins.is_empty() || !topic.leaves.is_empty());
             for left in topic.leaves {
                 assert_eq!(*left.topic(), topic.topic);
                 assert!(
-                    self.told.remove(&left.reference()).is_some(),
-                    "{}: {left:?} left and was not there",
+                    self.replayed.remove(&left.reference()).is_some(),
+                    "{}: {left:?} left and was absent",
                     self.name
                 );
             }
             for joined in topic.joins {
                 assert_eq!(*joined.topic(), topic.topic);
-                let before = self.told.insert(joined.reference(), joined.clone());
-                assert!(before.is_none(), "{}: {joined:?} joined and was there", self.name);
+                let before = self.replayed.insert(joined.reference(), joined.clone());
+                assert!(before.is_none(), "{}: {joined:?} joined and was present", self.name);
             }
         }
     }
 
-    fn rosters(&self) -> Vec<Roster> {
+    fn listed(&self) -> Vec<TopicPresences> {
         let names: Vec<_> = (0..4).map(|topic| format!("topic {topic}")).collect();
-        let rosters: Vec<_> = names.iter().map(|name| self.view.roster(name)).collect();
-        for (name, roster) in names.iter().zip(&rosters) {
-            assert_eq!(roster.iter().count(), self.view.counts(name).0);
+        let topics: Vec<_> = names.iter().map(|name| self.view.presences(name)).collect();
+        for (name, presences) in names.iter().zip(&topics) {
+            assert_eq!(presences.iter().count(), self.view.counts(name).0);
         }
-        rosters
+        topics
     }
 }
 
-fn sorted<'a>(presences: impl Iterator<Item = &'a Presence>) -> Vec<String> {
+fn sorted<'a>(presences: impl Iterator<Item = &'a PresenceRecord>) -> Vec<String> {
     let mut all: Vec<String> = presences.map(|presence| format!("{presence:?}")).collect();
     all.sort();
     all

@@ -1,8 +1,9 @@
-//! One presence: somebody (a key) at a topic, with what is known about them.
+//! The record of one presence: a key at a topic, with its meta.
 //!
-//! Immutable, and shared by the state, the view and the diffs. An update is another presence, tagged by another dot.
+//! A record is immutable; the state, the view and the diffs share it. An update creates another record with another
+//! dot.
 
-use crate::replica::{Reference, Replica};
+use super::replica::{Reference, Replica};
 use bennu_pubsub::NodeName;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -10,9 +11,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// Somebody at a topic. Cloning is cheap.
+/// A presence: a key at a topic, with its meta. Cloning is cheap.
 #[derive(Clone)]
-pub struct Presence(Arc<Fields>);
+pub struct PresenceRecord(Arc<Fields>);
 
 struct Fields {
     topic: Arc<str>,
@@ -20,11 +21,11 @@ struct Fields {
     meta: Arc<RawValue>,
     replica: Replica,
     dot: u64,
-    /// The dot of the presence that this one updates; 0 when it updates none.
+    /// The dot of the record that this one replaced; 0 for the first record of a presence.
     previous: u64,
 }
 
-impl Presence {
+impl PresenceRecord {
     pub(crate) fn new(
         replica: &Replica,
         dot: u64,
@@ -33,43 +34,43 @@ impl Presence {
         key: Arc<str>,
         meta: Arc<RawValue>,
     ) -> Self {
-        Presence(Arc::new(Fields { topic, key, meta, replica: replica.clone(), dot, previous }))
+        PresenceRecord(Arc::new(Fields { topic, key, meta, replica: replica.clone(), dot, previous }))
     }
 
-    /// Where.
+    /// The topic.
     pub fn topic(&self) -> &Arc<str> {
         &self.0.topic
     }
 
-    /// Who. Several presences of a topic may have one key: a user with two browsers.
+    /// The key, usually a user. Several presences of a topic may have the same key, as with a user in two browsers.
     pub fn key(&self) -> &Arc<str> {
         &self.0.key
     }
 
-    /// What is known about them: the JSON text of an object.
+    /// The meta: the JSON text of an object.
     pub fn meta(&self) -> &str {
         self.0.meta.get()
     }
 
-    /// The meta as a type of one's own, which is parsed at each call.
+    /// Parses the meta as `T`, anew at each call.
     ///
     /// # Errors
-    /// When the meta does not have that shape.
+    /// When the meta is not a `T`.
     pub fn meta_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.meta())
     }
 
-    /// Tells this presence apart from any other, and from itself before its last update.
+    /// The reference, which differs from those of all other presences and from the one before the last update.
     pub fn reference(&self) -> Reference {
         self.0.replica.reference(self.0.dot)
     }
 
-    /// The reference that it had before its last update.
+    /// The reference before the last update; `None` for a presence that was never updated.
     pub fn previous(&self) -> Option<Reference> {
         (self.0.previous != 0).then(|| self.0.replica.reference(self.0.previous))
     }
 
-    /// The node that tracks it.
+    /// The node that tracks the presence.
     pub fn node(&self) -> &NodeName {
         self.0.replica.node()
     }
@@ -90,33 +91,33 @@ impl Presence {
         &self.0.meta
     }
 
-    /// Bytes that it takes in a message, at most.
+    /// Returns an upper bound of the record's size in a message, in bytes.
     pub(crate) fn size(&self) -> usize {
-        /// Punctuation, names of fields, and two dots.
-        const AROUND: usize = 56;
+        /// Punctuation, field names and two dots.
+        const OVERHEAD: usize = 56;
         let text = |text: &str| {
             text.bytes().map(|byte| if byte < b' ' || byte == b'"' || byte == b'\\' { 6 } else { 1 }).sum::<usize>()
         };
-        AROUND + text(self.topic()) + text(self.key()) + self.meta().len()
+        OVERHEAD + text(self.topic()) + text(self.key()) + self.meta().len()
     }
 
-    /// By key, then by node, then in the order of joining.
-    pub(crate) fn order(&self, other: &Self) -> Ordering {
+    /// Compares by key, then by node, then in the order of joining.
+    pub(crate) fn list_order(&self, other: &Self) -> Ordering {
         let (a, b) = (&*self.0, &*other.0);
         a.key.cmp(&b.key).then_with(|| (&a.replica, a.dot).cmp(&(&b.replica, b.dot)))
     }
 }
 
-/// The same presence is the same dot.
-impl PartialEq for Presence {
+/// Records are equal when their replica and dot are.
+impl PartialEq for PresenceRecord {
     fn eq(&self, other: &Self) -> bool {
         self.0.dot == other.0.dot && self.0.replica == other.0.replica
     }
 }
 
-impl Eq for Presence {}
+impl Eq for PresenceRecord {}
 
-impl fmt::Debug for Presence {
+impl fmt::Debug for PresenceRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fields { topic, key, meta, replica, dot, .. } = &*self.0;
         write!(f, "{key:?} at {topic:?} ({replica:?}:{dot}) {meta}")

@@ -1,18 +1,18 @@
-//! One shard behind its lock, and the two tasks that give it time and messages.
+//! The driver of one shard: its lock, its clock, and its two tasks.
 //!
-//! Made and called by the tracker and by the guards of what is tracked. One task receives messages and ends periods, and is
-//! the only one that publishes, but for hello and goodbye. The other tells diffs. Calls lock the shard for about a microsecond
-//! and never wait for a task. The lock is held longest while a message is merged (256 KiB of presences: some 3 ms) or a
-//! node's presences are hidden (1 µs each); readers take another. Locks are taken in the order shard, view; messages are
-//! published and handlers called without either.
+//! [`Tracker`](crate::Tracker) and [`PresenceGuard`](crate::PresenceGuard) call the driver. The replication task
+//! receives messages and ends periods; it publishes all messages except the first hello and the goodbye. The diff task
+//! calls the handler. A call locks the shard for about a microsecond and never waits for a task. The lock is held
+//! longest while a delta is merged (256 KiB of presences: about 3 ms) or a node's presences are hidden (1 µs each);
+//! readers use the view's lock instead. Locks are taken in the order shard, view. Messages are published and handlers
+//! called without either.
 
-use crate::diff::{Diff, TopicDiff};
-use crate::handler::DiffHandler;
+use super::{Outgoing, Shard};
+use crate::crdt::Replica;
+use crate::diff::{Diff, DiffHandler, TopicDiff};
 use crate::hash;
 use crate::message::Message;
 use crate::options::Options;
-use crate::replica::Replica;
-use crate::shard::{Outgoing, Shard};
 use crate::telemetry;
 use crate::view::View;
 use bennu_pubsub::{NodeName, PubSub, SubscriberId, Subscription};
@@ -26,23 +26,23 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// One shard, and what its tasks and its callers share.
-pub(crate) struct Cell {
+/// A shard with the state that its tasks and its callers share.
+pub(crate) struct ShardDriver {
     shard: Mutex<Shard>,
     view: Arc<View>,
-    /// There may be a diff to tell, sooner than was thought.
-    changed: Notify,
-    /// Somebody tells a diff: the next one has to wait. Changed under the shard's lock, and ended without it.
-    telling: AtomicBool,
+    /// Wakes the diff task: a diff may be due earlier than before, or the delivery of one has ended.
+    diff_ready: Notify,
+    /// Whether a diff is being delivered. The next one waits. Set under the shard's lock, cleared without it.
+    delivering: AtomicBool,
     replica: Replica,
     topic: String,
     pubsub: PubSub,
     subscriber: SubscriberId,
-    /// What the shard counts time from.
+    /// The origin of the shard's times.
     epoch: Instant,
 }
 
-impl Cell {
+impl ShardDriver {
     pub(crate) fn new(
         pubsub: &PubSub,
         topic: String,
@@ -51,18 +51,18 @@ impl Cell {
         options: &Options,
     ) -> Self {
         let view = Arc::new(View::default());
-        // Nodes that start together do not speak together: the first period is up to a quarter longer.
+        // Nodes that start together must not broadcast together: the first period is longer, by a quarter at most.
         let stagger = hash::stable(&[pubsub.node().as_str().as_bytes(), topic.as_bytes(), &incarnation.to_be_bytes()]);
         let first_tick = options.broadcast_period + options.broadcast_period.mul_f64((stagger % 256) as f64 / 1024.0);
         let domain = topic.as_str().into();
         let node = pubsub.node().clone();
         let shard = Shard::new(node, incarnation, domain, options.clone(), view.clone(), first_tick);
         let replica = shard.replica().clone();
-        Cell {
+        ShardDriver {
             shard: Mutex::new(shard),
             view,
-            changed: Notify::new(),
-            telling: AtomicBool::new(false),
+            diff_ready: Notify::new(),
+            delivering: AtomicBool::new(false),
             replica,
             topic,
             pubsub: pubsub.clone(),
@@ -75,106 +75,105 @@ impl Cell {
         &self.replica
     }
 
-    /// Runs a call on the shard, and sees to it that what changed is told.
-    pub(crate) fn change<R>(&self, call: impl FnOnce(&mut Shard, Duration) -> R) -> R {
+    /// Calls the shard under its lock, and wakes the diff task when a diff is pending afterwards.
+    pub(crate) fn call<R>(&self, call: impl FnOnce(&mut Shard, Duration) -> R) -> R {
         let mut shard = self.shard.lock();
-        // The time is read under the lock, so that it never runs backwards for the shard.
+        // The time is read under the lock, so it never decreases between two calls.
         let outcome = call(&mut shard, self.epoch.elapsed());
-        let tell = shard.next_diff().is_some();
+        let is_pending = shard.next_diff().is_some();
         drop(shard);
-        if tell {
-            self.changed.notify_one();
+        if is_pending {
+            self.diff_ready.notify_one();
         }
         outcome
     }
 
     fn publish(&self, outgoing: Vec<Outgoing>) {
         for Outgoing { to, message } in outgoing {
-            telemetry::sent(message.what);
+            telemetry::sent(message.kind);
             let published = match &to {
                 Some(node) => self.pubsub.direct_broadcast(node, &self.topic, message),
                 None => self.pubsub.broadcast_from(self.subscriber, &self.topic, message),
             };
             if let Err(error) = published {
-                // What did not arrive is asked for again, as is what gets lost on the way.
+                // Other nodes request the missing changes, as they do after the loss of a message in the network.
                 telemetry::unsent();
-                tracing::debug!(%error, "presence: not published");
+                tracing::debug!(%error, "presence: could not publish a message");
             }
         }
     }
 
-    /// Tells a topic's changes here and now, where they are due and nobody tells others.
-    pub(crate) fn tell_now(&self, topic: &str, tell: impl FnOnce(TopicDiff)) {
+    /// Passes the diff of a topic to `deliver`, if it is due and no other diff is being delivered.
+    pub(crate) fn deliver_due(&self, topic: &str, deliver: impl FnOnce(TopicDiff)) {
         let mut shard = self.shard.lock();
-        if self.telling.load(Ordering::Acquire) {
+        if self.delivering.load(Ordering::Acquire) {
             return;
         }
-        let Some(diff) = shard.take_diff_of(self.epoch.elapsed(), topic) else { return };
-        let telling = Telling::begin(self);
+        let Some(diff) = shard.take_topic_diff(self.epoch.elapsed(), topic) else { return };
+        let delivery = Delivery::begin(self);
         drop(shard);
         telemetry::diff();
-        tell(diff);
-        drop(telling);
+        deliver(diff);
+        drop(delivery);
     }
 
-    /// Says hello.
+    /// Publishes the first hello.
     pub(crate) fn start(&self) {
         let hello = self.shard.lock().start();
         self.publish(hello);
     }
 
-    /// Says goodbye.
+    /// Publishes the goodbye. Afterwards the shard changes nothing.
     pub(crate) fn leave(&self) {
         let goodbye = self.shard.lock().leave();
         self.publish(goodbye);
     }
 
-    /// The other nodes that are up.
+    /// Returns the other nodes that are up.
     pub(crate) fn nodes(&self) -> Vec<NodeName> {
         self.shard.lock().nodes()
     }
 
-    /// What readers see.
     pub(crate) fn view(&self) -> &View {
         &self.view
     }
 
-    /// The task that receives messages and ends periods.
+    /// Runs the replication task, which receives messages and ends periods. Returns when the shard has left.
     pub(crate) async fn replicate(self: Arc<Self>, mut subscription: Subscription<Message>) {
         loop {
             let next_tick = self.shard.lock().next_tick();
             let Some(tick) = next_tick else { return };
             let outgoing = tokio::select! {
                 message = subscription.recv() => match message {
-                    Ok(message) => self.change(|shard, now| shard.receive(now, &message)),
+                    Ok(message) => self.call(|shard, now| shard.receive(now, &message)),
                     Err(lagged) => {
                         telemetry::lost(lagged.lost);
                         continue;
                     }
                 },
-                () = sleep_until(self.epoch + tick) => self.change(Shard::tick),
+                () = sleep_until(self.epoch + tick) => self.call(Shard::tick),
             };
             self.publish(outgoing);
             tokio::task::consume_budget().await;
         }
     }
 
-    /// The task that tells diffs.
-    pub(crate) async fn tell(self: Arc<Self>, handler: Arc<impl DiffHandler>) {
+    /// Runs the diff task, which calls the handler with each due diff. Ends only when it is aborted.
+    pub(crate) async fn deliver_diffs(self: Arc<Self>, handler: Arc<impl DiffHandler>) {
         loop {
             let (diff, next) = {
                 let mut shard = self.shard.lock();
-                if self.telling.load(Ordering::Acquire) {
-                    // Whoever it is says when it is done.
+                if self.delivering.load(Ordering::Acquire) {
+                    // The end of that delivery notifies this task.
                     (None, None)
                 } else {
                     let diff = shard.take_diff(self.epoch.elapsed());
-                    (diff.map(|diff| (diff, Telling::begin(&self))), shard.next_diff())
+                    (diff.map(|diff| (diff, Delivery::begin(&self))), shard.next_diff())
                 }
             };
-            if let Some((diff, telling)) = diff {
+            if let Some((diff, delivery)) = diff {
                 handle(&*handler, diff).await;
-                drop(telling);
+                drop(delivery);
                 continue;
             }
             let due = async {
@@ -184,28 +183,28 @@ impl Cell {
                 }
             };
             tokio::select! {
-                () = self.changed.notified() => {}
+                () = self.diff_ready.notified() => {}
                 () = due => {}
             }
         }
     }
 }
 
-/// One diff that is being told, of a shard: until it is dropped, no other is.
-struct Telling<'a>(&'a Cell);
+/// The delivery of one diff of a shard. No other delivery begins until it is dropped.
+struct Delivery<'a>(&'a ShardDriver);
 
-impl<'a> Telling<'a> {
-    /// To be called under the shard's lock.
-    fn begin(cell: &'a Cell) -> Self {
-        cell.telling.store(true, Ordering::Relaxed);
-        Telling(cell)
+impl<'a> Delivery<'a> {
+    /// The caller must hold the shard's lock.
+    fn begin(driver: &'a ShardDriver) -> Self {
+        driver.delivering.store(true, Ordering::Relaxed);
+        Delivery(driver)
     }
 }
 
-impl Drop for Telling<'_> {
+impl Drop for Delivery<'_> {
     fn drop(&mut self) {
-        self.0.telling.store(false, Ordering::Release);
-        self.0.changed.notify_one();
+        self.0.delivering.store(false, Ordering::Release);
+        self.0.diff_ready.notify_one();
     }
 }
 

@@ -1,7 +1,7 @@
-//! One life of one node: its name, and when it started. A node that restarts is another replica.
+//! Replicas and references: the identity of a node's incarnation, and of each presence of it.
 //!
-//! Everything that a replica has is numbered by itself alone (see [`crate::dots`]), and a number with its replica
-//! identifies a presence in the whole cluster. A [`Reference`] is that, as a short text.
+//! A node that restarts is another replica. A replica numbers its own changes (see [`super::dot_set`]), so replica and
+//! number identify a presence in the whole cluster. A [`Reference`] is the short text of that pair.
 
 use crate::hash;
 use base64::Engine;
@@ -10,21 +10,22 @@ use bennu_pubsub::NodeName;
 use std::fmt;
 use std::sync::Arc;
 
-/// Cloning is cheap. Ordered by node, then by incarnation.
+/// One incarnation of one node. Cloning is cheap. Ordered by node, then by incarnation.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Replica(Arc<Identity>);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     node: NodeName,
-    /// Greater in a later life.
+    /// Increases with each restart of the node.
     incarnation: u64,
-    /// Where this replica's references begin.
+    /// The start of this replica's references.
     origin: u64,
 }
 
 impl Replica {
-    /// `domain` tells apart replicas that share a node and a start, as the shards of a tracker do.
+    /// Replicas of different `domain`s have different references although node and incarnation are the same, as with
+    /// the shards of one tracker.
     pub(crate) fn new(node: NodeName, incarnation: u64, domain: &str) -> Self {
         let origin = hash::stable(&[domain.as_bytes(), node.as_str().as_bytes(), &incarnation.to_be_bytes()]);
         Replica(Arc::new(Identity { node, incarnation, origin }))
@@ -38,10 +39,10 @@ impl Replica {
         self.0.incarnation
     }
 
-    /// The reference of the presence that this dot tags.
+    /// Returns the reference of the presence with this dot.
     pub(crate) fn reference(&self, dot: u64) -> Reference {
-        // Each replica takes a run of numbers from a place that its identity chooses among 2^64, and each number is
-        // permuted: two references are the same only where two runs overlap.
+        // Each replica uses a run of the 2^64 numbers that begins at a hash of its identity, and each number is
+        // permuted. Two references are equal only where two runs overlap.
         Reference(hash::mix(self.0.origin.wrapping_add(dot)))
     }
 }
@@ -52,10 +53,10 @@ impl fmt::Debug for Replica {
     }
 }
 
-/// Identifies one presence, and changes with each update of it: what Phoenix calls `phx_ref`.
+/// Identifies one presence, and changes with each update of it: Phoenix's `phx_ref`.
 ///
-/// As text, eleven characters of URL-safe base64. It is computed from the replica and its clock, so it costs no memory
-/// and is the same on every node. It is no secret.
+/// Displayed as eleven characters of URL-safe base64. Every node computes it from the presence's replica and dot, so it
+/// takes no memory. It is not a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference(u64);
 
@@ -71,7 +72,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn references_of_many_replicas_differ_and_are_eleven_characters() {
+    fn references_of_many_replicas_differ_and_have_eleven_characters() {
         let mut seen = HashSet::new();
         for node in ["a", "b"] {
             for incarnation in [1, 2] {
@@ -87,9 +88,9 @@ mod tests {
 
     #[test]
     fn another_node_computes_the_same_reference() {
-        let here = Replica::new(NodeName::new("a"), 7, "x");
-        let there = Replica::new(NodeName::new("a"), 7, "x");
-        assert_eq!(here.reference(3), there.reference(3));
-        assert_ne!(here.reference(3), here.reference(4));
+        let local = Replica::new(NodeName::new("a"), 7, "x");
+        let remote = Replica::new(NodeName::new("a"), 7, "x");
+        assert_eq!(local.reference(3), remote.reference(3));
+        assert_ne!(local.reference(3), local.reference(4));
     }
 }

@@ -1,21 +1,26 @@
-//! The task of one joined topic: runs user code one message at a time, and makes sure that whatever goes wrong in it
-//! ends this channel only.
+//! The task of one joined topic. It runs the application's channel one message at a time, and confines a failure to
+//! that channel.
 //!
-//! Made by a [`join`](crate::join) that has succeeded, which runs `joined` and starts the task; reports its end to the
-//! session. Each callback runs in a box of its own: an idle channel's task holds its state, not its largest handler.
-//! Invariant: what the channel has sent is flushed before its task waits.
+//! A [`join`](crate::actor::join) that has succeeded makes it, runs `joined`, and starts the task. The task reports its
+//! end to the session. Each callback runs in a box of its own, so that an idle task holds the channel's state and not
+//! its largest handler. Invariant: all frames that the channel has queued are flushed before its task waits.
 
+mod fastlane;
+mod handle;
+pub(crate) mod join;
+pub(crate) mod supervision;
+
+use crate::actor::supervision::{Failure, discard, supervise};
+use crate::channel::context::{Context as ChannelContext, OwnInfo};
+use crate::channel::handle::Mail;
+use crate::channel::mailbox::Overflow;
 use crate::channel::{Channel, Terminate};
 use crate::connection::Connection;
-use crate::context::{Context as ChannelContext, OwnInfo};
+use crate::connection::session::{End, Ended, Event, Incoming};
 use crate::endpoint::ChannelAlive;
-use crate::exit::Exit;
-use crate::mailbox::Overflow;
+use crate::outcome::exit::Exit;
 use crate::outcome::{Flow, Reply, StopReason};
-use crate::session::{End, Ended, Event, Incoming};
-use crate::slot::Mail;
 use crate::socket::Socket;
-use crate::supervision::{Failure, discard, supervise};
 use crate::telemetry::Callback;
 use bennu_protocol::Payload;
 use futures::FutureExt;
@@ -35,7 +40,7 @@ pub(crate) struct Actor<S: Socket, C> {
     ending: Option<Box<Ending>>,
 }
 
-/// How one mail went.
+/// The result of one mail.
 enum Handled {
     Done,
     Ended(End),
@@ -48,7 +53,7 @@ enum Ending {
     Ended(End),
     Stopped,
     Crashed(Callback, String),
-    /// Too long in one callback after it was told to end.
+    /// A callback ran for too long after the channel had been ended.
     Killed(Callback),
 }
 
@@ -57,23 +62,23 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         Actor { channel, ctx, ending: None }
     }
 
-    /// Runs the channel's `joined`, once the join's reply is queued. What was broadcast since the join began comes after
-    /// it.
+    /// Runs the channel's `joined`, once the join's reply is queued. Broadcasts that arrived since the join began are
+    /// sent after it.
     pub(crate) async fn joined(&mut self) {
         let Actor { channel, ctx, .. } = self;
-        let slot = ctx.slot.clone();
-        let joined = supervise(&slot, async { Handled::from(channel.joined(ctx).await) }.boxed()).await;
-        slot.release();
+        let handle = ctx.handle.clone();
+        let joined = supervise(&handle, async { Handled::from(channel.joined(ctx).await) }.boxed()).await;
+        handle.release();
         self.ending = Ending::after(Callback::Joined, joined).map(Box::new);
     }
 
-    /// The channel's own task. It ends by itself: [`Endpoint`](crate::Endpoint) counts it until then.
+    /// Starts the channel's task, which ends by itself. The [`Endpoint`](crate::Endpoint) counts it until then.
     pub(crate) fn spawn(self: Box<Self>, alive: ChannelAlive) {
         tokio::spawn(self.task(alive));
     }
 
     async fn task(self: Box<Self>, _alive: ChannelAlive) {
-        let connection = self.ctx.slot.connection.clone();
+        let connection = self.ctx.handle.connection.clone();
         flushing(&connection, pin!(self.run())).await;
     }
 
@@ -88,9 +93,9 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
 
     /// Handles mail, timers and the ends of tasks until something ends the channel.
     async fn serve(&mut self, batch: &mut VecDeque<Mail<OwnInfo<S, C>>>) -> Ending {
-        let slot = self.ctx.slot.clone();
+        let handle = self.ctx.handle.clone();
         loop {
-            // A scope of its own: what is kept across an await is room in the task of every channel.
+            // A scope of its own: a value that lives across an await takes room in the task of every channel.
             {
                 let ending = if self.ctx.task_count() >= C::MAX_TASKS {
                     // In a box, as a callback is.
@@ -98,16 +103,16 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
                 } else if let Some(mail) = batch.pop_front() {
                     match mail {
                         Mail::Frame(frame) => {
-                            slot.forward(frame);
+                            handle.forward(frame);
                             None
                         }
                         mail => {
                             let callback = Callback::of(&mail);
-                            Ending::after(callback, supervise(&slot, self.handle(mail).boxed()).await)
+                            Ending::after(callback, supervise(&handle, self.handle(mail).boxed()).await)
                         }
                     }
                 } else {
-                    // Made anew each time: an idle channel holds no queue.
+                    // A new queue each time, so that an idle channel holds none.
                     *batch = VecDeque::new();
                     self.next(batch).await
                 };
@@ -119,12 +124,12 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         }
     }
 
-    /// Waits for mail and timers, which land in `batch`, and for a task that ends. All are looked at each time: a client
-    /// that never pauses cannot hold up a timer.
+    /// Waits for mail and timers, which it appends to `batch`, and for the end of a task. It polls all of them each
+    /// time, so that a client that never pauses cannot delay a timer.
     async fn next(&mut self, batch: &mut VecDeque<Mail<OwnInfo<S, C>>>) -> Option<Ending> {
         poll_fn(|cx| {
             let ended = self.ctx.tasks().map_or(Poll::Pending, |tasks| tasks.poll_ended(cx));
-            let taken = self.ctx.slot.mailbox.poll_take(cx, batch);
+            let taken = self.ctx.handle.mailbox.poll_take(cx, batch);
             if let Some(Poll::Ready(fired)) = self.ctx.timers().map(|timers| timers.poll_fire(cx)) {
                 batch.push_back(Mail::Info(fired));
             }
@@ -138,28 +143,28 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         .await
     }
 
-    /// Waits for a task that ends, with the mail left where it is; or else for the channel's own end, which is then taken
-    /// before all that waits: most of that would start tasks, only for them to be dropped.
+    /// Waits for the end of a task and leaves the mail in the mailbox. The channel's own end is taken out before other
+    /// mail, most of which would only start tasks that are dropped again.
     async fn fewer_tasks(&mut self, batch: &mut VecDeque<Mail<OwnInfo<S, C>>>) -> Option<Ending> {
-        let slot = self.ctx.slot.clone();
+        let handle = self.ctx.handle.clone();
         let mut waits = false;
         let ended = poll_fn(|cx| {
             if let Some(Poll::Ready(ended)) = self.ctx.tasks().map(|tasks| tasks.poll_ended(cx)) {
                 return Poll::Ready(Some(ended));
             }
             if !std::mem::replace(&mut waits, true) {
-                slot.route.instruments.task_limit();
+                handle.route.instruments.task_limit();
             }
-            slot.mailbox.poll_ending(cx).map(|()| None)
+            handle.mailbox.poll_ending(cx).map(|()| None)
         })
         .await;
-        slot.mailbox.resume();
+        handle.mailbox.resume();
         if let Some(ended) = ended {
             return Ending::after(Callback::Task, task_ended(ended));
         }
         let mut waiting = VecDeque::new();
         if let Poll::Ready(Err(overflow)) =
-            slot.mailbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut waiting)
+            handle.mailbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut waiting)
         {
             return Some(overflow.into());
         }
@@ -175,11 +180,11 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
             Mail::Message(message) => self.handle_in(message).await,
             Mail::Intercepted(sent) => {
                 let flow = channel.handle_out(sent.event(), sent.payload().clone(), ctx).await;
-                ctx.slot.release();
+                ctx.handle.release();
                 Handled::from(flow)
             }
             Mail::Frame(frame) => {
-                ctx.slot.forward(frame);
+                ctx.handle.forward(frame);
                 Handled::Done
             }
             Mail::Info(info) => Handled::from(info.handle(channel, ctx).await),
@@ -198,13 +203,14 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
             Event::Named(event) => event,
             Event::NotText(json) => return Handled::Crashed(format!("the event is {json}, not a string")),
         };
-        let slot = ctx.slot.clone();
+        let handle = ctx.handle.clone();
         let started = Instant::now();
-        let span = slot.route.instruments.message(&ctx.id.topic, &event, &payload, ctx.endpoint().filter_parameters());
+        let span =
+            handle.route.instruments.message(&ctx.id.topic, &event, &payload, ctx.endpoint().filter_parameters());
         ctx.in_reply_to = Some(reference);
         let handled = channel.handle_in(&event, payload, ctx).instrument(span).await;
         let reference = ctx.in_reply_to.take().unwrap_or_default();
-        slot.route.instruments.handled(started.elapsed());
+        handle.route.instruments.handled(started.elapsed());
         let (reply, stop) = match handled {
             Ok(outcome) => (outcome.reply, outcome.stop),
             Err(Exit::Reply(payload)) => (Some(Reply::error(payload)), None),
@@ -218,59 +224,59 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
         stop.map_or(Handled::Done, Handled::from)
     }
 
-    /// Runs `terminate`, gives everything back and tells the session.
+    /// Runs `terminate`, releases everything, and reports the end to the session.
     async fn finish(self: Box<Self>, ending: Ending, batch: VecDeque<Mail<OwnInfo<S, C>>>) {
         let Actor { mut channel, mut ctx, .. } = *self;
-        let slot = ctx.slot.clone();
+        let handle = ctx.handle.clone();
         let (mut ended, reason) = match ending {
             Ending::Ended(End::Left(_)) => (Ended::Done, Some(Terminate::Left)),
             Ending::Ended(End::Replaced) => (Ended::Done, Some(Terminate::Replaced)),
             Ending::Ended(End::Closed) => (Ended::Done, Some(Terminate::Closed)),
             Ending::Stopped => (Ended::Done, Some(Terminate::Stopped)),
             Ending::Crashed(callback, why) => {
-                slot.route.instruments.crashed(ctx.topic(), &callback, &why);
+                handle.route.instruments.crashed(ctx.topic(), &callback, &why);
                 (Ended::Crashed, Some(Terminate::Crashed(why)))
             }
             Ending::Killed(callback) => {
-                slot.route.instruments.crashed(ctx.topic(), &callback, &Failure::Killed.to_string());
+                handle.route.instruments.crashed(ctx.topic(), &callback, &Failure::Killed.to_string());
                 (Ended::Done, None)
             }
         };
         if let Some(reason) = reason {
-            // Whatever ended it, `terminate` itself has the shutdown timeout.
-            slot.mailbox.push_end(Mail::End(End::Closed));
+            // `terminate` has the shutdown timeout of its own.
+            handle.mailbox.push_end(Mail::End(End::Closed));
             let terminated = async { channel.terminate(reason, &mut ctx).await }.boxed();
-            if let Err(failure) = supervise(&slot, terminated).await {
-                slot.route.instruments.crashed(ctx.topic(), &Callback::Terminate, &failure.to_string());
+            if let Err(failure) = supervise(&handle, terminated).await {
+                handle.route.instruments.crashed(ctx.topic(), &Callback::Terminate, &failure.to_string());
                 ended = Ended::Crashed;
             }
         }
         let id = ctx.id.clone();
         if let Some(tasks) = ctx.tasks() {
-            let down = match supervise(&slot, tasks.shutdown().boxed()).await {
+            let down = match supervise(&handle, tasks.shutdown().boxed()).await {
                 Ok(panicked) => panicked.map_or(Ok(Handled::Done), |error| task_ended(Err(error))),
                 Err(failure) => Err(failure),
             };
             if let Err(failure) = down {
-                slot.route.instruments.crashed(&id.topic, &Callback::Task, &failure.to_string());
+                handle.route.instruments.crashed(&id.topic, &Callback::Task, &failure.to_string());
                 ended = Ended::Crashed;
             }
         }
-        // Unsubscribes and cancels timers before the client hears that the channel has ended.
-        let mut whole = discard(&slot, &id.topic, ctx);
-        whole &= discard(&slot, &id.topic, (batch, slot.mailbox.close()));
-        whole &= discard(&slot, &id.topic, channel);
+        // Unsubscribes and cancels timers before the client receives the end of the channel.
+        let mut whole = discard(&handle, &id.topic, ctx);
+        whole &= discard(&handle, &id.topic, (batch, handle.mailbox.close()));
+        whole &= discard(&handle, &id.topic, channel);
         if !whole {
             ended = Ended::Crashed;
         }
-        slot.route.instruments.ended();
-        slot.connection.exited(&id, ended);
-        slot.mailbox.retire();
+        handle.route.instruments.ended();
+        handle.connection.exited(&id, ended);
+        handle.mailbox.retire();
     }
 }
 
 impl Ending {
-    /// What follows from how something went; `None` goes on.
+    /// The ending that follows from a result; `None` when the channel goes on.
     fn after(callback: Callback, handled: Result<Handled, Failure>) -> Option<Self> {
         match handled {
             Ok(Handled::Done) => None,
@@ -320,8 +326,8 @@ impl Callback {
     }
 }
 
-/// Runs a channel's code. What it has sent by the end of each poll is written before it waits. The code is pinned by the
-/// caller: moved in here it would take its room twice.
+/// Runs a channel's code and flushes the outbox at the end of each poll. The caller pins the code: a future that is
+/// moved in here would take its room twice.
 pub(crate) fn flushing<F: Future>(connection: &Connection, mut code: Pin<&mut F>) -> impl Future<Output = F::Output> {
     poll_fn(move |cx| {
         let polled = code.as_mut().poll(cx);
@@ -330,7 +336,8 @@ pub(crate) fn flushing<F: Future>(connection: &Connection, mut code: Pin<&mut F>
     })
 }
 
-/// A task ends as a callback does. One that was cancelled from outside has met the end of its runtime.
+/// Converts the end of a task into the result of a callback. A task is cancelled from outside only when its runtime
+/// ends.
 fn task_ended(ended: Result<Flow, JoinError>) -> Result<Handled, Failure> {
     match ended.map_err(JoinError::try_into_panic) {
         Ok(flow) => Ok(Handled::from(flow)),

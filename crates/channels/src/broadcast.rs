@@ -1,6 +1,8 @@
 //! A broadcast of a channel event, and the fastlane: encoded once for each encoding, shared by every receiver.
 
-use crate::encoding::Encoding;
+pub(crate) mod encoding;
+
+use crate::broadcast::encoding::Encoding;
 use bennu_protocol::{IntoPayload, Outbound, Payload};
 use bennu_pubsub::{Message, PublishError};
 use bytes::Bytes;
@@ -10,9 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// An event that was broadcast on a topic. Cloning shares it.
+/// An event that was broadcast on a topic. Cloning it shares its contents.
 ///
-/// Channels receive the ones they intercept through `handle_out`, and those of topics they subscribed to through
+/// A channel receives a broadcast that it intercepts in `handle_out`, and one of a topic that it has subscribed to in
 /// `HandleInfo<_, Broadcast>`.
 #[derive(Clone)]
 pub struct Broadcast(Arc<Inner>);
@@ -24,11 +26,11 @@ struct Inner {
     encoded: Mutex<Encoded>,
 }
 
-/// The frame of each encoding that a receiver has; `None` where a version cannot carry it. Two serializers and a few
-/// framings: a handful at most.
+/// The frame of each encoding that a receiver has; `None` where a version cannot carry it. There are two serializers
+/// and a few framings, so a handful at most.
 type Encoded = SmallVec<[(Encoding, Option<Bytes>); 2]>;
 
-/// A broadcast that cannot be sent. Nobody received it, unless the fault is another node's.
+/// A broadcast that could not be sent. No client has received it, unless only other nodes were out of reach.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BroadcastError {
@@ -95,9 +97,9 @@ impl Broadcast {
         &self.0.payload
     }
 
-    /// The bytes for one encoding; made by the first receiver that has it.
+    /// Returns the frame for one encoding. The first receiver with that encoding makes it.
     ///
-    /// `None` for a binary payload and V1: counted and logged once, it harms nobody else.
+    /// `None` for a binary payload and V1, which is counted, and logged once for each broadcast.
     pub(crate) fn frame(&self, encoding: &Encoding) -> Option<Bytes> {
         let mut encoded = self.0.encoded.lock();
         if let Some((_, frame)) = encoded.iter().find(|(known, _)| known == encoding) {
@@ -118,7 +120,7 @@ impl Message for Broadcast {
     const KIND: &'static str = "phx.broadcast";
 }
 
-/// What travels between nodes: the parts, never the encoded frames.
+/// The form in which a broadcast is sent to other nodes: its parts, never its frames.
 #[derive(Serialize, Deserialize)]
 struct Parts<'a> {
     topic: std::borrow::Cow<'a, str>,
@@ -163,7 +165,7 @@ impl std::fmt::Debug for Broadcast {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoding::Framing;
+    use crate::broadcast::encoding::Framing;
     use bennu_protocol::Serializer as Version;
     use serde_json::json;
 
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused_by_value_and_a_long_topic_by_its_length() {
+    fn a_payload_that_is_not_an_object_is_an_error_with_its_value_and_a_long_topic_with_its_length() {
         let error = Broadcast::new("t", "e", json!([1])).unwrap_err();
         assert_eq!(error.to_string(), "a broadcast's payload must be a JSON object or binary data, not [1]");
         let error = Broadcast::new("t", "e", json!("é".repeat(1000))).unwrap_err();

@@ -1,15 +1,18 @@
-//! One client's connection: the session behind a lock, the way back, and the carrying out of what the session says.
+//! One client's connection: the session behind a lock, the outbox, and the execution of the session's actions.
 //!
-//! A transport makes one with [`Connected::open`], feeds it with [`Connection::receive`], drains its [`Outbox`] and
-//! calls [`Connection::finish`] once. Actors report here too. Invariants: the session's actions are carried out under
-//! its lock, so that they keep its order; nothing done under it waits or runs user code.
+//! A transport makes one with [`Connected::open`], passes frames to [`Connection::receive`], drains its [`Outbox`], and
+//! calls [`Connection::finish`] once. Actors report the results of joins and the ends of channels to it. Invariants:
+//! the session's actions are executed under its lock, in its order; no code under the lock waits or runs user code.
 
-use crate::admission::Newcomer;
+pub(crate) mod outbox;
+pub(crate) mod session;
+
 use crate::broadcast::Broadcast;
-use crate::encoding::Encoding;
+use crate::broadcast::encoding::Encoding;
+use crate::connection::outbox::{Drainer, Outbox, Taken};
+use crate::connection::session::{Action, Actions, End, Ended, Incoming, Join, JoinId, Session, Unanswered};
+use crate::endpoint::admission::Permit;
 use crate::endpoint::{self, Backlog, Endpoint, Registration, Upgrading};
-use crate::outbox::{Drainer, Outbox, Taken};
-use crate::session::{Action, Actions, End, Ended, Incoming, Join, JoinId, Session, Unheard};
 use crate::telemetry::SocketInstruments;
 use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, Ref, event};
 use bennu_pubsub::{Attachment, Delivery, Sink};
@@ -20,27 +23,28 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-/// A channel as its session knows it.
-pub(crate) trait ChannelHandle: Send + Sync {
-    /// Runs the join, once.
+/// A channel handle without its types, as a session stores it.
+pub(crate) trait SessionChannel: Send + Sync {
+    /// Starts the join, once.
     fn start(self: Arc<Self>, join: Box<Join>);
-    /// Queues a message behind the join and what came before.
+    /// Queues a message behind the join and earlier messages.
     fn deliver(&self, message: Incoming);
     /// Queues the end.
     fn end(&self, end: End);
-    /// Ready when its task waits, or else has come back to its mailbox once; `watched` is false at first.
+    /// Completes when the channel's task waits, or otherwise when it has returned to its mailbox once; `watched` is
+    /// false at first.
     fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()>;
-    /// Bytes that wait in its mailbox.
+    /// Returns the bytes that wait in its mailbox.
     fn waiting_bytes(&self) -> usize;
-    /// Itself, for who knows its type.
+    /// Returns itself, for a caller that knows its type.
     #[cfg(feature = "testkit")]
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }
 
-/// A connected socket with its type erased: opens channels.
+/// A connected socket without its type: it opens channels.
 pub(crate) trait Opener: Send + Sync {
-    fn open(&self, topic: &str, connection: &Arc<Connection>) -> Option<Arc<dyn ChannelHandle>>;
-    /// The socket, for who knows its type.
+    fn open(&self, topic: &str, connection: &Arc<Connection>) -> Option<Arc<dyn SessionChannel>>;
+    /// Returns the socket, for a caller that knows its type.
     #[cfg(feature = "testkit")]
     fn socket(&self) -> Arc<dyn std::any::Any + Send + Sync>;
 }
@@ -48,12 +52,12 @@ pub(crate) trait Opener: Send + Sync {
 /// Bounds of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Channels that may be joined at once. Phoenix's default: 100.
+    /// The most channels that may be joined at once. Default 100, as Phoenix's.
     pub max_channels: usize,
-    /// Bytes that may wait for a client to read them, before it is closed as too slow. Default 4 MiB: a few of the
-    /// largest usual messages, and a thousand slow clients cost no more than 4 GiB.
+    /// The most bytes that may wait for a client to read them, before it is closed as too slow. Default 4 MiB: a few of
+    /// the largest usual messages, and a thousand slow clients cost no more than 4 GiB.
     pub outbox_bytes: usize,
-    /// Bytes that may wait for one channel, before it crashes. Default 1 MiB.
+    /// The most bytes that may wait for one channel, before it crashes. Default 1 MiB.
     pub mailbox_bytes: usize,
 }
 
@@ -63,7 +67,7 @@ impl Default for Limits {
     }
 }
 
-/// What all connections of one mounted socket share.
+/// The data that all connections of one mounted socket share.
 pub(crate) struct Common {
     pub(crate) limits: Limits,
     pub(crate) instruments: SocketInstruments,
@@ -76,21 +80,21 @@ pub struct Connected {
     pub(crate) endpoint: Endpoint,
     pub(crate) common: Arc<Common>,
     pub(crate) upgrading: Upgrading,
-    /// `None` where nobody asked to be let in, as in a test.
-    pub(crate) newcomer: Option<Newcomer>,
-    /// Why it is closed at once.
+    /// `None` where admission is not used, as in a test.
+    pub(crate) permit: Option<Permit>,
+    /// The reason of a final refusal, with which the connection is closed at once.
     pub(crate) refused: Option<String>,
 }
 
 impl Connected {
-    /// The socket's id.
+    /// Returns the socket's id.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The connection, once the transport can carry messages; `drainer` is told when the outbox has something.
+    /// Opens the connection, once the transport can carry messages. The outbox wakes `drainer` when it has frames.
     pub fn open(self, encoding: Encoding, drainer: Arc<dyn Drainer>) -> Arc<Connection> {
-        let Connected { opener, id, endpoint, common, upgrading, newcomer, refused } = self;
+        let Connected { opener, id, endpoint, common, upgrading, permit, refused } = self;
         let connection = Arc::new(Connection {
             session: Mutex::new(Session::new(common.limits.max_channels)),
             outbox: Outbox::new(common.limits.outbox_bytes, drainer),
@@ -100,7 +104,7 @@ impl Connected {
             common,
             registration: Mutex::new(None),
             identity: Mutex::new(None),
-            newcomer: Mutex::new(newcomer),
+            permit: Mutex::new(permit),
             endpoint,
         });
         if let Some(id) = id {
@@ -112,7 +116,7 @@ impl Connected {
         if let Some(reason) = refused {
             connection.close(Close::Refused(reason));
         } else if connection.endpoint.is_draining() {
-            // It came too late for the drain's list.
+            // The drain's list was made before this connection was registered.
             connection.close(Close::Restart);
         }
         drop(upgrading);
@@ -120,46 +124,46 @@ impl Connected {
     }
 }
 
-/// See the module.
+/// One client's connection, see the module.
 pub struct Connection {
-    session: Mutex<Session<Arc<dyn ChannelHandle>>>,
+    session: Mutex<Session<Arc<dyn SessionChannel>>>,
     outbox: Outbox,
-    /// Messages that were received and are not counted yet.
+    /// The messages that were received and are not counted yet.
     received: AtomicU32,
     encoding: Encoding,
     opener: Arc<dyn Opener>,
     common: Arc<Common>,
-    /// Our place among the endpoint's connections.
+    /// The connection's entry in the endpoint's registry.
     registration: Mutex<Option<Registration>>,
     /// The subscription to the socket's id.
     identity: Mutex<Option<Box<Attachment>>>,
-    /// Until its first join has been answered.
-    newcomer: Mutex<Option<Newcomer>>,
+    /// The permit of the admission, until the first join has been answered.
+    permit: Mutex<Option<Permit>>,
     endpoint: Endpoint,
 }
 
 impl Connection {
-    /// A frame from the client. After the last one that has arrived, the transport calls [`Connection::flush`].
+    /// Handles a frame from the client. After the last frame of a read, the transport calls [`Connection::flush`].
     ///
     /// # Errors
-    /// [`DecodeError`] when it is no message of the negotiated version. A WebSocket then closes with
-    /// [`Close::BadMessage`]; a long-poll request is answered with what is wrong.
+    /// [`DecodeError`] when the frame is not a message of the negotiated version. A WebSocket then closes with
+    /// [`Close::BadMessage`]; a long-poll request is answered with the error.
     pub fn receive(self: &Arc<Self>, frame: Frame<'_>) -> Result<(), DecodeError> {
-        self.hear(frame)?;
+        self.dispatch(frame)?;
         Ok(())
     }
 
-    /// As [`Connection::receive`] and [`Connection::flush`], for a message that came together with others but was sent by
-    /// itself: returns when its channel has handled it, or its handler waits for something. What a client asks two channels
-    /// in this way is answered in that order, as if it had arrived one by one.
+    /// As [`Connection::receive`] and [`Connection::flush`], for one of several messages that arrive in one request.
+    /// Returns when the channel has handled the message, or when its handler waits for something. Messages to two
+    /// channels are therefore answered in their order, as if they had arrived one by one.
     ///
     /// # Errors
     /// As [`Connection::receive`].
     pub async fn receive_in_turn(self: &Arc<Self>, frame: Frame<'_>) -> Result<(), DecodeError> {
-        let heard = self.hear(frame);
+        let heard = self.dispatch(frame);
         self.flush();
         let Some(handle) = heard? else { return Ok(()) };
-        // Back once, the channel's task has taken it, and back twice, handled it.
+        // At its first return to the mailbox the channel's task has taken the message, at its second it has handled it.
         for _ in 0..2 {
             let mut watched = false;
             poll_fn(|cx| handle.poll_look_up(cx, &mut watched)).await;
@@ -167,18 +171,18 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes a frame in; returns the channel that has it in its mailbox now.
-    fn hear(self: &Arc<Self>, frame: Frame<'_>) -> Result<Option<Arc<dyn ChannelHandle>>, DecodeError> {
+    /// Decodes a frame and passes it to the session. Returns the channel whose mailbox has the message now.
+    fn dispatch(self: &Arc<Self>, frame: Frame<'_>) -> Result<Option<Arc<dyn SessionChannel>>, DecodeError> {
         let message = self.encoding.serializer.decode(frame).inspect_err(|error| {
             metrics::counter!("bennu.socket.bad_messages").increment(1);
-            tracing::warn!(%error, "a client sent what is no message");
+            tracing::warn!(%error, "a client sent an invalid message");
         })?;
-        // One transport calls, so nothing is lost between the two.
+        // Only the one transport calls this, so no count is lost between load and store.
         self.received.store(self.received.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         Ok(self.step(|session| session.receive(message, |topic| self.opener.open(topic, self))))
     }
 
-    /// The frames that have arrived are handed on: they are counted, and what was held meanwhile is told of.
+    /// Counts the frames that have arrived, and has the frames written that were held meanwhile.
     pub fn flush(&self) {
         let received = self.received.load(Ordering::Relaxed);
         if received > 0 {
@@ -188,12 +192,12 @@ impl Connection {
         self.outbox.flush();
     }
 
-    /// What waits for this client.
+    /// Returns the outbox of this client.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
-    /// [`Outbox::take`] for the transport: what it takes is counted as sent.
+    /// Takes frames from the outbox as [`Outbox::take`] does, and counts them as sent.
     pub fn take(&self, frames: &mut Vec<Bytes>, max: usize) -> Taken {
         let before = frames.len();
         let taken = self.outbox.take(frames, max);
@@ -204,14 +208,14 @@ impl Connection {
         taken
     }
 
-    /// Ends the connection: every channel ends now, and what still comes from the client is not heard; what has been
-    /// said to it is written, and then the reason.
+    /// Closes the connection. Every channel ends now, and further frames from the client are ignored. Frames that were
+    /// queued before are written, and then the close frame with the reason.
     pub fn close(&self, reason: Close) {
         self.outbox.close(reason);
         self.step(Session::close);
     }
 
-    /// The transport is gone.
+    /// Ends the connection when the transport is gone.
     pub fn finish(&self) {
         self.outbox.finish();
         *self.identity.lock() = None;
@@ -225,8 +229,8 @@ impl Connection {
         self.arrived();
     }
 
-    pub(crate) fn refused(&self, id: &JoinId, reference: Ref, response: Payload, unheard: Unheard) {
-        self.step(|session| session.refused(id, reference, response, unheard));
+    pub(crate) fn refused(&self, id: &JoinId, reference: Ref, response: Payload, unanswered: Unanswered) {
+        self.step(|session| session.refused(id, reference, response, unanswered));
         self.arrived();
     }
 
@@ -234,16 +238,16 @@ impl Connection {
         self.step(|session| session.exited(id, exit));
     }
 
-    /// Queues a message. Whoever sends flushes before it waits: the transport after a read ([`Connection::flush`]), an actor
-    /// before it suspends.
+    /// Queues a message. The sender flushes before it waits: the transport after a read ([`Connection::flush`]), an
+    /// actor before it suspends.
     pub(crate) fn send(&self, message: &Outbound<'_>) -> Result<(), EncodeError> {
         self.outbox.hold(self.encoding.encode(message)?);
         Ok(())
     }
 
-    /// Whether a payload can be sent to this client.
+    /// Checks that a payload can be sent to this client.
     pub(crate) fn can_send(&self, payload: &Payload) -> Result<(), EncodeError> {
-        self.encoding.serializer.accepts(payload)
+        self.encoding.serializer.check_payload(payload)
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -258,24 +262,24 @@ impl Connection {
         &self.common.limits
     }
 
-    /// The channel of a topic; while a second join waits for the end of the first, still the first one's.
+    /// Returns the channel of a topic. While a second join waits for the end of the first, it is the first one's.
     #[cfg(feature = "testkit")]
-    pub(crate) fn handle(&self, topic: &str) -> Option<Arc<dyn ChannelHandle>> {
+    pub(crate) fn handle(&self, topic: &str) -> Option<Arc<dyn SessionChannel>> {
         self.session.lock().handle(topic).cloned()
     }
 
-    /// How many channels it has, those in `join` and `terminate` included.
+    /// Returns the number of its channels, those in `join` and `terminate` included.
     #[cfg(feature = "testkit")]
     pub fn channel_count(&self) -> usize {
         self.session.lock().channel_count()
     }
 
-    /// Feeds the session and carries out what it says, under its lock; joins start after it, since they run user code.
-    /// Returns the channel that was given something to handle.
+    /// Runs a step of the session and executes its actions under its lock. A join starts after the lock is released,
+    /// since it runs user code. Returns the channel that got mail.
     fn step(
         &self,
-        event: impl FnOnce(&mut Session<Arc<dyn ChannelHandle>>) -> Actions<Arc<dyn ChannelHandle>>,
-    ) -> Option<Arc<dyn ChannelHandle>> {
+        event: impl FnOnce(&mut Session<Arc<dyn SessionChannel>>) -> Actions<Arc<dyn SessionChannel>>,
+    ) -> Option<Arc<dyn SessionChannel>> {
         let (mut starting, mut given) = (None, None);
         let mut session = self.session.lock();
         for action in event(&mut session) {
@@ -302,25 +306,25 @@ impl Connection {
         }
         drop(session);
         if let Some((handle, join)) = starting {
-            if let Some(newcomer) = &*self.newcomer.lock() {
-                newcomer.joining();
+            if let Some(permit) = &*self.permit.lock() {
+                permit.joining();
             }
             handle.start(join);
         }
         given
     }
 
-    /// Others may come in for it.
+    /// Returns the permit to the admission.
     fn arrived(&self) {
-        let newcomer = self.newcomer.lock().take();
-        drop(newcomer);
+        let permit = self.permit.lock().take();
+        drop(permit);
     }
 
-    /// The session's own messages cannot be given up one by one: a join reply that cannot be written would leave the
-    /// client waiting for it. As in Phoenix, that ends the connection.
+    /// Sends a message of the session, or closes the connection, as Phoenix does: without the reply to its join, a
+    /// client would wait for it.
     fn send_or_close(&self, message: &Outbound<'_>) {
         if let Err(error) = self.send(message) {
-            tracing::error!(%error, "a session's message cannot be written, closing the connection");
+            tracing::error!(%error, "could not encode a message of a session; closing the connection");
             self.outbox.close(Close::BadMessage);
         }
     }
@@ -341,7 +345,7 @@ impl endpoint::Registered for Connection {
     }
 }
 
-/// Subscribes to the socket's id.
+/// The subscriber of the socket's id.
 struct Disconnector(Weak<Connection>);
 
 impl Sink for Disconnector {

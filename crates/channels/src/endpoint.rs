@@ -1,13 +1,18 @@
-//! The application's endpoint: its PubSub, its secret, and all connections of this node. Handed to whoever broadcasts,
-//! signs or drains, from anywhere in the application.
+//! The application's endpoint: its PubSub, its secret, and all connections of this node. Any part of the application
+//! may hold a clone, to broadcast, to sign tokens, or to drain the node.
 
-use crate::admission::Admission;
+pub(crate) mod admission;
+pub(crate) mod drain;
+mod queues;
+
 use crate::broadcast::{Broadcast, BroadcastError};
-use crate::presence::Presence;
+use crate::endpoint::admission::Admission;
+use crate::presence::{Presence, PresenceHandler, PresenceOptions};
 use crate::telemetry::EndpointInstruments;
 use bennu_protocol::{self as protocol, IntoPayload, Payload, event};
 use bennu_pubsub::{PubSub, SubscriberId};
 use bennu_token::{MaxAge, Secret, Token, TokenError};
+use bennu_tracker::OptionsError;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +23,16 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// See the module. Cloning is cheap and shares everything.
+/// The application's endpoint, with which any task broadcasts, signs and drains. Cloning is cheap and shares everything.
+///
+/// ```
+/// use bennu_channels::{Endpoint, token::Secret};
+/// use serde_json::json;
+///
+/// let endpoint = Endpoint::new(Secret::new("a secret that is at least 32 bytes long")?);
+/// endpoint.broadcast("room:lobby", "new_msg", json!({ "text": "hello" }))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Endpoint(Arc<Inner>);
 
@@ -35,19 +49,19 @@ struct Inner {
     admission: Arc<Admission>,
     draining: AtomicBool,
     leaving: watch::Sender<bool>,
-    /// A connection or a channel has ended.
+    /// Notified when a connection or a channel has ended.
     fewer: Notify,
     extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
-    /// All that were started, to say goodbye.
+    /// All presences that were started, to leave the cluster with.
     presences: Mutex<Vec<Presence>>,
     instruments: OnceLock<EndpointInstruments>,
 }
 
-/// A connection as its endpoint knows it.
+/// A connection, as its endpoint refers to it.
 pub(crate) trait Registered: Send + Sync {
-    /// Ends it; what has been said before is written.
+    /// Ends the connection, once its queued frames have been written.
     fn close(&self, reason: protocol::Close);
-    /// What waits in its queues.
+    /// Returns the bytes that wait in its queues.
     fn backlog(&self) -> Backlog;
 }
 
@@ -61,6 +75,14 @@ pub(crate) struct Backlog {
 }
 
 /// Builds an [`Endpoint`]; see [`Endpoint::builder`].
+///
+/// ```
+/// use bennu_channels::{Endpoint, token::Secret};
+///
+/// let secret = Secret::new("a secret that is at least 32 bytes long")?;
+/// let endpoint = Endpoint::builder(secret).filter_parameters(["password", "token", "card"]).build();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct EndpointBuilder {
     secret: Secret,
     pubsub: Option<PubSub>,
@@ -68,19 +90,20 @@ pub struct EndpointBuilder {
 }
 
 impl EndpointBuilder {
-    /// The PubSub, when it is one of a cluster or used elsewhere too. Default: a local one.
+    /// Sets the PubSub, such as one that is connected to a cluster. Default: [`PubSub::local`].
     pub fn pubsub(mut self, pubsub: PubSub) -> Self {
         self.pubsub = Some(pubsub);
         self
     }
 
-    /// Parameters whose name contains one of these are not logged. Default: `password` and `token`.
+    /// Sets the names of secret parameters: those whose name contains one of these are logged as `[FILTERED]`. Default:
+    /// `password` and `token`.
     pub fn filter_parameters<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.filter_parameters = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The endpoint.
+    /// Builds the endpoint.
     pub fn build(self) -> Endpoint {
         Endpoint(Arc::new(Inner {
             pubsub: self.pubsub.unwrap_or_else(PubSub::local),
@@ -102,22 +125,22 @@ impl EndpointBuilder {
 }
 
 impl Endpoint {
-    /// An endpoint with the defaults and this secret.
+    /// Makes an endpoint with the defaults and this secret.
     pub fn new(secret: Secret) -> Self {
         Endpoint::builder(secret).build()
     }
 
-    /// An endpoint with options.
+    /// Begins an endpoint with options.
     pub fn builder(secret: Secret) -> EndpointBuilder {
         EndpointBuilder { secret, pubsub: None, filter_parameters: vec!["password".to_owned(), "token".to_owned()] }
     }
 
-    /// The PubSub that its channels subscribe to.
+    /// Returns the PubSub that its channels subscribe to.
     pub fn pubsub(&self) -> &PubSub {
         &self.0.pubsub
     }
 
-    /// The secret that its tokens are made with.
+    /// Returns the secret that signs its tokens.
     pub fn secret(&self) -> &Secret {
         &self.0.secret
     }
@@ -129,15 +152,16 @@ impl Endpoint {
     /// Broadcasts an event to every client that has joined a topic, on every node.
     ///
     /// # Errors
-    /// [`BroadcastError`]: a payload that is no object, a binary one with a topic over 255 bytes, or nodes out of reach.
+    /// [`BroadcastError`] when the payload is not an object, when a binary payload has a topic over 255 bytes, or when
+    /// other nodes cannot be reached.
     pub fn broadcast(&self, topic: &str, event: &str, payload: impl IntoPayload) -> Result<(), BroadcastError> {
         self.broadcast_from(SubscriberId::NONE, topic, event, payload)
     }
 
-    /// Broadcasts an event to this node's clients only; says how many subscribers there were.
+    /// Broadcasts an event to this node's clients only. Returns the number of subscribers.
     ///
     /// # Errors
-    /// [`BroadcastError`] as [`Endpoint::broadcast`], but for other nodes.
+    /// [`BroadcastError`] as [`Endpoint::broadcast`], without the case of other nodes.
     pub fn local_broadcast(
         &self,
         topic: &str,
@@ -149,7 +173,7 @@ impl Endpoint {
         Ok(self.pubsub().local_broadcast(topic, broadcast))
     }
 
-    /// [`Endpoint::broadcast`] to all but one subscriber.
+    /// Broadcasts to all subscribers but one.
     pub(crate) fn broadcast_from(
         &self,
         except: SubscriberId,
@@ -165,7 +189,7 @@ impl Endpoint {
     /// Closes every connection whose socket has this id, on every node, with code 1001.
     ///
     /// # Errors
-    /// [`BroadcastError::Publish`] when other nodes are out of reach.
+    /// [`BroadcastError::Publish`] when other nodes cannot be reached.
     pub fn disconnect(&self, socket_id: &str) -> Result<(), BroadcastError> {
         self.broadcast(socket_id, event::DISCONNECT, Payload::empty())
     }
@@ -173,46 +197,47 @@ impl Endpoint {
     /// Signs data into a token that [`Endpoint::verify`], and Phoenix.Token with the same secret, accept.
     ///
     /// # Errors
-    /// [`TokenError`] when the data cannot be written as a term.
+    /// [`TokenError`] when the data has no form as an Erlang term.
     pub fn sign<T: Serialize + ?Sized>(&self, salt: &str, data: &T) -> Result<String, TokenError> {
         Token::new(&self.0.secret, salt).sign(data)
     }
 
-    /// Reads a token that is no older than `max_age`.
+    /// Verifies a token that is no older than `max_age`, and returns its data.
     ///
     /// # Errors
-    /// [`TokenError`]: missing, invalid, or expired.
+    /// [`TokenError`] when the token is missing, invalid or expired.
     pub fn verify<T: DeserializeOwned>(&self, salt: &str, token: &str, max_age: Duration) -> Result<T, TokenError> {
         Token::new(&self.0.secret, salt).verify_within(token, MaxAge::from(max_age))
     }
 
-    /// How many clients are connected to this node.
+    /// Returns the number of clients that are connected to this node.
     pub fn connection_count(&self) -> usize {
         self.0.connections.lock().len()
     }
 
-    /// How many channels run on this node, those in `join` and `terminate` included.
+    /// Returns the number of channels on this node, including those in `join` and `terminate`.
     pub fn channel_count(&self) -> usize {
         self.0.channels.load(Ordering::Relaxed)
     }
 
-    /// Whether it drains: transports then refuse new connections.
+    /// Returns whether this node drains. Transports then refuse new connections.
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// What a transport keeps once for all its mounts of this endpoint; the first that asks makes it.
+    /// Returns a value that a transport keeps once for all its mounts of this endpoint. The first call makes it.
     pub fn extension<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
         let mut extensions = self.0.extensions.lock();
         let extension = extensions.entry(TypeId::of::<T>()).or_insert_with(|| make()).clone();
-        extension.downcast().expect("it lies under its own type")
+        extension.downcast().expect("the key is the type of the value")
     }
 
-    /// Who is where: a presence that all channels of this endpoint share, without a handler. Started by the first that
-    /// asks; ask when the program starts, so that this node knows of others' presences before its first client comes.
+    /// Returns the presence that all channels of this endpoint share, which has no handler. The first call starts it.
+    /// Call it when the program starts, so that this node has the presences of other nodes before its first client
+    /// connects.
     ///
     /// # Panics
-    /// Outside of a tokio runtime, the first time.
+    /// The first call panics outside of a tokio runtime.
     pub fn presence(&self) -> Presence {
         Presence::clone(&self.extension(|| {
             let started = Presence::start_on(self.pubsub(), "presence", Default::default(), ());
@@ -226,20 +251,21 @@ impl Endpoint {
         self.0.presences.lock().push(presence.clone());
     }
 
-    /// This node is about to leave the cluster: a request that may wait long for another node, as the poll of a session
-    /// there does, gives that up. It can still broadcast, and be answered by other nodes, until [`Endpoint::leave`].
+    /// Announces that this node is about to leave the cluster. Requests that may wait long for another node, such as
+    /// the poll of a session there, end. Until [`Endpoint::leave`] the node still broadcasts and still receives replies
+    /// of other nodes.
     pub fn start_leaving(&self) {
         self.0.leaving.send_replace(true);
     }
 
-    /// Returns when this node is about to leave the cluster.
+    /// Waits until this node is about to leave the cluster.
     pub async fn leaving(&self) {
-        let told = self.0.leaving.subscribe().wait_for(|leaving| *leaving).await.is_ok();
-        debug_assert!(told, "the sender lives as long as the endpoint");
+        let is_announced = self.0.leaving.subscribe().wait_for(|leaving| *leaving).await.is_ok();
+        debug_assert!(is_announced, "the sender lives as long as the endpoint");
     }
 
-    /// Leaves the cluster: presences say goodbye, and other nodes know at once that this one is gone. To be called once,
-    /// when no client and no request is left; [`bennu::serve`](https://docs.rs/bennu) does.
+    /// Leaves the cluster: presences announce it, and other nodes remove this node at once. Call it once, when no
+    /// client and no request is left; [`bennu::serve`](https://docs.rs/bennu) does.
     pub async fn leave(&self) {
         self.start_leaving();
         let presences = std::mem::take(&mut *self.0.presences.lock());
@@ -283,8 +309,8 @@ impl Endpoint {
         Upgrading(self.0.clone())
     }
 
-    /// Returns when no connection and no channel is left, nor a client on its way.
-    pub(crate) async fn emptied(&self) {
+    /// Waits until no connection, no channel and no accepted client is left.
+    pub(crate) async fn empty(&self) {
         loop {
             let fewer = self.0.fewer.notified();
             let upgrading = self.0.upgrading.load(Ordering::Relaxed);
@@ -296,13 +322,33 @@ impl Endpoint {
     }
 }
 
+impl Presence {
+    /// Starts a further presence, beside [`Endpoint::presence`]. Presences with the same name on all nodes form one.
+    ///
+    /// # Errors
+    /// [`OptionsError`] when two options contradict each other.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime.
+    pub fn start<H: PresenceHandler>(
+        endpoint: &Endpoint,
+        name: &str,
+        options: PresenceOptions,
+        handler: H,
+    ) -> Result<Self, OptionsError> {
+        let presence = Presence::start_on(endpoint.pubsub(), name, options, handler)?;
+        endpoint.add_presence(&presence);
+        Ok(presence)
+    }
+}
+
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Endpoint({}, {} connections)", self.0.pubsub.node(), self.connection_count())
     }
 }
 
-/// A connection's place among the endpoint's; given back when dropped.
+/// A connection's entry in the endpoint's table, removed when this is dropped.
 pub(crate) struct Registration {
     endpoint: Weak<Inner>,
     key: u64,
@@ -325,7 +371,7 @@ impl Drop for Registration {
     }
 }
 
-/// Counts a channel's task until it has finished, however that is.
+/// Counts a channel's task until it has ended, however it ends.
 pub(crate) struct ChannelAlive(Arc<Inner>);
 
 impl Drop for ChannelAlive {
@@ -335,7 +381,7 @@ impl Drop for ChannelAlive {
     }
 }
 
-/// Counts a client between `connect` and its transport, so that a drain does not miss it.
+/// Counts a client between `connect` and the start of its transport, so that a drain does not miss it.
 pub(crate) struct Upgrading(Arc<Inner>);
 
 impl Drop for Upgrading {

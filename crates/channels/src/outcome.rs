@@ -1,16 +1,19 @@
-//! The results of callbacks: an accepted join, replies, no reply, and stop. Made by user code, carried out by the actor.
+//! The results of callbacks: an accepted join, a reply, no reply, and stop. User code makes them, the actor carries
+//! them out.
 //!
 //! Each callback's result type holds only the outcomes that this callback may have, so that another one does not compile.
-//! How callbacks fail is in [`exit`](crate::exit).
+//! How callbacks fail is in [`exit`](crate::outcome::exit).
 
-use crate::exit::{Crash, Exit};
+pub(crate) mod exit;
+
+use crate::outcome::exit::{Crash, Exit};
 use bennu_protocol::{IntoPayload, Payload, Status};
 use std::borrow::Cow;
 
 /// The result of `join`: see [`accept`], [`accept_with`], [`refuse`](crate::refuse).
 pub type Joined<C> = Result<Accepted<C>, Exit>;
 
-/// The result of `handle_in`. `?` on any error is what raising is in Elixir: it ends that channel and nothing else.
+/// The result of `handle_in`. `?` on any error does what `raise` does in Elixir: it ends that channel and nothing else.
 pub type Handled = Result<Outcome, Exit>;
 
 /// The result of `joined`, `handle_out` and `handle_info`: there is no message to reply to.
@@ -23,14 +26,14 @@ pub struct Accepted<C> {
     pub(crate) reply: Payload,
 }
 
-/// How `handle_in` ends: see [`reply_ok`], [`reply_error`], [`reply`], [`noreply`], [`stop`], [`stop_with`].
+/// The outcome of `handle_in`: see [`reply_ok`], [`reply_error`], [`reply`], [`noreply`], [`stop`], [`stop_with`].
 #[derive(Debug)]
 pub struct Outcome {
     pub(crate) reply: Option<Reply>,
     pub(crate) stop: Option<StopReason>,
 }
 
-/// How `joined`, `handle_out` or `handle_info` ends: see [`noreply`], [`stop`].
+/// The outcome of `joined`, `handle_out` or `handle_info`: see [`noreply`], [`stop`].
 #[derive(Debug)]
 pub struct Step {
     pub(crate) stop: Option<StopReason>,
@@ -43,7 +46,20 @@ pub struct Reply {
     pub(crate) payload: Payload,
 }
 
-/// Why a channel stops itself.
+/// The reason for which a channel stops itself.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn handle(event: &str) -> Handled {
+///     match event {
+///         "done" => stop_with(StopReason::Normal, Reply::ok(json!({ "bye": true }))),
+///         "broken" => stop(StopReason::Failed("the printer is on fire".into())),
+///         _ => noreply(),
+///     }
+/// }
+/// # assert!(handle("done").is_ok() && handle("broken").is_ok() && handle("").is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopReason {
@@ -51,23 +67,23 @@ pub enum StopReason {
     Normal,
     /// It is shut down: the client gets `phx_close`.
     Shutdown,
-    /// Something is wrong: the client gets `phx_error` and rejoins, the log gets the text.
+    /// It has failed: the client gets `phx_error` and joins again, the log gets the text.
     Failed(Cow<'static, str>),
 }
 
 /// A status to reply with, and its payload.
 impl Reply {
-    /// A reply with any status.
+    /// Makes a reply with any status.
     pub fn new(status: impl Into<Status>, payload: impl IntoPayload) -> Self {
         Reply { status: status.into(), payload: payload.into_payload() }
     }
 
-    /// An `ok` reply.
+    /// Makes an `ok` reply.
     pub fn ok(payload: impl IntoPayload) -> Self {
         Reply::new(Status::Ok, payload)
     }
 
-    /// An `error` reply.
+    /// Makes an `error` reply.
     pub fn error(payload: impl IntoPayload) -> Self {
         Reply::new(Status::Error, payload)
     }
@@ -138,12 +154,12 @@ pub fn stop_with(reason: StopReason, reply: Reply) -> Handled {
     Ok(Outcome { reply: Some(reply), stop: Some(reason) })
 }
 
-/// Crashes the channel, as in Phoenix, for an event that it does not know.
+/// Crashes the channel for an event that it does not handle, as in Phoenix.
 ///
 /// # Errors
 /// Always: that is its purpose.
 pub fn unhandled(event: &str) -> Handled {
-    crate::exit::crash(format!("no handler for event {event:?}"))
+    crate::outcome::exit::crash(format!("no handler for event {event:?}"))
 }
 
 impl<C> From<C> for Accepted<C> {

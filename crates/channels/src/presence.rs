@@ -1,30 +1,26 @@
-//! Presence: who has joined what, on all nodes, told to clients as `phoenix.js`'s `Presence` expects it.
+//! Presence: the users at each topic, on all nodes, in the form that `phoenix.js`'s `Presence` reads.
 //!
-//! On top of the tracker (`bennu-tracker`), which knows who is where and tells what changed; this module ties presences
-//! to channels, whose end takes them away, and turns changes into `presence_diff` broadcasts for this node's clients.
-//! Called by channels; the tracker's tasks call [`handler`]. Source: `Phoenix.Presence`.
+//! The tracker (`bennu-tracker`) replicates presences and reports changes. This module turns changes into
+//! `presence_diff` broadcasts for this node's clients; the tracker's tasks call it. A channel's own presences, which
+//! end with it, are in [`channel::presence`](crate::channel). Source: `Phoenix.Presence`.
 //!
-//! - [`handler`]: what an application may add, and the telling of diffs.
-//! - [`list`]: what clients are sent: presences by key.
-//! - [`own`]: what a channel tracks, and what its end takes away.
-//! - [`start`]: a further presence of an endpoint.
+//! - [`handler`]: the callbacks of an application, and the broadcast of diffs.
+//! - [`list`]: presences by key, and their JSON for clients.
 
-mod handler;
-mod list;
-mod own;
-mod start;
+pub(crate) mod handler;
+pub(crate) mod list;
 
 pub use bennu_tracker::{Options as PresenceOptions, TopicDiff as PresenceDiff};
 pub use handler::PresenceHandler;
 pub use list::{PresenceEntry, PresenceList, PresenceMap};
 
-use bennu_tracker::{OptionsError, Presences, TrackError, Tracked, Tracker};
 use bennu_pubsub::PubSub;
-use handler::{Erased, Teller};
+use bennu_tracker::{OptionsError, PresenceGuard, PresenceSnapshot, TrackError, Tracker};
+use handler::{DiffBroadcaster, Erased};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Who is where. Cloning is cheap and shares everything.
+/// The presences of all nodes. Cloning is cheap and shares everything.
 ///
 /// ```
 /// use bennu_channels::prelude::*;
@@ -50,41 +46,33 @@ use std::sync::Arc;
 /// [`Presence::start`], is part of its state: `ctx.state().users.track(ctx, key, meta)?`.
 #[derive(Clone)]
 pub struct Presence {
-    tracker: Tracker,
-    handler: Option<Arc<dyn Erased>>,
+    pub(crate) tracker: Tracker,
+    pub(crate) handler: Option<Arc<dyn Erased>>,
 }
 
-/// Why a presence was not tracked, updated or taken away.
+/// An error of tracking, updating or removing a presence.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PresenceError {
-    /// The tracker refuses.
+    /// The tracker rejects the key or the meta.
     #[error(transparent)]
     Track(#[from] TrackError),
     /// This channel has tracked that key already.
-    #[error("this channel has tracked {key:?} already: update it")]
+    #[error("this channel has tracked {key:?} already: change it with `update`")]
     AlreadyTracked {
         /// The key.
         key: String,
     },
     /// This channel has not tracked that key.
-    #[error("this channel has not tracked {key:?}")]
+    #[error("this channel has not tracked {key:?}: track it first")]
     NotTracked {
         /// The key.
         key: String,
     },
 }
 
-/// A presence that a channel has tracked: ends with it.
-pub(crate) struct OwnPresence {
-    /// Of which presence it is.
-    name: Arc<str>,
-    key: Box<str>,
-    tracked: Arc<Tracked>,
-}
-
 impl Presence {
-    /// Starts one that the endpoint does not know of yet.
+    /// Starts a presence without registering it with an endpoint.
     pub(crate) fn start_on<H: PresenceHandler>(
         pubsub: &PubSub,
         name: &str,
@@ -92,23 +80,29 @@ impl Presence {
         handler: H,
     ) -> Result<Self, OptionsError> {
         let handler = handler::erase(handler);
-        let teller = Teller::new(pubsub.clone(), handler.clone());
-        let seen = teller.tracker();
-        let tracker = Tracker::start(pubsub, name, options, teller)?;
-        // Diffs are told from the first change on, which comes after this.
-        seen.set(&tracker);
+        let broadcaster = DiffBroadcaster::new(pubsub.clone(), handler.clone());
+        let tracker_of_diffs = broadcaster.tracker();
+        let tracker = Tracker::start(pubsub, name, options, broadcaster)?;
+        // The tracker reports the first change after this.
+        tracker_of_diffs.set(&tracker);
         Ok(Presence { tracker, handler })
     }
 
-    /// Tracks a key at any topic, for as long as the returned guard lives: for what is no channel.
+    /// Tracks a key at any topic for as long as the returned guard lives, for code that is not a channel.
     ///
     /// # Errors
-    /// [`PresenceError::Track`].
-    pub fn track_at(&self, topic: &str, key: &str, meta: &(impl Serialize + ?Sized)) -> Result<Tracked, PresenceError> {
+    /// [`PresenceError::Track`] when the tracker rejects the key or the meta.
+    pub fn track_at(
+        &self,
+        topic: &str,
+        key: &str,
+        meta: &(impl Serialize + ?Sized),
+    ) -> Result<PresenceGuard, PresenceError> {
         Ok(self.tracker.track(topic, key, &list::without_refs(meta)?)?)
     }
 
-    /// Who is at a topic, on all nodes, as clients are sent it; with what the handler's `fetch` adds.
+    /// Returns the presences at a topic on all nodes, with the fields that the handler's `fetch` adds, ready to be
+    /// pushed.
     ///
     /// Takes no lock while it reads, and waits for `fetch` only.
     pub async fn list(&self, topic: &str) -> PresenceList {
@@ -119,7 +113,7 @@ impl Presence {
         }
     }
 
-    /// The presences of one key at a topic, with what `fetch` adds.
+    /// Returns the presences of one key at a topic, with the fields that `fetch` adds.
     pub async fn get_by_key(&self, topic: &str, key: &str) -> Option<PresenceEntry> {
         let presences = self.tracker.list(topic);
         let mut found = PresenceMap::of(presences.by_key(key));
@@ -131,22 +125,23 @@ impl Presence {
         found.remove(key)
     }
 
-    /// Who is at a topic, as the tracker has them: a snapshot in constant time, without `fetch`.
-    pub fn snapshot(&self, topic: &str) -> Presences {
+    /// Returns a snapshot of the presences at a topic, in constant time and without `fetch`.
+    pub fn snapshot(&self, topic: &str) -> PresenceSnapshot {
         self.tracker.list(topic)
     }
 
-    /// How many presences a topic has, in constant time.
+    /// Returns the number of presences at a topic, in constant time.
     pub fn count(&self, topic: &str) -> usize {
         self.tracker.count(topic)
     }
 
-    /// How many different keys are at a topic, in constant time.
+    /// Returns the number of different keys at a topic, in constant time.
     pub fn key_count(&self, topic: &str) -> usize {
         self.tracker.key_count(topic)
     }
 
-    /// Says goodbye to other nodes, which let this node's presences go at once. [`Endpoint::leave`](crate::Endpoint::leave) does it for all.
+    /// Announces to other nodes that this node leaves; they remove its presences at once.
+    /// [`Endpoint::leave`](crate::Endpoint::leave) does it for every presence.
     pub async fn leave(&self) {
         self.tracker.leave().await;
     }

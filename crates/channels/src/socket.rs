@@ -1,13 +1,19 @@
-//! The socket as its author writes it: who may connect, and which channels there are.
+//! The socket, as the application defines it: a decision about each client that connects, and the routes of its
+//! channels.
 
-use crate::connect::Connect;
-use crate::exit::{Crash, IntoCrash};
-use crate::router::ChannelRouter;
+pub(crate) mod connect;
+pub(crate) mod mount;
+pub(crate) mod params;
+pub(crate) mod router;
+
+use crate::outcome::exit::{Crash, IntoCrash};
+use crate::socket::connect::Connect;
+use crate::socket::router::ChannelRouter;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 
-/// One client's connection, and what all its channels may know of it.
+/// The connection of one client, with the data that all its channels share.
 ///
 /// ```
 /// use bennu_channels::prelude::*;
@@ -31,29 +37,31 @@ use std::future::Future;
 /// }
 /// ```
 pub trait Socket: Sized + Send + Sync + 'static {
-    /// The application's state, such as its database pool: given to the mount by `.with_state(..)`, and shared by
-    /// `connect` and all channels of the socket. `()` when there is none.
+    /// The application's state, such as its database pool. `.with_state(..)` gives it to the mount; `connect` and all
+    /// channels of the socket share it. `()` when there is none.
     ///
-    /// A channel reads it with [`Context::state`](crate::Context::state). A channel for more than one socket asks for the
-    /// part that it needs, as in `impl<S: Socket<State: AsRef<Db>>> Channel<S> for Audit`.
+    /// A channel reads it with [`Context::state`](crate::Context::state). A channel for more than one socket requires
+    /// only the part that it needs, as in `impl<S: Socket<State: AsRef<Db>>> Channel<S> for Audit`.
     type State: Send + Sync + 'static;
 
-    /// Decides whether a client may connect. Every channel of the connection sees the socket that this returns.
+    /// Decides whether a client may connect. All channels of the connection share the socket that it returns.
     ///
     /// # Errors
-    /// [`Refusal`]: `?` on any error refuses plainly (403) and logs why.
+    /// [`Refusal`] refuses the client. `?` on any error makes one without a reason for the client (403), and logs the
+    /// error.
     fn connect(request: Connect<Self::State>) -> impl Future<Output = Result<Self, Refusal>> + Send;
 
-    /// Names the connections of, say, one user: broadcasting `disconnect` on that name closes them.
+    /// Returns the name of a group of connections, such as those of one user. Broadcasting `disconnect` to that name
+    /// closes them, see [`Endpoint::disconnect`](crate::Endpoint::disconnect).
     fn id(&self) -> Option<String> {
         None
     }
 
-    /// The channels, in the order in which their patterns are tried.
+    /// Registers the channels, in the order in which their patterns are tried.
     fn channels(router: &mut ChannelRouter<Self>);
 }
 
-/// Why a connection is refused.
+/// The refusal of a connection.
 ///
 /// | | the client gets |
 /// |---|---|
@@ -61,8 +69,21 @@ pub trait Socket: Sized + Send + Sync + 'static {
 /// | [`Refusal::because`] | the response of the mount's error handler; 403 without one |
 /// | [`Refusal::stop`] | a connection that is closed at once, with code 1000 and the reason |
 ///
-/// A browser hides the response to a refused handshake from its page, so in the first two cases a stock client connects
-/// again for ever, more and more slowly. A client that long polls gets 403 in each case.
+/// A browser hides the response to a refused handshake from its page, so that in the first two cases a stock client
+/// connects again for ever, at growing intervals. A client that long polls gets 403 in each case.
+///
+/// ```
+/// use bennu_channels::Refusal;
+///
+/// fn check(name: &str) -> Result<(), Refusal> {
+///     match name {
+///         "" => Err(Refusal::because("a name is missing")),
+///         "mallory" => Err(Refusal::stop("banned")),
+///         _ => Ok(()),
+///     }
+/// }
+/// assert_eq!(check("mallory").unwrap_err().reason(), Some("banned"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
     kind: Kind,
@@ -87,11 +108,11 @@ impl Refusal {
         Refusal { kind: Kind::Because(reason.into()), cause: None }
     }
 
-    /// Refuses for good: a client that is banned, or whose account has expired, need not try again.
+    /// Refuses for good, for a client that is banned or whose account has expired.
     ///
-    /// The handshake succeeds, and the connection is closed at once with code 1000 and the reason, which `phoenix.js` hands
-    /// to `socket.onClose`. Up to version 1.8.15 it does not connect again. Later versions do unless the page disconnects,
-    /// which one line does for all versions:
+    /// The handshake succeeds, and the connection is closed at once with code 1000 and the reason, which `phoenix.js`
+    /// passes to `socket.onClose`. Up to version 1.8.15 `phoenix.js` does not connect again. Later versions do, unless
+    /// the page disconnects. One line does so for all versions:
     ///
     /// ```js
     /// socket.onClose(({ code, reason }) => { if (code === 1000 && reason) socket.disconnect() })
@@ -102,7 +123,7 @@ impl Refusal {
         Refusal { kind: Kind::Stop(reason.into()), cause: None }
     }
 
-    /// The reason, for the error handler.
+    /// Returns the reason, for the error handler.
     pub fn reason(&self) -> Option<&str> {
         match &self.kind {
             Kind::Plain => None,
@@ -110,7 +131,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the client need not try again: see [`Refusal::stop`].
+    /// Returns whether it was made by [`Refusal::stop`].
     pub fn is_final(&self) -> bool {
         matches!(self.kind, Kind::Stop(_))
     }

@@ -1,20 +1,18 @@
-//! What the channels layer says of itself: `tracing` events at Phoenix's levels, and `metrics` instruments.
+//! The telemetry of the channels layer: `tracing` events at Phoenix's levels, and `metrics` instruments.
 //!
-//! docs/telemetry.md lists all instruments, `bennu_telemetry::INSTRUMENTS` has them as a table. What happens with each message
-//! is looked up once: for a socket type when it is mounted, for a channel type when its route is made, for an endpoint when
-//! it is first needed.
+//! docs/telemetry.md lists all instruments, `bennu_telemetry::INSTRUMENTS` has them as a table. Instruments are looked
+//! up once and then kept: a socket type's at its mount, a channel type's at its route, an endpoint's at its first use.
 //!
-//! Labels are type names of the application, so their values are bounded. Levels: connect, join and drain at info,
-//! messages at debug, pushes at trace, crashes at error. User code runs in spans of the same names and levels: `connect`
-//! (`socket`), `join` (`topic`, `channel`), `handle_in` (with `event`); a drain is one span too.
+//! Labels are type names of the application, so that their values are bounded. Levels: connect, join and drain at info,
+//! messages at debug, pushes at trace, crashes at error. User code runs in spans of the same names and levels:
+//! `connect` (`socket`), `join` (`topic`, `channel`), `handle_in` (with `event`). A drain is one span too.
 
-use crate::params::Params;
 use bennu_protocol::Payload;
 use compact_str::CompactString;
 use std::fmt;
 use std::time::Duration;
 
-/// Which callback something happened in.
+/// The callback in which a channel crashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Callback {
     Join,
@@ -44,15 +42,15 @@ impl fmt::Display for Callback {
     }
 }
 
-/// The last part of a type's path: `app::PingChannel` is `PingChannel`.
+/// Returns the last part of a type's path: `PingChannel` for `app::PingChannel`.
 pub(crate) fn short_name<T>() -> &'static str {
     let full = std::any::type_name::<T>();
     let path = full.split('<').next().unwrap_or(full);
     path.rsplit("::").next().unwrap_or(full)
 }
 
-/// A value of parameters whose name is sensitive is shown as this, as in Phoenix.
-const FILTERED: &str = "[FILTERED]";
+/// The text in place of a secret parameter's value, as in Phoenix.
+pub(crate) const FILTERED: &str = "[FILTERED]";
 
 /// Parameters without their secrets, for the log.
 pub(crate) struct Filtered<'a, T> {
@@ -61,15 +59,8 @@ pub(crate) struct Filtered<'a, T> {
 }
 
 impl<T> Filtered<'_, T> {
-    fn is_sensitive(&self, key: &str) -> bool {
+    pub(crate) fn is_sensitive(&self, key: &str) -> bool {
         self.names.iter().any(|name| key.contains(name.as_str()))
-    }
-}
-
-impl fmt::Debug for Filtered<'_, Params> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(key, value)| (key, if self.is_sensitive(key) { FILTERED } else { value });
-        f.debug_map().entries(self.value.iter().map(shown)).finish()
     }
 }
 
@@ -85,7 +76,7 @@ impl fmt::Debug for Filtered<'_, Payload> {
                 self.censor(&mut json);
                 write!(f, "{json}")
             }
-            // Nothing can be filtered in what is not understood.
+            // Text that is not JSON cannot be filtered.
             Err(_) => write!(f, "<{} bytes>", self.value.len()),
         }
     }
@@ -105,7 +96,7 @@ impl<T> Filtered<'_, T> {
     }
 }
 
-/// The instruments of one socket type, looked up once when it is mounted: a recorder must be installed before.
+/// The instruments of one socket type, looked up when it is mounted: install a recorder before.
 pub(crate) struct SocketInstruments {
     socket: &'static str,
     connects: [metrics::Counter; 3],
@@ -125,19 +116,13 @@ impl SocketInstruments {
         }
     }
 
-    /// The span that a client is asked in.
+    /// Makes the span around `connect`.
     pub(crate) fn connect_span(&self) -> tracing::Span {
         tracing::info_span!("connect", socket = self.socket)
     }
 
-    pub(crate) fn connected(
-        &self,
-        request: &Params,
-        filter: &[String],
-        took: Duration,
-        result: Result<(), &dyn fmt::Display>,
-    ) {
-        let (socket, parameters) = (self.socket, Filtered { value: request, names: filter });
+    pub(crate) fn connected(&self, parameters: &dyn fmt::Debug, took: Duration, result: Result<(), &dyn fmt::Display>) {
+        let socket = self.socket;
         match result {
             Ok(()) => {
                 self.connects[Verdict::Ok as usize].increment(1);
@@ -156,7 +141,7 @@ impl SocketInstruments {
     }
 }
 
-/// The instruments of one endpoint, looked up when they are first needed.
+/// The instruments of one endpoint, looked up at their first use.
 pub(crate) struct EndpointInstruments {
     pub(crate) connected: metrics::Gauge,
     pub(crate) broadcasts: metrics::Counter,
@@ -171,7 +156,7 @@ impl EndpointInstruments {
     }
 }
 
-/// The instruments of one channel type, looked up once when its route is made: a recorder must be installed before.
+/// The instruments of one channel type, looked up when its route is made: install a recorder before.
 pub(crate) struct Instruments {
     channel: &'static str,
     joined: metrics::Gauge,
@@ -182,7 +167,7 @@ pub(crate) struct Instruments {
     crashes: metrics::Counter,
 }
 
-/// How a connect or a join was answered.
+/// The answer to a connect or a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Ok,
@@ -205,7 +190,7 @@ impl Instruments {
         }
     }
 
-    /// The span that a topic is joined in.
+    /// Makes the span around `join`.
     pub(crate) fn join_span(&self, topic: &str) -> tracing::Span {
         tracing::info_span!("join", topic, channel = self.channel)
     }
@@ -222,7 +207,7 @@ impl Instruments {
         }
     }
 
-    /// A join has been under way for long.
+    /// Warns of a join that has not returned for long.
     pub(crate) fn join_hangs(&self, topic: &str, after: Duration) {
         tracing::warn!(
             topic,
@@ -232,7 +217,7 @@ impl Instruments {
         );
     }
 
-    /// The span that a message is handled in.
+    /// Makes the span around `handle_in`.
     pub(crate) fn message(&self, topic: &str, event: &str, payload: &Payload, filter: &[String]) -> tracing::Span {
         let parameters = Filtered { value: payload, names: filter };
         tracing::debug!(topic, channel = self.channel, event, ?parameters, "handle_in");
@@ -243,7 +228,7 @@ impl Instruments {
         self.handle_in_duration.record(took.as_secs_f64());
     }
 
-    /// A channel takes no message until a task of its own ends.
+    /// Counts a channel that takes no message until one of its tasks ends.
     pub(crate) fn task_limit(&self) {
         self.task_limits.increment(1);
     }
@@ -264,14 +249,11 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn sensitive_values_are_filtered_at_every_depth_and_in_connection_parameters() {
+    fn sensitive_values_are_filtered_at_every_depth() {
         let names = ["password".to_owned(), "token".to_owned()];
         let payload =
             Payload::json(&json!({ "list": [{ "auth_token": 1 }], "user": { "name": "n", "password": "x" } }));
         let shown = format!("{:?}", Filtered { value: &payload, names: &names });
         assert_eq!(shown, r#"{"list":[{"auth_token":"[FILTERED]"}],"user":{"name":"n","password":"[FILTERED]"}}"#);
-        let params = Params::from_iter([("token", "secret"), ("vsn", "2.0.0")]);
-        let shown = format!("{:?}", Filtered { value: &params, names: &names });
-        assert_eq!(shown, r#"{"token": "[FILTERED]", "vsn": "2.0.0"}"#);
     }
 }

@@ -1,4 +1,4 @@
-//! How large the task of a channel is.
+//! The size of a channel's task.
 
 use super::*;
 use crate::outcome::{self, Flow, Joined, accept, noreply};
@@ -17,7 +17,7 @@ impl Socket for Nobody {
     fn channels(_: &mut ChannelRouter<Self>) {}
 }
 
-/// One whose handlers hold `SIZE` bytes while they wait.
+/// A channel whose handlers hold `SIZE` bytes while they wait.
 struct Holds<const SIZE: usize>;
 
 async fn hold<const SIZE: usize>() {
@@ -78,7 +78,7 @@ fn a_channels_task_has_room_for_its_code_once() {
     assert!(task < code + 100, "{task} bytes for {code} bytes of code");
 }
 
-/// An actor for its type only.
+/// An actor, for its type only.
 fn unreachable() -> Actor<Nobody, Holds<1>> {
     unreachable!("nothing is run")
 }

@@ -1,10 +1,10 @@
-//! What an application may add to presences, and the telling of diffs to this node's clients.
+//! The callbacks with which an application extends presence, and the broadcast of diffs to this node's clients.
 
 use super::list::{self, PresenceMap};
 use crate::broadcast::Broadcast;
-use bennu_tracker::{Diff, DiffHandler, Presences, TopicDiff, Tracker};
 use bennu_protocol::Payload;
 use bennu_pubsub::PubSub;
+use bennu_tracker::{Diff, DiffHandler, PresenceSnapshot, TopicDiff, Tracker};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::future::Future;
@@ -15,33 +15,52 @@ use tokio::sync::Mutex;
 /// The event that clients' `Presence` listens to.
 const PRESENCE_DIFF: &str = "presence_diff";
 
-/// What an application adds to its presences. `()` adds nothing, and costs nothing.
+/// The callbacks of a presence. `()` has none, and costs nothing.
 ///
-/// A callback that panics is logged; without `fetch`'s answer clients get what is tracked.
+/// A panic of a callback is logged; when `fetch` panics, clients get the presences as they are tracked.
+///
+/// ```
+/// use bennu_channels::{PresenceHandler, PresenceMap};
+///
+/// struct Avatars;
+///
+/// impl PresenceHandler for Avatars {
+///     type State = ();
+///
+///     fn init(&self) {}
+///
+///     async fn fetch(&self, _topic: &str, mut presences: PresenceMap) -> PresenceMap {
+///         for (name, entry) in presences.iter_mut() {
+///             entry.insert("avatar", format!("/avatars/{name}.png"));
+///         }
+///         presences
+///     }
+/// }
+/// ```
 pub trait PresenceHandler: Send + Sync + 'static {
-    /// What [`PresenceHandler::handle_metas`] keeps between calls.
+    /// The state that [`PresenceHandler::handle_metas`] keeps between calls.
     type State: Send + 'static;
 
-    /// Whether there is anything in it: `false` for `()` only.
+    /// Whether it has callbacks: `false` for `()` only.
     #[doc(hidden)]
     const SOME: bool = true;
 
-    /// The state at the start.
+    /// Makes the state at the start.
     fn init(&self) -> Self::State;
 
-    /// Adds to many presences at once what clients are to know of their keys: one query for a list, one for each side
+    /// Adds fields to the presences of many keys with one query: it is called once for a list, and once for each side
     /// of a diff. Source: `fetch/2`.
     fn fetch(&self, topic: &str, presences: PresenceMap) -> impl Future<Output = PresenceMap> + Send {
         let _ = topic;
         async { presences }
     }
 
-    /// Hears what changed on a topic, on all nodes, and who is there now. Called on every node, in order, one call at a
-    /// time. Source: `handle_metas/4`.
+    /// Receives a change at a topic, and all presences after it. It is called on every node for changes of all nodes,
+    /// in order, one call at a time. Source: `handle_metas/4`.
     fn handle_metas(
         &self,
         diff: &TopicDiff,
-        presences: &Presences,
+        presences: &PresenceSnapshot,
         state: &mut Self::State,
     ) -> impl Future<Output = ()> + Send {
         let _ = (diff, presences, state);
@@ -56,19 +75,19 @@ impl PresenceHandler for () {
     fn init(&self) {}
 }
 
-/// A handler without its types.
-pub(super) trait Erased: Send + Sync {
+/// A handler whose type is erased.
+pub(crate) trait Erased: Send + Sync {
     fn fetch<'a>(&'a self, topic: &'a str, presences: PresenceMap) -> BoxFuture<'a, PresenceMap>;
-    fn handle_metas<'a>(&'a self, diff: &'a TopicDiff, presences: &'a Presences) -> BoxFuture<'a, ()>;
+    fn handle_metas<'a>(&'a self, diff: &'a TopicDiff, presences: &'a PresenceSnapshot) -> BoxFuture<'a, ()>;
 }
 
 struct Typed<H: PresenceHandler> {
     handler: H,
-    /// One call at a time, whichever shard it is for.
+    /// One call at a time, over all shards.
     state: Mutex<H::State>,
 }
 
-pub(super) fn erase<H: PresenceHandler>(handler: H) -> Option<Arc<dyn Erased>> {
+pub(crate) fn erase<H: PresenceHandler>(handler: H) -> Option<Arc<dyn Erased>> {
     if !H::SOME {
         return None;
     }
@@ -82,14 +101,14 @@ impl<H: PresenceHandler> Erased for Typed<H> {
             let tracked = presences.clone();
             let fetching = AssertUnwindSafe(async { self.handler.fetch(topic, presences).await }).catch_unwind();
             fetching.await.unwrap_or_else(|_| {
-                tracing::error!(topic, "presence: fetch panicked, clients get what is tracked");
+                tracing::error!(topic, "presence: fetch panicked, clients get the presences as they are tracked");
                 tracked
             })
         }
         .boxed()
     }
 
-    fn handle_metas<'a>(&'a self, diff: &'a TopicDiff, presences: &'a Presences) -> BoxFuture<'a, ()> {
+    fn handle_metas<'a>(&'a self, diff: &'a TopicDiff, presences: &'a PresenceSnapshot) -> BoxFuture<'a, ()> {
         async move {
             let mut state = self.state.lock().await;
             let handling = async { self.handler.handle_metas(diff, presences, &mut state).await };
@@ -101,38 +120,39 @@ impl<H: PresenceHandler> Erased for Typed<H> {
     }
 }
 
-/// Tells this node's clients what changed.
-pub(super) struct Teller {
+/// Broadcasts the changes of presences to this node's clients.
+pub(crate) struct DiffBroadcaster {
     pubsub: PubSub,
     handler: Option<Arc<dyn Erased>>,
-    tracker: Arc<Seen>,
+    tracker: Arc<LateTracker>,
 }
 
-/// The tracker that the teller belongs to, which starts with it. Not kept alive by it.
+/// The tracker that reports the diffs, which is started after its broadcaster. A weak reference: it does not keep the
+/// tracker alive.
 #[derive(Default)]
-pub(super) struct Seen(OnceLock<bennu_tracker::WeakTracker>);
+pub(crate) struct LateTracker(OnceLock<bennu_tracker::WeakTracker>);
 
-impl Seen {
-    pub(super) fn set(&self, tracker: &Tracker) {
+impl LateTracker {
+    pub(crate) fn set(&self, tracker: &Tracker) {
         let _ = self.0.set(tracker.downgrade());
     }
 
-    fn list(&self, topic: &str) -> Option<Presences> {
+    fn list(&self, topic: &str) -> Option<PresenceSnapshot> {
         Some(self.0.get()?.upgrade()?.list(topic))
     }
 }
 
-impl Teller {
-    pub(super) fn new(pubsub: PubSub, handler: Option<Arc<dyn Erased>>) -> Self {
-        Teller { pubsub, handler, tracker: Arc::default() }
+impl DiffBroadcaster {
+    pub(crate) fn new(pubsub: PubSub, handler: Option<Arc<dyn Erased>>) -> Self {
+        DiffBroadcaster { pubsub, handler, tracker: Arc::default() }
     }
 
-    pub(super) fn tracker(&self) -> Arc<Seen> {
+    pub(crate) fn tracker(&self) -> Arc<LateTracker> {
         self.tracker.clone()
     }
 
-    async fn tell(&self, diff: TopicDiff) {
-        let Some(handler) = &self.handler else { return tell_plain(&self.pubsub, &diff) };
+    async fn broadcast_diff(&self, diff: TopicDiff) {
+        let Some(handler) = &self.handler else { return broadcast_plain_diff(&self.pubsub, &diff) };
         let topic = &*diff.topic;
         if self.pubsub.subscriber_count(topic) > 0 {
             let joins = handler.fetch(topic, PresenceMap::of(diff.joins.iter())).await;
@@ -145,8 +165,8 @@ impl Teller {
     }
 }
 
-/// Tells a diff where there is no handler.
-pub(super) fn tell_plain(pubsub: &PubSub, diff: &TopicDiff) {
+/// Broadcasts a diff of a presence without a handler.
+pub(crate) fn broadcast_plain_diff(pubsub: &PubSub, diff: &TopicDiff) {
     if pubsub.subscriber_count(&diff.topic) > 0 {
         broadcast(pubsub, &diff.topic, list::plain_diff(&diff.joins, &diff.leaves));
     }
@@ -155,14 +175,14 @@ pub(super) fn tell_plain(pubsub: &PubSub, diff: &TopicDiff) {
 fn broadcast(pubsub: &PubSub, topic: &str, payload: Payload) {
     match Broadcast::new(topic, PRESENCE_DIFF, payload) {
         Ok(broadcast) => drop(pubsub.local_broadcast(topic, broadcast)),
-        Err(error) => tracing::error!(topic, %error, "a presence diff cannot be sent"),
+        Err(error) => tracing::error!(topic, %error, "could not broadcast a presence diff"),
     }
 }
 
-impl DiffHandler for Teller {
+impl DiffHandler for DiffBroadcaster {
     async fn handle_diff(&self, diff: Diff) {
         for topic in diff.topics {
-            self.tell(topic).await;
+            self.broadcast_diff(topic).await;
         }
     }
 }

@@ -1,33 +1,33 @@
-//! What clients are sent: presences by key, each with its metas. Each meta carries its `phx_ref`, and after an update the
-//! one before as `phx_ref_prev`.
+//! Presences by key, each with its metas, as clients receive them. Each meta contains its `phx_ref`, and after an
+//! update the previous one as `phx_ref_prev`.
 //!
-//! Without a `fetch`, the JSON is put together from the metas' own text; nothing is parsed.
+//! Without a `fetch`, the JSON is built from the metas' own text; nothing is parsed.
 
-use bennu_tracker::{Presence as Tracked, Presences, TrackError};
 use bennu_protocol::{IntoPayload, Payload};
+use bennu_tracker::{PresenceRecord, PresenceSnapshot, TrackError};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// What a handler's `fetch` gets and returns: presences by key.
+/// Presences by key: the argument and the result of a handler's `fetch`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct PresenceMap(BTreeMap<String, PresenceEntry>);
 
-/// The presences of one key: its metas, and what `fetch` added.
+/// The presences of one key: its metas, and the fields that `fetch` has added.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PresenceEntry {
-    /// One for each presence, with its `phx_ref`.
+    /// The metas, one for each presence, with its `phx_ref`.
     pub metas: Vec<Value>,
-    /// What `fetch` added, beside `metas`.
+    /// The fields that `fetch` has added, beside `metas`.
     #[serde(flatten)]
     pub fields: Map<String, Value>,
 }
 
 impl PresenceMap {
-    pub(super) fn of<'a>(presences: impl Iterator<Item = &'a Tracked>) -> Self {
+    pub(crate) fn of<'a>(presences: impl Iterator<Item = &'a PresenceRecord>) -> Self {
         let mut map = PresenceMap::default();
         for presence in presences {
             let mut json = Vec::new();
@@ -38,55 +38,55 @@ impl PresenceMap {
         map
     }
 
-    /// All keys with their entries, in order.
+    /// Returns all keys with their entries, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &PresenceEntry)> {
         self.0.iter().map(|(key, entry)| (key.as_str(), entry))
     }
 
-    /// All keys with their entries, in order, to be added to.
+    /// Returns all keys with their entries, in order, for changes.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut PresenceEntry)> {
         self.0.iter_mut().map(|(key, entry)| (key.as_str(), entry))
     }
 
-    /// All keys, in order.
+    /// Returns all keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// The presences of a key.
+    /// Returns the presences of a key.
     pub fn get(&self, key: &str) -> Option<&PresenceEntry> {
         self.0.get(key)
     }
 
-    /// Whether there is nobody.
+    /// Returns whether there are no presences.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn remove(mut self, key: &str) -> Option<PresenceEntry> {
+    pub(crate) fn remove(mut self, key: &str) -> Option<PresenceEntry> {
         self.0.remove(key)
     }
 }
 
 impl PresenceEntry {
-    /// Adds what clients are to know of this key beside its metas.
+    /// Adds a field to this key, beside its metas.
     pub fn insert(&mut self, field: impl Into<String>, value: impl Into<Value>) {
         self.fields.insert(field.into(), value.into());
     }
 }
 
-/// The presences at a topic, as clients are sent them: to be pushed as `presence_state`, or put into a larger value.
+/// The presences at a topic in the form for clients. Push it as `presence_state`, or put it into a larger value.
 #[derive(Debug, Clone)]
 pub struct PresenceList(Payload);
 
 impl PresenceList {
-    pub(super) fn plain(presences: &Presences) -> Self {
+    pub(crate) fn plain(presences: &PresenceSnapshot) -> Self {
         let mut json = Vec::new();
         write_by_key(&mut json, presences.iter());
         PresenceList(payload(json))
     }
 
-    pub(super) fn fetched(map: PresenceMap) -> Self {
+    pub(crate) fn fetched(map: PresenceMap) -> Self {
         PresenceList(Payload::json(&map))
     }
 }
@@ -101,13 +101,13 @@ impl IntoPayload for PresenceList {
 impl Serialize for PresenceList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let json =
-            self.0.as_json().ok_or_else(|| S::Error::custom("what `fetch` has added cannot be written as JSON"))?;
+            self.0.as_json().ok_or_else(|| S::Error::custom("a field that `fetch` has added has no form as JSON"))?;
         serde_json::from_str::<&RawValue>(json).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
-/// `{"joins": …, "leaves": …}` without a `fetch`.
-pub(super) fn plain_diff(joins: &[Tracked], leaves: &[Tracked]) -> Payload {
+/// Returns `{"joins": …, "leaves": …}` without a `fetch`.
+pub(crate) fn plain_diff(joins: &[PresenceRecord], leaves: &[PresenceRecord]) -> Payload {
     let mut json = Vec::new();
     json.extend_from_slice(b"{\"joins\":");
     write_by_key(&mut json, sorted(joins));
@@ -117,20 +117,20 @@ pub(super) fn plain_diff(joins: &[Tracked], leaves: &[Tracked]) -> Payload {
     payload(json)
 }
 
-/// `{"joins": …, "leaves": …}` with what a `fetch` returned.
-pub(super) fn fetched_diff(joins: &PresenceMap, leaves: &PresenceMap) -> Payload {
+/// Returns `{"joins": …, "leaves": …}` with the fields of a `fetch`.
+pub(crate) fn fetched_diff(joins: &PresenceMap, leaves: &PresenceMap) -> Payload {
     Payload::json(&serde_json::json!({ "joins": joins, "leaves": leaves }))
 }
 
-/// By key; those of one key stay in their order.
-fn sorted(presences: &[Tracked]) -> impl Iterator<Item = &Tracked> {
+/// Sorts by key; presences of one key stay in their order.
+fn sorted(presences: &[PresenceRecord]) -> impl Iterator<Item = &PresenceRecord> {
     let mut sorted: Vec<_> = presences.iter().collect();
     sorted.sort_by(|a, b| a.key().cmp(b.key()));
     sorted.into_iter()
 }
 
-/// `presences` come by key.
-fn write_by_key<'a>(json: &mut Vec<u8>, presences: impl Iterator<Item = &'a Tracked>) {
+/// Writes presences, which are sorted by key.
+fn write_by_key<'a>(json: &mut Vec<u8>, presences: impl Iterator<Item = &'a PresenceRecord>) {
     let mut last: Option<&str> = None;
     json.push(b'{');
     for presence in presences {
@@ -153,9 +153,9 @@ fn write_by_key<'a>(json: &mut Vec<u8>, presences: impl Iterator<Item = &'a Trac
     json.push(b'}');
 }
 
-/// The meta with its references.
-fn write_meta(json: &mut Vec<u8>, presence: &Tracked) {
-    // An object, as the tracker has checked.
+/// Writes a meta with its references.
+fn write_meta(json: &mut Vec<u8>, presence: &PresenceRecord) {
+    // It is an object: the tracker has checked that.
     let meta = presence.meta().trim();
     let inner = meta.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
     json.push(b'{');
@@ -175,8 +175,8 @@ fn payload(json: Vec<u8>) -> Payload {
     Payload::from_json_text(&text).expect("metas are JSON objects, keys and references strings")
 }
 
-/// A meta as it is tracked: one that was taken from a list has references, which are those of another presence.
-pub(super) fn without_refs(meta: &(impl Serialize + ?Sized)) -> Result<Box<RawValue>, TrackError> {
+/// Removes the references from a meta. A meta from a list contains those of another presence.
+pub(crate) fn without_refs(meta: &(impl Serialize + ?Sized)) -> Result<Box<RawValue>, TrackError> {
     let raw = to_raw_value(meta)?;
     if !raw.get().contains("\"phx_ref") {
         return Ok(raw);
@@ -191,8 +191,8 @@ pub(super) fn without_refs(meta: &(impl Serialize + ?Sized)) -> Result<Box<RawVa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bennu_tracker::{Options, Tracker};
     use bennu_pubsub::PubSub;
+    use bennu_tracker::{Options, Tracker};
     use serde_json::json;
 
     fn read(list: PresenceList) -> Value {

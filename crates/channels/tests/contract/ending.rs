@@ -1,4 +1,4 @@
-//! How channels end: every way leads through `terminate` once, and the client hears which end it was.
+//! The ends of channels: each runs `terminate` once, and the client receives `phx_close` or `phx_error`.
 
 use crate::socket;
 use crate::support::*;
@@ -72,7 +72,7 @@ fn terminating(join_ref: &str) -> serde_json::Value {
     json!([join_ref, null, ROOM, "terminating", {}])
 }
 
-/// Joins, sends one event and sees what comes of it.
+/// Joins, sends one event, and compares the frames and the reason of `terminate`.
 async fn stops(event: &str, frames: &[serde_json::Value], reason: &str) {
     let mut client = connect::<TestSocket>().await;
     client.join(ROOM, "1").await;
@@ -109,13 +109,13 @@ async fn a_reply_comes_before_the_end_of_a_channel_that_stops_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_pushed_before_a_stop_comes_before_the_end() {
+async fn pushes_before_a_stop_come_before_the_end() {
     let last = json!(["1", null, ROOM, "last", {}]);
     stops("push_and_stop", &[last, terminating("1"), phx_close("1", ROOM)], "Stopped").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crash_terminates_with_what_the_log_says() {
+async fn a_crash_terminates_with_the_text_of_the_log() {
     stops("nope", &[terminating("1"), phx_error("1", ROOM)], r#"Crashed("no handler for event \"nope\"")"#).await;
 }
 
@@ -216,7 +216,8 @@ async fn a_handler_that_is_stuck_when_its_client_leaves_is_dropped_after_the_shu
     assert!(took >= SHUTDOWN_TIMEOUT && took < SHUTDOWN_TIMEOUT + Duration::from_secs(1), "{took:?}");
     assert_eq!(notes(), ["stuck", "dropped while stuck"], "there is no terminate for a channel that is killed");
     assert!(
-        log.of("ERROR")[0].ends_with(r#"callback=handle_in("stuck") why="still running 5s after it was told to end""#),
+        log.of("ERROR")[0]
+            .ends_with(r#"callback=handle_in("stuck") why="still running 5s after the channel began to end""#),
         "{:?}",
         log.lines()
     );

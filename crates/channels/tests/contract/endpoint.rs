@@ -1,10 +1,11 @@
-//! The endpoint: who is connected, who is sent away, and that nothing is left when everybody has gone.
+//! The endpoint: connections, disconnects and drains, and that nothing is left after the last client.
 
 use crate::socket;
 use crate::support::*;
 use bennu_channels::prelude::*;
 use bennu_channels::protocol::Close;
-use bennu_channels::{Connect, Drain, Drained, Limits, NotConnected, SHUTDOWN_TIMEOUT, SocketMount};
+use bennu_channels::transport::{Limits, NotConnected, SocketMount};
+use bennu_channels::{Connect, Drain, Drained, SHUTDOWN_TIMEOUT};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +100,7 @@ async fn disconnecting_an_id_closes_its_connections_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_before_a_disconnect_arrives_and_nothing_after_it() {
+async fn messages_before_a_disconnect_arrive_and_none_after_it() {
     let endpoint = endpoint();
     let mut client = named(&endpoint, "1").await;
     client.join("room:1", "1").await;
@@ -277,7 +278,7 @@ async fn a_message_that_is_larger_than_the_outbox_is_sent_when_nothing_else_wait
     assert_eq!(client.next().await[3], "pushed");
 }
 
-/// Transports that close when they are told to; they note when.
+/// Transports that close on request, and note the time.
 fn transports(clients: Vec<Client>) {
     let started = Instant::now();
     for mut client in clients {
@@ -325,7 +326,7 @@ async fn a_drain_waits_for_every_channel_to_have_terminated() {
     let started = Instant::now();
     assert_eq!(Drain::default().run(&endpoint).await, Drained { connections: 2, left: 0 });
     assert_eq!(started.elapsed().as_secs(), 3);
-    // Channels end as soon as their connection is told to, not when it has gone.
+    // Channels end as soon as their connection begins to close, not when it has closed.
     assert_eq!(notes(), ["room:1 terminated", "0 s", "0 s", "room:slow terminated"]);
     assert_eq!(endpoint.channel_count(), 0);
 }
@@ -338,7 +339,7 @@ async fn a_drain_of_nothing_is_done_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_ends_at_its_deadline_and_says_who_is_left() {
+async fn a_drain_ends_at_its_deadline_and_counts_the_connections_that_are_left() {
     let endpoint = endpoint();
     let mut deaf = clients(&endpoint, 2).await;
     transports(clients(&endpoint, 3).await);
@@ -349,7 +350,7 @@ async fn a_drain_ends_at_its_deadline_and_says_who_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_whose_deadline_comes_before_its_last_client_counts_only_whom_it_told() {
+async fn a_drain_with_a_deadline_before_its_last_client_counts_only_the_connections_that_it_closed() {
     let endpoint = endpoint();
     let _deaf = clients(&endpoint, 10).await;
     let drain = Drain { deadline: Duration::from_secs(3), ..drain(2) };
@@ -359,7 +360,7 @@ async fn a_drain_whose_deadline_comes_before_its_last_client_counts_only_whom_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_was_connecting_when_the_drain_began_is_told_as_soon_as_it_has() {
+async fn a_client_that_connects_during_a_drain_is_closed_as_soon_as_it_is_connected() {
     let endpoint = endpoint();
     let late = {
         let endpoint = endpoint.clone();

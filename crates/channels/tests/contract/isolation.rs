@@ -1,5 +1,5 @@
-//! A channel that fails harms nothing else: not its siblings, not its connection, not other connections; and the log
-//! says which topic and which callback it was.
+//! A channel that fails harms nothing else: no other channel, not its connection, no other connection. The log names
+//! its topic and the callback.
 
 use crate::socket;
 use crate::support::*;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::future::Future;
 use std::time::Duration;
 
-/// Fails where it is told to.
+/// Fails in the callback that its client names.
 struct Fragile {
     on_terminate: bool,
     on_drop: bool,
@@ -237,7 +237,7 @@ async fn an_error_in_handle_in() {
     scene
         .unharmed(
             [phx_error("1", TOPIC)],
-            r#"callback=handle_in("error") why="payload is no u8: invalid type: string \"x\", expected u8 at line 1 column 3""#,
+            r#"callback=handle_in("error") why="the payload is not a u8: invalid type: string \"x\", expected u8 at line 1 column 3""#,
         )
         .await;
 }
@@ -266,7 +266,7 @@ async fn a_panic_in_handle_info() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_what_a_timer_leads_to() {
+async fn a_panic_in_the_message_of_a_timer() {
     let scene = Neighbours::new().await;
     scene.say("timer", json!({}));
     let boom = std::any::type_name::<Boom>();
@@ -406,7 +406,7 @@ async fn an_error_in_join() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_the_drop_of_what_a_refused_join_had_begun() {
+async fn a_panic_in_the_drop_of_a_refused_joins_values() {
     let scene = Neighbours::left().await;
     scene.client.send(json!(["3", "3", TOPIC, "phx_join", { "grenade": true }]));
     scene
@@ -418,7 +418,7 @@ async fn a_panic_in_the_drop_of_what_a_refused_join_had_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_join_that_panics_in_connect_is_no_connection_and_says_so() {
+async fn a_panic_in_connect_is_an_error_and_no_connection() {
     struct Panicking;
     impl Socket for Panicking {
         type State = ();
@@ -431,8 +431,9 @@ async fn a_join_that_panics_in_connect_is_no_connection_and_says_so() {
     quiet_panics();
     let log = Log::capture();
     let mount =
-        bennu_channels::SocketMount::new::<Panicking>(endpoint(), Default::default(), Default::default()).unwrap();
+        bennu_channels::transport::SocketMount::new::<Panicking>(endpoint(), Default::default(), Default::default())
+            .unwrap();
     let request = Connect::new(Default::default(), Default::default(), endpoint());
-    assert!(matches!(mount.connect(request).await, Err(bennu_channels::NotConnected::Crashed)));
+    assert!(matches!(mount.connect(request).await, Err(bennu_channels::transport::NotConnected::Crashed)));
     assert!(log.of("ERROR")[0].starts_with(r#"ERROR connect panicked socket="Panicking""#), "{:?}", log.lines());
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Does in `joined` what its params say.
+/// Does in `joined` as its params request.
 struct Guest {
     does: String,
 }
@@ -75,7 +75,7 @@ async fn it_comes_after_the_reply_and_before_messages_broadcasts_and_timers() {
             json!(["1", "2", "guest", "echo", { "a": 1 }]),
         ]);
         client.expect([ok("1", "1", "guest", json!({ "seat": 7 })), pushed("before"), pushed("tick")]).await;
-        // What it broadcasts waits for it to return, as every broadcast does, and keeps its place behind earlier mail.
+        // Its own broadcasts wait until it returns, as all broadcasts do, and keep their place behind earlier mail.
         let (echo, after) = (ok("1", "2", "guest", json!({ "a": 1 })), broadcast("after"));
         let expected = if does == "wait" { [echo, after] } else { [after, echo] };
         client.expect(expected).await;
@@ -84,7 +84,7 @@ async fn it_comes_after_the_reply_and_before_messages_broadcasts_and_timers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_it_waits_the_reply_and_what_it_has_pushed_are_with_the_client_and_nothing_else_is_held_up() {
+async fn while_it_waits_the_client_has_the_reply_and_the_pushes_and_nothing_else_is_delayed() {
     let mut client = connect::<TestSocket>().await;
     let started = Instant::now();
     client.send(json!(["1", "1", "guest", "phx_join", { "does": "wait" }]));

@@ -1,9 +1,10 @@
-//! Joins run beside the connection; what is sent meanwhile waits, in order and within a bound.
+//! Joins run beside the connection. Messages that arrive during a join wait, in order and within a bound.
 
 use crate::socket;
 use crate::support::*;
 use bennu_channels::prelude::*;
-use bennu_channels::{BroadcastError, Limits, NothingToReplyTo, PushError, SHUTDOWN_TIMEOUT};
+use bennu_channels::transport::Limits;
+use bennu_channels::{BroadcastError, NothingToReplyTo, PushError, SHUTDOWN_TIMEOUT};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -40,7 +41,7 @@ impl Drop for Noted {
     }
 }
 
-/// Does in `join` what may and may not be done there.
+/// Calls in `join` the operations that are allowed and those that are not.
 struct Eager;
 
 struct AfterJoin(&'static str);
@@ -179,7 +180,7 @@ async fn a_connection_that_closes_while_joining_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn past_the_mailbox_limit_what_waits_is_dropped_and_the_channel_crashes_with_the_bound() {
+async fn past_the_mailbox_limit_the_mail_is_dropped_and_the_channel_crashes_with_the_bound() {
     let log = Log::capture();
     let mut connecting = Connecting::to(&endpoint());
     connecting.limits = Limits { mailbox_bytes: 1000, ..Limits::default() };
@@ -214,7 +215,7 @@ async fn long_events_and_refs_count_towards_the_mailbox_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_join_sends_itself_is_handled_after_the_join_reply() {
+async fn messages_of_a_join_to_itself_are_handled_after_the_join_reply() {
     let mut client = connect::<TestSocket>().await;
     client.send(json!(["1", "1", "eager", "phx_join", {}]));
     client.expect([ok("1", "1", "eager", json!({}))]).await;
@@ -231,7 +232,7 @@ async fn a_join_can_choose_its_reply() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_push_in_join_is_an_error_that_says_what_to_do() {
+async fn a_push_in_join_is_an_error_with_its_remedy() {
     let log = Log::capture();
     let mut client = connect::<TestSocket>().await;
     client.send(json!(["1", "1", "eager", "phx_join", { "push": true }]));
@@ -257,9 +258,9 @@ async fn joins_past_the_most_channels_are_refused_and_do_not_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refs_of_the_join_are_on_everything_the_channel_says() {
+async fn all_messages_of_a_channel_carry_the_join_ref() {
     let mut client = connect::<TestSocket>().await;
-    // Without a join_ref the join's own ref stands in, as in Phoenix; the ends carry what the client sent.
+    // Without a join_ref the join's own ref takes its place, as in Phoenix; the ends carry the client's join_ref.
     for (join_ref, reference, carried) in
         [(json!("7"), json!("9"), json!("7")), (json!(null), json!("1"), json!("1")), (json!(1), json!(2), json!(1))]
     {

@@ -1,4 +1,4 @@
-//! What sockets and channels promise, over a transport that is a queue. Time is paused: nothing here waits for a clock.
+//! The contract of sockets and channels, over a transport that is a queue. Time is paused: no test waits for a clock.
 #![allow(missing_docs, unreachable_pub)]
 
 mod admission;

@@ -1,4 +1,5 @@
-//! What goes to and fro between a client and its channel: replies now and later, pushes, bytes, and what V1 cannot say.
+//! Messages between a client and its channel: immediate and later replies, pushes, binary payloads, and the limits of
+//! V1.
 
 use crate::socket;
 use crate::support::*;
@@ -10,7 +11,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 thread_local! {
-    /// What a channel has handed out to "another task": the test.
+    /// References that a channel has given to another task, which is the test.
     static REPLY_REFS: RefCell<Vec<ReplyRef>> = const { RefCell::new(Vec::new()) };
     static CHANNELS: RefCell<Vec<ChannelRef<TestSocket, Talker>>> = const { RefCell::new(Vec::new()) };
 }
@@ -184,18 +185,21 @@ async fn a_reply_that_comes_after_its_connection_has_closed_is_no_error() {
     rest().await;
     reply_refs().remove(0).ok(json!({})).unwrap();
     let mut frames = Vec::new();
-    assert_eq!(connection.outbox().take(&mut frames, 10), bennu_channels::Taken::All);
+    assert_eq!(connection.outbox().take(&mut frames, 10), bennu_channels::transport::Taken::All);
     assert!(frames.is_empty());
     assert_eq!(Arc::strong_count(&connection), 1, "nothing keeps the connection");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_the_client_cannot_receive_is_an_error_for_who_gives_it() {
+async fn a_reply_that_the_client_cannot_receive_is_an_error_of_the_handler() {
     let mut client = joined_v1().await;
     client.send(json!({ "topic": TALK, "event": "later", "payload": {}, "ref": "2" }));
     client.expect_nothing().await;
     let error = reply_refs().remove(0).ok(vec![1, 2, 3]).unwrap_err();
-    assert_eq!(error.to_string(), "a binary payload of 3 bytes cannot be sent to a V1 client");
+    assert_eq!(
+        error.to_string(),
+        "could not send a binary payload of 3 bytes to a V1 client; only V2 has binary frames"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -256,8 +260,8 @@ async fn bytes_where_json_is_asked_for_and_json_where_bytes_are_are_errors_that_
     client.send(json!(["1", "2", TALK, "size", {}]));
     client.expect([phx_error("1", TALK)]).await;
     let errors = log.of("ERROR");
-    assert!(errors[0].ends_with(r#"why="payload is 2 bytes of binary data, JSON was expected""#), "{errors:?}");
-    assert!(errors[1].ends_with(r#"why="payload is JSON, binary data was expected""#), "{errors:?}");
+    assert!(errors[0].ends_with(r#"why="the payload is not JSON but 2 bytes of binary data""#), "{errors:?}");
+    assert!(errors[1].ends_with(r#"why="the payload is not binary data but JSON""#), "{errors:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,7 +274,7 @@ async fn a_push_that_the_client_cannot_receive_is_an_error_and_a_reply_is_a_cras
     assert_eq!(client.next().await[3], "pushed");
     client.send(json!(["1", "3", long, "broken", {}]));
     client.expect([phx_error("1", &long)]).await;
-    assert!(log.of("ERROR")[0].contains("could not reply: payload cannot be written as JSON"), "{:?}", log.lines());
+    assert!(log.of("ERROR")[0].contains("could not reply: could not write the payload as JSON"), "{:?}", log.lines());
 }
 
 #[tokio::test(start_paused = true)]
@@ -310,5 +314,5 @@ async fn a_frame_that_is_no_message_closes_the_connection_as_a_bad_message() {
     for frame in [Frame::Text("not json"), Frame::Text("[]"), Frame::Binary(b"\x01"), Frame::Binary(b"")] {
         assert!(client.try_send(frame).is_err(), "{frame:?}");
     }
-    assert!(log.of("WARN")[0].contains("no V2 message: "), "{:?}", log.lines());
+    assert!(log.of("WARN")[0].contains("the text is not a V2 message: "), "{:?}", log.lines());
 }

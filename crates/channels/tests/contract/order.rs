@@ -3,8 +3,8 @@
 
 use crate::socket;
 use crate::support::*;
-use bennu_channels::Limits;
 use bennu_channels::prelude::*;
+use bennu_channels::transport::Limits;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl<S: Socket> Channel<S> for Counter {
     }
 }
 
-/// As many broadcasts as it is asked for, from a handler of its own.
+/// Broadcasts as often as its client requests, in one handler.
 struct Auction;
 
 impl<S: Socket> Channel<S> for Auction {
@@ -80,7 +80,7 @@ fn pushed(topic: &str, event: &str, payload: Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_broadcast_while_join_runs_comes_after_its_reply_and_after_joined_in_order() {
+async fn broadcasts_during_a_join_come_after_its_reply_and_after_joined_in_order() {
     for ms in [0, 100] {
         let mut client = connect::<TestSocket>().await;
         client.send(json!(["1", "1", "counter", "phx_join", { "ms": ms }]));
@@ -98,7 +98,7 @@ async fn what_is_broadcast_while_join_runs_comes_after_its_reply_and_after_joine
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waited_for_a_join_that_is_refused_or_crashes_is_dropped_and_nothing_stays_subscribed() {
+async fn broadcasts_for_a_join_that_is_refused_or_crashes_are_dropped_and_nothing_stays_subscribed() {
     quiet_panics();
     let endpoint = endpoint();
     let mut client = connect_to::<TestSocket>(&endpoint).await;
@@ -112,7 +112,7 @@ async fn what_waited_for_a_join_that_is_refused_or_crashes_is_dropped_and_nothin
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_a_join_is_bounded_as_the_mailbox_is() {
+async fn broadcasts_that_wait_for_a_join_are_bounded_as_the_mailbox_is() {
     let log = Log::capture();
     let endpoint = endpoint();
     let mut connecting = Connecting::to(&endpoint);

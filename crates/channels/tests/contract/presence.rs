@@ -1,16 +1,16 @@
-//! Presence: who tracks itself is listed with its references, told to this node's clients and to those of other nodes, and
-//! gone with its channel.
+//! Presence: a tracked key is listed with its references, reported to the clients of all nodes, and removed with its
+//! channel.
 
 use crate::socket;
 use crate::support::{Client, connect_to, endpoint, note, notes, rest, secret};
 use bennu_channels::prelude::*;
 use bennu_channels::pubsub::{InProcess, NodeName, PubSub};
-use bennu_channels::tracker::Presences;
+use bennu_channels::tracker::PresenceSnapshot;
 use bennu_channels::{Presence, PresenceDiff, PresenceError, PresenceHandler, PresenceMap};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Does what it is asked, and answers with what came of it.
+/// Runs the presence operation that its client requests, and replies with the result.
 struct Room;
 
 impl<S: Socket> Channel<S> for Room {
@@ -41,7 +41,7 @@ impl<S: Socket> Channel<S> for Room {
 
 socket!(Rooms: "room:*" => Room);
 
-/// What a client's request is answered with; diffs that came before are returned too.
+/// Returns the reply to a request, and the diffs that arrived before it.
 async fn ask(
     client: &mut Client,
     event: &str,
@@ -68,7 +68,7 @@ fn diff(joins: serde_json::Value, leaves: serde_json::Value) -> serde_json::Valu
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_tracks_itself_is_told_to_every_client_of_the_topic_before_the_reply_and_is_listed() {
+async fn a_tracked_key_is_listed_and_reaches_every_client_of_the_topic_before_the_reply() {
     let endpoint = endpoint();
     let (mut ada, mut watcher) = (connect_to::<Rooms>(&endpoint).await, connect_to::<Rooms>(&endpoint).await);
     ada.join("room:1", "1").await;
@@ -122,18 +122,21 @@ async fn a_channel_s_presences_end_with_it_however_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tracking_twice_and_updating_what_is_not_tracked_are_errors_that_name_the_key() {
+async fn tracking_a_key_twice_and_updating_an_untracked_one_are_errors_that_name_the_key() {
     let mut ada = connect_to::<Rooms>(&endpoint()).await;
     ada.join("room:1", "1").await;
     track(&mut ada, "ada").await;
     let mut refused = async |event: &str, key: &str, meta: serde_json::Value| {
         ask(&mut ada, event, json!({ "key": key, "meta": meta })).await.0["reason"].as_str().unwrap().to_owned()
     };
-    assert_eq!(refused("track", "ada", json!({})).await, "this channel has tracked \"ada\" already: update it");
+    assert_eq!(
+        refused("track", "ada", json!({})).await,
+        "this channel has tracked \"ada\" already: change it with `update`"
+    );
     for event in ["update", "count up", "untrack"] {
-        assert_eq!(refused(event, "bob", json!({})).await, "this channel has not tracked \"bob\"");
+        assert_eq!(refused(event, "bob", json!({})).await, "this channel has not tracked \"bob\": track it first");
     }
-    assert_eq!(refused("track", "bob", json!([1])).await, "the meta must be a JSON object, it is [1]");
+    assert_eq!(refused("track", "bob", json!([1])).await, "the meta is not a JSON object: [1]");
     assert_eq!(ask(&mut ada, "untrack", json!({ "key": "ada" })).await.0, json!({ "phx_ref": "gone" }));
     track(&mut ada, "ada").await;
 }
@@ -149,7 +152,7 @@ async fn a_meta_that_was_taken_from_a_list_gets_references_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_of_joins_is_told_in_a_handful_of_diffs_that_add_up() {
+async fn a_burst_of_joins_is_broadcast_in_a_handful_of_diffs_that_add_up() {
     let endpoint = endpoint();
     let mut watcher = connect_to::<Rooms>(&endpoint).await;
     watcher.join("room:1", "1").await;
@@ -169,7 +172,7 @@ fn node(cluster: &InProcess, name: &'static str) -> Endpoint {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_of_another_node_are_told_within_a_period_and_at_once_when_the_node_leaves() {
+async fn clients_of_another_node_get_diffs_within_a_period_and_at_once_when_the_node_leaves() {
     let cluster = InProcess::cluster();
     let (here, there) = (node(&cluster, "here"), node(&cluster, "there"));
     there.presence();
@@ -208,7 +211,7 @@ impl PresenceHandler for Names {
         presences
     }
 
-    async fn handle_metas(&self, diff: &PresenceDiff, presences: &Presences, seen: &mut usize) {
+    async fn handle_metas(&self, diff: &PresenceDiff, presences: &PresenceSnapshot, seen: &mut usize) {
         *seen += diff.joins.len();
         note(format!(
             "{} came, {} went, {} are there, {seen} were seen",
@@ -220,7 +223,7 @@ impl PresenceHandler for Names {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_adds_to_many_at_once_and_hears_every_change_with_its_state() {
+async fn a_handler_adds_to_many_keys_at_once_and_receives_every_change_with_its_state() {
     crate::support::quiet_panics();
     let endpoint = endpoint();
     let presence = Presence::start(&endpoint, "names", Default::default(), Names).unwrap();
@@ -229,7 +232,7 @@ async fn a_handler_adds_to_many_at_once_and_hears_every_change_with_its_state() 
     let ada = presence.track_at("room:1", "ada", &json!({})).unwrap();
     let bob = presence.track_at("room:1", "bob", &json!({})).unwrap();
     rest().await;
-    let entry = |key: &str, tracked: &bennu_channels::tracker::Tracked| json!({ "metas": [{ "phx_ref": tracked.reference().to_string() }], "name": key.to_uppercase() });
+    let entry = |key: &str, tracked: &bennu_channels::tracker::PresenceGuard| json!({ "metas": [{ "phx_ref": tracked.reference().to_string() }], "name": key.to_uppercase() });
     watcher.expect([diff(json!({ "ada": entry("ada", &ada), "bob": entry("bob", &bob) }), json!({}))]).await;
     assert_eq!(
         notes(),
@@ -240,7 +243,7 @@ async fn a_handler_adds_to_many_at_once_and_hears_every_change_with_its_state() 
     assert_eq!(json!(presence.get_by_key("room:1", "bob").await), entry("bob", &bob));
     assert_eq!(notes(), [r#"fetch room:1 ["ada", "bob"]"#, r#"fetch room:1 ["bob"]"#]);
 
-    // A fetch that panics costs what it would have added.
+    // A fetch that panics only loses its own fields.
     let crash = presence.track_at("room:1", "crash", &json!({})).unwrap();
     sleep(Duration::from_millis(100)).await;
     let plain = json!({ "crash": { "metas": [{ "phx_ref": crash.reference().to_string() }] } });

@@ -1,4 +1,4 @@
-//! Broadcasts, interception, and what channels subscribe to besides their own topic.
+//! Broadcasts, interception, and subscriptions to topics besides the channel's own.
 
 use crate::socket;
 use crate::support::*;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
 
-/// Broadcasts what it is told to.
+/// Broadcasts as its client requests.
 struct Room;
 
 impl<S: Socket> Channel<S> for Room {
@@ -88,7 +88,7 @@ impl Message for Restocked {
     const KIND: &'static str = "test.restocked";
 }
 
-/// Subscribes to what it is told to.
+/// Subscribes as its client requests.
 struct Listener;
 
 impl<S: Socket> Channel<S> for Listener {
@@ -210,7 +210,7 @@ async fn the_application_broadcasts_from_anywhere() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_hears_broadcasts_from_the_beginning_of_its_join_to_the_end_of_its_channel() {
+async fn a_client_receives_broadcasts_from_the_beginning_of_its_join_to_the_end_of_its_channel() {
     let endpoint = endpoint();
     let mut client = connect_to::<TestSocket>(&endpoint).await;
     endpoint.broadcast("room:1", "msg", json!({ "too": "early" })).unwrap();
@@ -246,7 +246,7 @@ async fn a_binary_broadcast_reaches_v2_clients_and_is_skipped_for_v1_clients_whi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_binary_broadcast_with_a_topic_that_no_binary_frame_can_hold_is_an_error_that_says_so() {
+async fn a_binary_broadcast_with_a_topic_too_long_for_a_binary_frame_is_an_error_with_the_limit() {
     let error = endpoint().broadcast(&"t".repeat(256), "msg", vec![1]).unwrap_err();
     assert_eq!(error.to_string(), "a binary broadcast's topic is 256 bytes long, the limit is 255");
 }
@@ -293,7 +293,7 @@ async fn an_intercepted_event_without_a_handle_out_is_pushed_unchanged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_hears_messages_of_its_types_on_topics_it_has_subscribed_to() {
+async fn a_channel_receives_messages_of_its_types_on_its_subscribed_topics() {
     let endpoint = endpoint();
     let mut client = connect_to::<TestSocket>(&endpoint).await;
     client.join("listener", "1").await;
@@ -345,7 +345,7 @@ async fn a_channel_cannot_unsubscribe_from_its_own_topic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_can_hear_the_broadcasts_of_other_topics() {
+async fn a_channel_can_receive_the_broadcasts_of_other_topics() {
     let endpoint = endpoint();
     let mut client = connect_to::<TestSocket>(&endpoint).await;
     client.join("listener", "1").await;
@@ -419,7 +419,7 @@ async fn a_mailbox_that_overflows_drops_nothing_while_a_broadcast_is_under_way()
     let endpoint = endpoint();
     let mut client = connect_to::<HolderSocket>(&endpoint).await;
     client.send(json!(["1", "1", "holder", "phx_join", {}]));
-    // Before the channel has run: what it holds waits with the first broadcast, and the second is too much.
+    // Before the channel has run, the first broadcast waits in its mailbox, and the second one exceeds the limit.
     for _ in 0..2 {
         endpoint.broadcast("holder", "msg", json!({ "text": "x".repeat(1 << 20) })).unwrap();
     }

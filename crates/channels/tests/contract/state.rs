@@ -4,12 +4,13 @@ use crate::socket;
 use crate::support::*;
 use bennu_channels::prelude::*;
 use bennu_channels::protocol::Serializer;
-use bennu_channels::{MissingExtension, NotConnected, Params, SocketMount};
+use bennu_channels::transport::{NotConnected, SocketMount};
+use bennu_channels::{MissingExtension, Params};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Stands for a database. Neither `Clone` nor `Debug`: nothing asks for either.
+/// The place of a database. It is neither `Clone` nor `Debug`: nothing requires either.
 struct Db {
     seats: u64,
 }
@@ -81,7 +82,7 @@ impl Channel<Visitor> for Hall {
     }
 }
 
-/// Asks for a part that its pattern does not have.
+/// Requests a part that its pattern does not have.
 struct Lost;
 
 impl Channel<Visitor> for Lost {
@@ -91,7 +92,7 @@ impl Channel<Visitor> for Lost {
     }
 }
 
-/// A channel of any socket whose state has a database.
+/// A channel for any socket with a database in its state.
 struct Free;
 
 impl<S: Socket<State: AsRef<Db>>> Channel<S> for Free {
@@ -178,7 +179,7 @@ async fn a_join_reply_that_this_client_cannot_get_crashes_the_join_and_not_the_c
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_layer_has_found_out_reaches_connect_and_what_none_has_is_an_error_that_says_so() {
+async fn an_extension_of_a_layer_reaches_connect_and_a_missing_one_is_an_error_with_its_type() {
     struct Known(&'static str);
     impl Socket for Known {
         type State = ();

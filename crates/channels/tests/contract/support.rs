@@ -1,10 +1,9 @@
-//! The harness: a client that speaks the protocol over a transport that is a queue, and what a test can look at.
+//! The harness: a client that speaks the protocol over a transport that is a queue, with notes and a captured log.
 
 use bennu_channels::protocol::{Close, DecodeError, Frame, FrameKind, Serializer};
 use bennu_channels::token::Secret;
-use bennu_channels::{
-    Connect, ConnectInfo, Connection, Drainer, Encoding, Endpoint, Framing, Limits, Params, Socket, SocketMount, Taken,
-};
+use bennu_channels::transport::{Connection, Drainer, Encoding, Framing, Limits, SocketMount, Taken};
+use bennu_channels::{Connect, ConnectInfo, Endpoint, Params, Socket};
 use bytes::Bytes;
 use serde_json::Value;
 use std::cell::RefCell;
@@ -15,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// One byte that says which kind of frame it is, then the message.
+/// One byte for the kind of the frame, then the message.
 static PLAIN: Framing = Framing {
     name: "plain",
     frame: |kind, message| {
@@ -191,7 +190,7 @@ impl Client {
             .await;
     }
 
-    /// What has arrived so far, without letting anything else happen.
+    /// Returns the frames that have arrived, without running other tasks.
     pub fn take_waiting(&mut self) -> Vec<Value> {
         self.drain();
         self.arrived.drain(..).map(|frame| serde_json::from_slice(&frame[1..]).expect("JSON")).collect()
@@ -270,11 +269,11 @@ thread_local! {
 }
 
 /// Writes down that something happened. A test and all its tasks are one thread.
-pub fn note(what: impl Into<String>) {
-    NOTES.with_borrow_mut(|notes| notes.push(what.into()));
+pub fn note(text: impl Into<String>) {
+    NOTES.with_borrow_mut(|notes| notes.push(text.into()));
 }
 
-/// What was written down since the last call.
+/// Returns the notes since the last call.
 pub fn notes() -> Vec<String> {
     NOTES.take()
 }

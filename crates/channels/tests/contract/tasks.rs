@@ -20,7 +20,7 @@ impl Drop for Note {
     }
 }
 
-/// Works three seconds at what it is asked, in tasks of its own, at most `MAX` at a time.
+/// Works for three seconds on each request, in tasks of its own, at most `MAX` at a time.
 struct Work<const MAX: usize>;
 
 impl<S: Socket, const MAX: usize> Channel<S> for Work<MAX> {
@@ -148,7 +148,7 @@ async fn tasks_that_join_has_started_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_asks_for_more_than_waits_for_it_loses_that_channel_and_no_other() {
+async fn a_client_that_requests_more_than_may_wait_loses_that_channel_and_no_other() {
     let log = Log::capture();
     let mut connecting = Connecting::to(&endpoint());
     connecting.limits.mailbox_bytes = 1000;
@@ -184,7 +184,7 @@ async fn at_the_limit_the_channel_still_ends_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_are_dropped_before_the_client_hears_that_the_channel_has_ended() {
+async fn tasks_are_dropped_before_the_client_receives_the_end_of_the_channel() {
     let mut client = joined("many").await;
     client.send_all([push("many", "2", "work"), push("many", "3", "stop")]);
     client.expect([phx_close("1", "many")]).await;

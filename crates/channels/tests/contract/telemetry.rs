@@ -1,10 +1,11 @@
-//! What the channels layer says of itself: logs without secrets, and metrics that come back to zero.
+//! The telemetry of the channels layer: logs without secrets, and metrics that return to zero.
 
 use crate::socket;
 use crate::support::*;
+use bennu_channels::Drain;
 use bennu_channels::prelude::*;
 use bennu_channels::protocol::{Frame, Serializer};
-use bennu_channels::{Drain, Limits};
+use bennu_channels::transport::Limits;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -123,7 +124,7 @@ struct Metrics {
 }
 
 impl Metrics {
-    /// Must be made before the sockets whose metrics are looked at.
+    /// Make it before the sockets that are measured.
     fn record() -> Self {
         let recorder: &'static DebuggingRecorder = Box::leak(Box::new(DebuggingRecorder::new()));
         let _recording = metrics::set_default_local_recorder(recorder);
@@ -139,7 +140,7 @@ impl Metrics {
             match value {
                 DebugValue::Counter(count) => _ = read.insert(name, count as f64),
                 DebugValue::Histogram(samples) => _ = read.insert(name, samples.len() as f64),
-                // What waits is set, and not counted up and down.
+                // Waiting bytes are set, not counted up and down.
                 DebugValue::Gauge(bytes) if name.ends_with("_bytes{}") => {
                     _ = self.gauges.insert(name, bytes.into_inner())
                 }
@@ -222,7 +223,8 @@ async fn connections_that_are_refused_or_crash_or_break_the_protocol_are_counted
     let mut metrics = Metrics::record();
     let endpoint = endpoint();
     let mount =
-        bennu_channels::SocketMount::new::<Keyed>(endpoint.clone(), Default::default(), Limits::default()).unwrap();
+        bennu_channels::transport::SocketMount::new::<Keyed>(endpoint.clone(), Default::default(), Limits::default())
+            .unwrap();
     for params in [vec![], vec![("key", "panic")]] {
         let params = params.into_iter().collect();
         let request = Connect::new(params, Default::default(), endpoint.clone());
@@ -263,7 +265,7 @@ async fn slow_clients_broadcasts_that_are_skipped_and_drained_connections_are_co
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_clients_and_for_channels_is_measured_every_five_seconds() {
+async fn waiting_bytes_of_outboxes_and_mailboxes_are_measured_every_five_seconds() {
     struct Busy;
     impl<S: Socket> Channel<S> for Busy {
         async fn join(_: &str, _: Payload, _: &mut Context<S, Self>) -> Joined<Self> {

@@ -142,7 +142,7 @@ async fn timers_end_with_their_channel() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timer_is_heard_in_a_flood_of_messages() {
+async fn a_timer_fires_in_a_flood_of_messages() {
     let mut client = connect::<TestSocket>().await;
     client.join("clock", "1").await;
     client.send(json!(["1", "2", "clock", "flood", {}]));

@@ -44,27 +44,41 @@
 //! }
 //! ```
 
-mod bind;
-mod half_open;
 mod longpoll;
 mod mount;
-mod mounted;
-mod options;
-mod origin;
+mod router;
 mod serve;
-mod session_cookie;
-#[cfg(feature = "tls")]
-mod tls;
 mod websocket;
 
-pub use bind::{BindError, bind};
-pub use longpoll::LongPoll;
-pub use mount::{Mount, MountError, socket};
-pub use origin::{CheckOrigin, OriginError};
-pub use serve::{Serve, serve, shutdown_signal};
-pub use session_cookie::{CSRF_PARAM, SessionCookie, SessionMap};
+pub use mount::{CSRF_PARAM, CheckOrigin, LongPoll, Mount, SessionCookie, SessionMap, socket};
+pub use serve::{Serve, bind, serve, shutdown_signal};
 
-pub use bennu_channels::*;
+pub use bennu_channels::{
+    Accepted, Broadcast, Channel, ChannelRef, ChannelRouter, Connect, ConnectInfo, Context, Crash, Drain, Drained,
+    Endpoint, EndpointBuilder, Exit, Flow, GivenState, HandleInfo, Handled, InfoFor, IntoCrash, IntoPayload, Joined,
+    OrReply, Outcome, Params, Payload, Refusal, Reply, ReplyRef, SHUTDOWN_TIMEOUT, Socket, Status, Step, StopReason,
+    Terminate, Timer, accept, accept_with, crash, noreply, refuse, reply, reply_error, reply_ok, stop, stop_with,
+    unhandled,
+};
+pub use bennu_channels::{prelude, protocol, pubsub, token, tracker};
+
+/// The errors of everything else in this crate. Those that `main` may return print their text with `Debug` too.
+pub mod error {
+    pub use crate::mount::origin::OriginError;
+    pub use crate::router::MountError;
+    pub use crate::serve::bind::BindError;
+    pub use bennu_channels::{
+        BroadcastError, ChannelGone, MissingExtension, MissingParam, NothingToReplyTo, PayloadError, PresenceError,
+        PushError, TopicPartError,
+    };
+}
+
+/// Who is at which topic, on all nodes: see [`Presence`](presence::Presence).
+pub mod presence {
+    pub use bennu_channels::{
+        Presence, PresenceDiff, PresenceEntry, PresenceHandler, PresenceList, PresenceMap, PresenceOptions,
+    };
+}
 
 /// The listings of the guides compile.
 #[cfg(doctest)]

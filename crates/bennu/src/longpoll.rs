@@ -1,31 +1,28 @@
-//! The long-poll transport: for clients whose way to the server lets no WebSocket through.
+//! The long-poll transport, for clients whose network lets no WebSocket through.
 //!
-//! A client opens a session with a GET, then always has one GET waiting for messages, and sends its own with POSTs. In
-//! between, the session lives here without a TCP connection:
+//! A client opens a session with a GET, then always has one GET waiting for messages, and sends its own messages with
+//! POSTs. Between requests the session has no TCP connection. [`crate::router`] routes the requests of a mount to
+//! [`Service`]. Parts, in the order of the flow:
 //!
-//! - [`options`]: [`LongPoll`], what a mount may set.
-//! - [`service`]: the HTTP face: which request is what, and who may.
-//! - [`answer`]: the responses, and the headers that let other sites' pages read them.
-//! - [`ticket`]: the token that names a session and how far its client has read.
-//! - [`session`]: one client's session: what it polls, what it posts, and when it ends.
-//! - [`batch`]: messages on their way: those that wait, as one response takes them, and a POST's body read into messages.
-//! - [`sessions`]: all sessions of this node; [`places`]: how many there may be.
-//! - [`relay`]: the way to a session that lives on another node, over PubSub.
+//! - [`service`]: the HTTP interface: opens, polls and posts, and the checks before each.
+//! - [`response`]: the HTTP responses, and the headers that let pages of other sites read them.
+//! - [`session_token`]: the token that names a session and the last batch that its client received.
+//! - [`relay`]: requests for sessions of other nodes, over PubSub.
+//! - [`session_table`]: all sessions of this node; [`quota`]: the limits on their number.
+//! - [`session`]: one client's session: its polls, its posts and its end.
+//! - [`batch`]: the messages of a response, and the messages in the body of a POST.
 //!
-//! Messages are delivered in order and once. A response that is lost on its way is said again when the client polls
-//! with the token it had before; real Phoenix loses it.
-//!
-//! Called by the router that [`crate::mount`] makes. Source: `Phoenix.Transports.LongPoll` 1.8.
+//! Invariant: messages are delivered in order and exactly once. If a response is lost, the client polls with its
+//! previous token and receives the same response again; real Phoenix loses it. Source: `Phoenix.Transports.LongPoll`
+//! 1.8.
 
-pub(crate) mod answer;
 pub(crate) mod batch;
-pub(crate) mod options;
-pub(crate) mod places;
+pub(crate) mod quota;
 pub(crate) mod relay;
+pub(crate) mod response;
 pub(crate) mod service;
 pub(crate) mod session;
-pub(crate) mod sessions;
-pub(crate) mod ticket;
+pub(crate) mod session_table;
+pub(crate) mod session_token;
 
-pub use options::LongPoll;
 pub(crate) use service::Service;

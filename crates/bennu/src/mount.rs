@@ -1,23 +1,36 @@
-//! Mounting a socket at a path: its options, and the axum router that serves it.
+//! The mount of a socket: its path, its options and its state, before it becomes a router.
+//!
+//! An application calls [`socket`], sets options on the [`Mount`], and calls [`Mount::router`], which `crate::router`
+//! implements. The folder also owns the parts that both transports use:
+//!
+//! - [`mounted_socket`]: the socket with its options, and the checks before `connect`.
+//! - [`origin`]: the check of a browser's `Origin`.
+//! - [`session_cookie`]: the session of a page, read from a signed cookie.
+//! - [`longpoll`]: the options of long polling.
+//!
+//! Invariant: nothing in this folder imports a transport, so both transports may import this folder.
 
-use crate::longpoll::{self, LongPoll};
-use crate::mounted::{Mounted, MountedPaths};
-use crate::options::Options;
-use crate::origin::CheckOrigin;
-use crate::session_cookie::SessionCookie;
-use crate::websocket::flush::Flushers;
-use crate::websocket::upgrade;
-use axum::Router;
+pub(crate) mod longpoll;
+pub(crate) mod mounted_socket;
+pub(crate) mod origin;
+pub(crate) mod session_cookie;
+
+pub use longpoll::LongPoll;
+pub use origin::CheckOrigin;
+pub use session_cookie::{CSRF_PARAM, SessionCookie, SessionMap};
+
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, any};
-use bennu_channels::protocol::{PatternError, Serializer};
-use bennu_channels::{Endpoint, GivenState, Limits, Refusal, Socket, SocketMount};
-use std::fmt;
+use bennu_channels::protocol::Serializer;
+use bennu_channels::transport::Limits;
+use bennu_channels::{Refusal, Socket};
+use mounted_socket::Options;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A socket to be mounted at a path. `G` is the state that it was given, see [`Mount::with_state`].
+/// A builder that mounts a socket at a path. `G` is the type of the state that [`Mount::with_state`] was called with.
+///
+/// The defaults suit most applications. This example sets every option:
 ///
 /// ```
 /// # use bennu::prelude::*;
@@ -28,56 +41,67 @@ use std::time::Duration;
 /// #     async fn connect(_: Connect<App>) -> Result<Self, Refusal> { Ok(UserSocket) }
 /// #     fn channels(_: &mut ChannelRouter<Self>) {}
 /// # }
-/// # fn app(app: App, endpoint: Endpoint) -> Result<axum::Router, bennu::MountError> {
-/// let app = axum::Router::new()
-///     .merge(bennu::socket::<UserSocket>("/socket").with_state(app).compress(true).router(&endpoint)?);
+/// use axum::http::StatusCode;
+/// use bennu::protocol::Serializer;
+/// use bennu::{CheckOrigin, LongPoll, SessionCookie};
+/// use std::time::Duration;
+///
+/// # fn app(app: App, endpoint: Endpoint) -> Result<axum::Router, Box<dyn std::error::Error>> {
+/// let socket = bennu::socket::<UserSocket>("/socket")
+///     .with_state(app)
+///     .check_origin(CheckOrigin::list(["https://example.com"])?)
+///     .session(SessionCookie::new("_app_key", "signing salt"))
+///     .auth_token(true)
+///     .longpoll(LongPoll::default().window(Duration::from_secs(15)))
+///     .error_handler(|_refusal| StatusCode::UNAUTHORIZED)
+///     .timeout(Duration::from_secs(90))
+///     .max_frame_size(1_000_000)
+///     .compress(true)
+///     .subprotocols(["phoenix"])
+///     .serializers([Serializer::V2])
+///     .max_channels(20)
+///     .max_outbox_bytes(1 << 20)
+///     .max_mailbox_bytes(256 << 10);
+/// let app = axum::Router::new().merge(socket.router(&endpoint)?);
 /// # Ok(app) }
 /// ```
 pub struct Mount<S: Socket, G = ()> {
-    path: String,
-    options: Options,
-    limits: Limits,
-    state: Arc<G>,
+    pub(crate) path: String,
+    pub(crate) options: Options,
+    pub(crate) limits: Limits,
+    pub(crate) state: Arc<G>,
     socket: PhantomData<fn() -> S>,
 }
 
-/// A socket that cannot be mounted.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MountError {
-    /// A channel's topic pattern cannot be a route.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The path does not begin with a slash or ends with one, or a part of it is no part of a path.
-    #[error(
-        "mount path {0:?} must begin with \"/\" and not end with it, and its variable parts are written \"{{name}}\""
-    )]
-    Path(String),
-    /// The path is mounted already, with this endpoint.
-    #[error("mount path {0:?} is taken: this endpoint has a socket there already; mount each at a path of its own")]
-    Taken(String),
-    /// No serializer is left that a client could speak.
-    #[error("a socket needs at least one serializer")]
-    NoSerializer,
-}
-
-/// Mounts a socket at a path; clients connect to `path/websocket`, and with [`Mount::longpoll`] to `path/longpoll`. The path may have parts like `/ws/{id}`, which
-/// `connect` reads with `path_param`.
+/// Mounts a socket at a path. Clients connect to `path/websocket`, and with [`Mount::longpoll`] also to
+/// `path/longpoll`.
+///
+/// The path begins with a slash and does not end with one. A part of it may be variable, written `{name}`; `connect`
+/// reads it with `Connect::path_param`. [`Mount::router`] checks the path.
+///
+/// ```
+/// use bennu::prelude::*;
+///
+/// struct TenantSocket {
+///     tenant: String,
+/// }
+///
+/// impl Socket for TenantSocket {
+///     type State = ();
+///
+///     async fn connect(request: Connect) -> Result<Self, Refusal> {
+///         Ok(TenantSocket { tenant: request.path_param("tenant")?.to_owned() })
+///     }
+///
+///     fn channels(_router: &mut ChannelRouter<Self>) {}
+/// }
+///
+/// let mount = bennu::socket::<TenantSocket>("/tenants/{tenant}/socket");
+/// ```
 pub fn socket<S: Socket>(path: impl Into<String>) -> Mount<S> {
     Mount {
         path: path.into(),
-        options: Options {
-            timeout: Duration::from_secs(60),
-            max_frame_size: 10_000_000,
-            compress: false,
-            check_origin: CheckOrigin::default(),
-            subprotocols: Vec::new(),
-            auth_token: false,
-            serializers: Serializer::ALL.to_vec(),
-            session: None,
-            error_handler: None,
-            longpoll: false.into(),
-        },
+        options: Options::default(),
         limits: Limits::default(),
         state: Arc::new(()),
         socket: PhantomData,
@@ -85,150 +109,117 @@ pub fn socket<S: Socket>(path: impl Into<String>) -> Mount<S> {
 }
 
 impl<S: Socket, G> Mount<S, G> {
-    /// Gives the socket its state, which `connect` and all its channels share: see [`Socket::State`]. A mount without
-    /// the state that its socket names has no router, so it does not compile.
+    /// Sets the state that `connect` and all channels of the socket share: see [`Socket::State`]. A mount without the
+    /// state that its socket names has no `router` method, so the program does not compile.
     pub fn with_state(self, state: S::State) -> Mount<S, S::State> {
         let Mount { path, options, limits, socket, .. } = self;
         Mount { path, options, limits, state: Arc::new(state), socket }
     }
 
-    /// How long a client may be silent before it is closed with code 3008. Default 60 s: clients send a heartbeat every
-    /// 30 s.
+    /// Sets how long a client may send nothing. Past it, the server closes a WebSocket with code 3008, and refuses a
+    /// POST whose body is not complete. Default 60 s: Phoenix clients send a heartbeat every 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = timeout;
         self
     }
 
-    /// Largest frame, header included, and largest message, in bytes; past it the client is closed with code 1009.
-    /// Default 10,000,000, as Bandit's.
+    /// Sets the largest size of a frame with its header, and of a message, in bytes. Past it, the server closes the
+    /// connection with code 1009. Default 10,000,000, as in Bandit.
     pub fn max_frame_size(mut self, bytes: usize) -> Self {
         self.options.max_frame_size = bytes;
         self
     }
 
-    /// Whether to accept `permessage-deflate` (RFC 7692). Default no: it costs CPU, and small messages grow little
-    /// smaller. A broadcast is compressed once for all its receivers.
+    /// Sets whether the server accepts `permessage-deflate` (RFC 7692). Default no: compression costs CPU and saves
+    /// little on small messages. A broadcast is compressed once for all its receivers.
     pub fn compress(mut self, compress: bool) -> Self {
         self.options.compress = compress;
         self
     }
 
-    /// Which pages may connect. Default: those of the same host. `true` and `false` are as in Phoenix.
+    /// Sets which pages may connect, by their origin. Default [`CheckOrigin::same_host`]. `true` and `false` mean the
+    /// same as in Phoenix.
     pub fn check_origin(mut self, check: impl Into<CheckOrigin>) -> Self {
         self.options.check_origin = check.into();
         self
     }
 
-    /// WebSocket subprotocols, the preferred first. A client that offers only others is refused. Default none.
+    /// Sets the WebSocket subprotocols that the server supports, in order of preference. A client that offers only
+    /// other subprotocols is refused with status 403. Default none.
     pub fn subprotocols<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.options.subprotocols = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whether to read phoenix.js's `authToken`, which travels as a subprotocol; `connect` gets it from
-    /// `Connect::auth_token`. Default no.
+    /// Sets whether the server reads the `authToken` of phoenix.js, which a WebSocket sends as a subprotocol and long
+    /// polling as a header; `connect` reads it with `Connect::auth_token`. Default no.
     pub fn auth_token(mut self, read: bool) -> Self {
         self.options.auth_token = read;
         self
     }
 
-    /// Which versions of the protocol may be spoken. Default both.
+    /// Sets the versions of the protocol that clients may use. Default both.
     pub fn serializers(mut self, serializers: impl IntoIterator<Item = Serializer>) -> Self {
         self.options.serializers = serializers.into_iter().collect();
         self
     }
 
-    /// Reads the session from a cookie, for clients whose `_csrf_token` parameter matches it. Default no.
+    /// Reads the session of a client from this cookie, if the client's parameter `_csrf_token` equals the CSRF token of
+    /// the session; `connect` finds it in `ConnectInfo::session`. Default: no session is read.
     pub fn session(mut self, cookie: SessionCookie) -> Self {
         self.options.session = Some(cookie);
         self
     }
 
-    /// Whether clients may also long poll, at `path/longpoll`, and how: `true`, or a [`LongPoll`]. Default no, as in
-    /// Phoenix. phoenix.js falls back to it by itself when told to by its option `longPollFallbackMs`.
+    /// Sets whether clients may also long poll, at `path/longpoll`: `true`, or a [`LongPoll`] with its options. Default
+    /// no, as in Phoenix. phoenix.js falls back to long polling if its option `longPollFallbackMs` is set.
     pub fn longpoll(mut self, longpoll: impl Into<LongPoll>) -> Self {
         self.options.longpoll = longpoll.into();
         self
     }
 
-    /// Makes the response for WebSocket handshakes that were refused with a reason. Default 403 for all; a long-poll
-    /// client is always told 403, the one refusal that it knows.
+    /// Sets the function that creates the response to a WebSocket handshake that `connect` refused with a reason.
+    /// Default: status 403 for every refusal. A long-poll client always receives 403, the only refusal that its
+    /// protocol has.
+    ///
+    /// ```
+    /// # use bennu::prelude::*;
+    /// # struct UserSocket;
+    /// # impl Socket for UserSocket {
+    /// #     type State = ();
+    /// #     async fn connect(_: Connect) -> Result<Self, Refusal> { Ok(UserSocket) }
+    /// #     fn channels(_: &mut ChannelRouter<Self>) {}
+    /// # }
+    /// use axum::http::StatusCode;
+    ///
+    /// let mount = bennu::socket::<UserSocket>("/socket").error_handler(|refusal| match refusal.reason() {
+    ///     Some("busy") => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "5")]),
+    ///     _ => (StatusCode::FORBIDDEN, [("retry-after", "60")]),
+    /// });
+    /// ```
     pub fn error_handler<R: IntoResponse>(mut self, handler: impl Fn(&Refusal) -> R + Send + Sync + 'static) -> Self {
         self.options.error_handler = Some(Arc::new(move |refusal| handler(refusal).into_response()));
         self
     }
 
-    /// Channels that one connection may have joined at once. Default 100.
+    /// Sets how many channels one connection may have joined at once. Past it, a join receives an error reply. Default
+    /// 100.
     pub fn max_channels(mut self, channels: usize) -> Self {
         self.limits.max_channels = channels;
         self
     }
 
-    /// Bytes that may wait for a client that does not read them, before it is closed. Default 4 MiB.
+    /// Sets how many bytes may wait for a client that does not read them. Past it, the server closes the connection.
+    /// Default 4 MiB.
     pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
         self.limits.outbox_bytes = bytes;
         self
     }
 
-    /// Bytes that may wait for one channel, before it crashes with `phx_error`. Default 1 MiB.
+    /// Sets how many bytes may wait for one channel. Past it, the channel crashes and its client receives `phx_error`.
+    /// Default 1 MiB.
     pub fn max_mailbox_bytes(mut self, bytes: usize) -> Self {
         self.limits.mailbox_bytes = bytes;
         self
     }
-
-    /// The router that serves the socket, to be merged into the application's. Its state is the mount's own: it merges
-    /// into a `Router<T>` for any `T`, before or after that router's `.with_state(..)`.
-    ///
-    /// # Errors
-    /// [`MountError`] for a topic pattern or a path that cannot be, and for a path that this endpoint has mounted already.
-    pub fn router<T>(self, endpoint: &Endpoint) -> Result<Router<T>, MountError>
-    where
-        G: GivenState<S::State>,
-        T: Clone + Send + Sync + 'static,
-    {
-        if !self.path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment)) {
-            return Err(MountError::Path(self.path));
-        }
-        if self.options.serializers.is_empty() {
-            return Err(MountError::NoSerializer);
-        }
-        let longpoll = self.options.longpoll.clone();
-        let socket = SocketMount::new::<S>(endpoint.clone(), self.state.given(), self.limits)?;
-        let mount = Arc::new(Mounted::new(socket, self.options));
-        if !MountedPaths::of(endpoint).add(&self.path, &mount) {
-            return Err(MountError::Taken(self.path));
-        }
-        let mut router = Router::new();
-        if longpoll.enabled {
-            let service = longpoll::Service::new(mount.clone(), longpoll);
-            router = route(router, &self.path, "longpoll", any(move |request| service.serve(request)));
-        }
-        let flushers = Arc::new(Flushers::new());
-        let serve = any(move |request| upgrade::serve(mount, flushers, request));
-        Ok(route(router, &self.path, "websocket", serve))
-    }
-}
-
-/// As [`Display`](fmt::Display): `main` prints the error that it returns with `Debug`.
-impl fmt::Debug for MountError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// Whether axum can route it: it panics at what it cannot.
-fn is_segment(segment: &str) -> bool {
-    let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    let name = inner.unwrap_or(segment);
-    !name.is_empty() && !name.starts_with([':', '*']) && !name.contains(['{', '}'])
-}
-
-/// With or without a slash at the end.
-fn route<T: Clone + Send + Sync + 'static>(
-    router: Router<T>,
-    path: &str,
-    transport: &str,
-    serve: MethodRouter<T>,
-) -> Router<T> {
-    router.route(&format!("{path}/{transport}/"), serve.clone()).route(&format!("{path}/{transport}"), serve)
 }

@@ -1,19 +1,20 @@
-//! The WebSocket transport: from a handshake to a [`bennu_channels::Connection`] and back.
+//! The WebSocket transport: connects a client by an HTTP upgrade, and carries its messages between the socket and a
+//! [`Connection`](bennu_channels::transport::Connection).
 //!
-//! - [`upgrade`]: the handshake; [`subprotocol`] reads the header that may carry a token.
-//! - [`driver`]: one task a connection; reads, decodes, hands messages on, keeps the idle timer.
-//! - [`link`]: what that task shares with whoever writes: the write half and what is left over of a write.
-//! - [`flush`]: the tasks that write what others sent, so that one message to many clients is one loop of writes; what a
-//!   channel says to its own client is written by its own task.
-//! - [`framing`]: how encoded messages become frames.
-//! - [`stream`]: the two halves of TCP, or of anything else behind a box.
+//! [`crate::router`] routes the requests of a mount to [`upgrade`]. Parts, in the order of the flow:
 //!
-//! Called by the router that [`crate::mount`] makes.
+//! - [`upgrade`]: the handshake. [`subprotocol`] reads the header that may contain a token.
+//! - [`stream`]: the read half and the write half of TCP, or of any other stream.
+//! - [`driver`]: one task for each connection, which reads, decodes, passes messages on, and keeps the idle timer.
+//! - [`framing`]: the conversion of encoded messages into frames.
+//! - [`writer`]: the write half, shared by the driver and all senders; writes the outbox to the stream.
+//! - [`flusher`]: the tasks that write the frames of other senders, so that a broadcast to many clients is one loop of
+//!   writes. The frames that a channel sends to its own client are written by the channel's own task.
 
 pub(crate) mod driver;
-pub(crate) mod flush;
+pub(crate) mod flusher;
 pub(crate) mod framing;
-pub(crate) mod link;
 pub(crate) mod stream;
 pub(crate) mod subprotocol;
 pub(crate) mod upgrade;
+pub(crate) mod writer;

@@ -1,16 +1,16 @@
-//! What the compiler says of usual mistakes: the whole texts are beside the programs in `compiler/`, and each names the fix
-//! within its first ten lines.
+//! The compiler's errors for common mistakes. The whole texts are recorded beside the programs in `compiler/`, and each names
+//! the remedy within its first ten lines.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The version whose words stand in `compiler/*.stderr`; others phrase the same things in another way.
+/// The version with which `compiler/*.stderr` were recorded. Other versions phrase the same errors differently.
 const RECORDED_WITH: &str = "rustc 1.95.";
 
-/// Each mistake, and the words that name its fix.
+/// Each mistake, and the part of the text that names its remedy.
 const FIXES: [(&str, &str); 12] = [
-    ("answer_where_nobody_waits", "write `.map_err(|error| error.to_string())?`"),
+    ("reply_without_a_request", "write `.map_err(|error| error.to_string())?`"),
     ("error_that_borrows", "write `.map_err(|error| error.to_string())?` to crash with it"),
     ("handler_result", "expected `Result<Step, Crash>`"),
     ("handler_signature", "help: change the parameter type to match the trait"),
@@ -25,22 +25,22 @@ const FIXES: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn each_mistake_is_told_in_the_recorded_words() {
+fn each_mistake_has_the_recorded_error() {
     let version = Command::new("rustc").arg("--version").output().expect("cargo runs rustc too").stdout;
     let version = String::from_utf8_lossy(&version);
     if !version.starts_with(RECORDED_WITH) {
-        eprintln!("SKIPPED the compiler's words: they are those of {RECORDED_WITH}x, and this is {version}");
+        eprintln!("SKIPPED the compiler's errors: they were recorded with {RECORDED_WITH}x, and this is {version}");
         return;
     }
     trybuild::TestCases::new().compile_fail("tests/compiler/*.rs");
 }
 
 #[test]
-fn each_text_names_the_fix_within_its_first_ten_lines() {
+fn each_error_names_the_remedy_within_its_first_ten_lines() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compiler");
     for (mistake, fix) in FIXES {
-        let said = fs::read_to_string(directory.join(mistake).with_extension("stderr")).expect(mistake);
-        let beginning = said.lines().take(10).collect::<Vec<_>>().join("\n");
+        let text = fs::read_to_string(directory.join(mistake).with_extension("stderr")).expect(mistake);
+        let beginning = text.lines().take(10).collect::<Vec<_>>().join("\n");
         assert!(beginning.contains(fix), "{mistake} does not name {fix:?} in its first ten lines:\n{beginning}");
     }
     let programs = fs::read_dir(directory).expect("the programs").filter_map(Result::ok);

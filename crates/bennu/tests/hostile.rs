@@ -1,7 +1,7 @@
-//! Clients that mean harm, or might as well: each test shows the bound that holds against them, and the words, the
-//! metric or the close code that tell of it.
+//! Hostile and broken clients: each test reaches a limit of the server, and checks the log line, the metric or the
+//! close code that reports it.
 //!
-//! Where memory or file descriptors are measured, the server runs in a process of its own.
+//! Tests that measure memory or file descriptors start the server in a separate process.
 
 mod support;
 
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use support::channel::{Open, Room, app};
-use support::child::{MIB, ServerProcess, Stats, serve_if_asked};
+use support::child::{MIB, ServerProcess, Stats, serve_in_child};
 use support::client::{CLOSE, Client, MASK, PONG, handshake};
 use support::watch::{Log, Metrics};
 use support::{Server, endpoint, soon, until, until_within};
@@ -23,19 +23,19 @@ use tokio::time::Instant;
 
 const PATH: &str = "/socket/websocket?vsn=2.0.0";
 
-/// How long our side waits for the peer's part of the closing.
+/// How long the server waits for the client's part of the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_server_for_these_tests_runs_in_a_process_of_its_own() {
-    serve_if_asked();
+    serve_in_child();
 }
 
 fn server_process() -> ServerProcess {
     ServerProcess::start("a_server_for_these_tests_runs_in_a_process_of_its_own")
 }
 
-/// A server process that has served a first client, so that what is there once is there, and its memory at that time.
+/// Starts a server process and serves a first client, so that one-time allocations are done; returns its memory too.
 async fn warm_server_process() -> (ServerProcess, u64) {
     let mut server = server_process();
     let mut first = Client::connect(server.addr, PATH).await;
@@ -47,14 +47,14 @@ async fn warm_server_process() -> (ServerProcess, u64) {
     (server, stats.resident)
 }
 
-async fn until_stats(server: &mut ServerProcess, what: &str, holds: impl Fn(&Stats) -> bool) -> Stats {
-    until_stats_within(Duration::from_secs(30), server, what, holds).await
+async fn until_stats(server: &mut ServerProcess, condition: &str, holds: impl Fn(&Stats) -> bool) -> Stats {
+    until_stats_within(Duration::from_secs(30), server, condition, holds).await
 }
 
 async fn until_stats_within(
     limit: Duration,
     server: &mut ServerProcess,
-    what: &str,
+    condition: &str,
     holds: impl Fn(&Stats) -> bool,
 ) -> Stats {
     let deadline = Instant::now() + limit;
@@ -63,7 +63,7 @@ async fn until_stats_within(
         if holds(&stats) {
             return stats;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {limit:?}: {stats:?}");
+        assert!(Instant::now() < deadline, "{condition}: not within {limit:?}: {stats:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -72,7 +72,7 @@ fn text_frame(message: &Value) -> Vec<u8> {
     encode::masked_frame(Opcode::Text, message.to_string().as_bytes(), MASK)
 }
 
-/// A masked frame with any first byte and any announced length.
+/// Returns a masked frame with any first byte and any length field.
 fn raw_frame(first: u8, announced: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     frame.extend_from_slice(announced);
@@ -88,7 +88,7 @@ fn short_frame(first: u8, payload: &[u8]) -> Vec<u8> {
 // --- Clients that do not read ---------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn a_client_that_never_reads_is_closed_and_counted_and_the_others_notice_nothing() {
+async fn a_client_that_never_reads_is_closed_and_counted_without_an_effect_on_others() {
     let (mut server, before) = warm_server_process().await;
     let mut lazy = Client::narrow(server.addr, 4096).await;
     lazy.upgrade(PATH, "").await;
@@ -111,10 +111,10 @@ async fn a_client_that_never_reads_is_closed_and_counted_and_the_others_notice_n
     let stats = until_stats(&mut server, "the lazy client is closed", |stats| stats.connections == 1).await;
     assert_eq!(stats.metric("bennu.socket.slow_clients"), 1.0);
     let grown = stats.peak.saturating_sub(before);
-    assert!(grown < 16 * MIB, "4 MiB may wait in the outbox and as much on its way: {} KiB", grown >> 10);
+    assert!(grown < 16 * MIB, "4 MiB may wait in the outbox and as many bytes in the writer: {} KiB", grown >> 10);
     let log = server.log_with(&["WARN", "closing a client that does not read", "limit=4194304"]);
     assert_eq!(log.len(), 1, "{log:?}");
-    // What the kernels had taken comes; the rest never does.
+    // Only the bytes in the buffers of the two kernels arrive.
     assert!(lazy.ended().await < 15_000_000);
     until_stats(&mut server, "its channel has ended", |stats| stats.channels == 1).await;
 }
@@ -124,22 +124,22 @@ async fn a_flood_of_pings_by_a_client_that_never_reads_is_bounded() {
     let (mut server, before) = warm_server_process().await;
     let mut flooder = Client::narrow(server.addr, 4096).await;
     flooder.upgrade(PATH, "").await;
-    // Empty pings, so that the answers are as small as they can be and as many as fit.
+    // Empty pings, so that the pongs are as small as possible and as many as possible.
     let pings = short_frame(0x89, b"").repeat(10_000);
     let mut sent = 0;
     while sent < 10_000_000 && flooder.try_send_raw(&pings).await.is_ok() {
         sent += 10_000;
     }
     let stats = until_stats(&mut server, "the flooder is closed", |stats| stats.connections == 0).await;
-    assert!(sent < 10_000_000, "all pings were taken");
+    assert!(sent < 10_000_000, "the server read all pings");
     assert_eq!(stats.metric("bennu.socket.slow_clients"), 1.0);
     let grown = stats.peak.saturating_sub(before);
-    assert!(grown < 32 * MIB, "answers that wait cost memory by their number too: {} KiB", grown >> 10);
+    assert!(grown < 32 * MIB, "waiting pongs cost memory by their number too: {} KiB", grown >> 10);
     Client::connect(server.addr, PATH).await.joined("room:1").await;
 }
 
 #[tokio::test]
-async fn a_client_that_pings_and_reads_may_ping_as_much_as_it_likes() {
+async fn a_client_that_reads_its_pongs_may_send_any_number_of_pings() {
     let (mut server, _) = warm_server_process().await;
     let stream = TcpStream::connect(server.addr).await.unwrap();
     let mut client = Client::over(stream);
@@ -163,7 +163,7 @@ async fn a_client_that_pings_and_reads_may_ping_as_much_as_it_likes() {
 // --- Clients that send little, or nothing ---------------------------------------------------------------------------
 
 #[tokio::test]
-async fn clients_that_send_one_byte_at_a_time_keep_no_buffer_and_live_until_they_fall_silent() {
+async fn clients_that_send_single_bytes_cost_no_buffer_and_stay_connected_until_they_are_silent() {
     const CLIENTS: u64 = 300;
     let (mut server, _) = warm_server_process().await;
     let mut clients = Vec::new();
@@ -171,7 +171,7 @@ async fn clients_that_send_one_byte_at_a_time_keep_no_buffer_and_live_until_they
         clients.push(Client::connect(server.addr, "/impatient/websocket?vsn=2.0.0").await);
     }
     let idle = until_stats(&mut server, "all are connected", |stats| stats.connections == CLIENTS).await;
-    // A frame of nearly 10 MB is announced, and comes byte by byte: for longer than silence would be borne.
+    // The header claims a frame of nearly 10 MB, whose bytes arrive one by one for longer than the idle timeout.
     let frame = raw_frame(0x82, &[0xFF, 0, 0, 0, 0, 0, 0x98, 0x00, 0x00], &[7; 100]);
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     for (n, byte) in frame.iter().take(20).enumerate() {
@@ -181,7 +181,7 @@ async fn clients_that_send_one_byte_at_a_time_keep_no_buffer_and_live_until_they
         }
         if n == 16 {
             let stats = server.stats();
-            assert_eq!(stats.connections, CLIENTS, "every byte is a sign of life");
+            assert_eq!(stats.connections, CLIENTS, "every byte resets the idle timeout");
             let each = stats.peak.saturating_sub(idle.resident) / CLIENTS;
             assert!(each < 4096, "a byte of 10 MB costs {each} bytes of memory each");
         }
@@ -193,13 +193,13 @@ async fn clients_that_send_one_byte_at_a_time_keep_no_buffer_and_live_until_they
     until_stats(&mut server, "all have gone", |stats| stats.connections == 0).await;
 }
 
-/// Opens connections from an address of the loopback network; each sends half a request.
+/// Opens connections from an address of the loopback network; each sends an incomplete request.
 async fn half_open(server: SocketAddr, from: Ipv4Addr, count: usize, open: &mut VecDeque<TcpStream>, keep: usize) {
     for _ in 0..count {
         let socket = TcpSocket::new_v4().expect("a file descriptor");
         socket.bind((from, 0).into()).expect("a port");
         let stream = soon("connecting", socket.connect(server)).await.expect("the server accepts");
-        // The oldest of them may have been dropped by the server already.
+        // The server may already have dropped the connection.
         let _ = stream.try_write(b"GET /socket/websocket HTTP/1.1\r\nHost: x\r\n");
         open.push_back(stream);
         if open.len() > keep {
@@ -209,8 +209,8 @@ async fn half_open(server: SocketAddr, from: Ipv4Addr, count: usize, open: &mut 
 }
 
 #[tokio::test]
-async fn of_twenty_thousand_half_open_handshakes_4096_are_kept_and_honest_clients_connect_all_the_while() {
-    // As in `half_open.rs`.
+async fn of_twenty_thousand_half_open_handshakes_4096_are_kept_and_honest_clients_still_connect() {
+    // The limit in `serve/half_open.rs`.
     const MAX_HALF_OPEN: u64 = 4096;
     let (mut server, before) = warm_server_process().await;
     let descriptors = server.stats().descriptors;
@@ -219,7 +219,7 @@ async fn of_twenty_thousand_half_open_handshakes_4096_are_kept_and_honest_client
         half_open(server.addr, Ipv4Addr::new(127, 0, 1, 1 + n), 1000, &mut open, 6000).await;
         let stats = server.stats();
         let kept = stats.descriptors - descriptors;
-        // The dropped ones take a moment to be gone.
+        // Dropped connections take a moment to close.
         assert!(kept <= MAX_HALF_OPEN + 1000, "{kept} half-open handshakes are kept");
         let mut honest = Client::connect(server.addr, PATH).await;
         honest.joined("room:1").await;
@@ -231,10 +231,10 @@ async fn of_twenty_thousand_half_open_handshakes_4096_are_kept_and_honest_client
     let each = stats.peak.saturating_sub(before) / MAX_HALF_OPEN;
     assert!(each < 32 * 1024, "{each} bytes for each that is kept");
     let log = server.log_with(&["WARN", "too many unfinished handshakes", "limit=4096"]);
-    assert_eq!(log.len(), 1, "said once: {log:?}");
-    // The rest goes when it has not sent its headers for 10 s; all ends are still open on our side.
+    assert_eq!(log.len(), 1, "logged once: {log:?}");
+    // The others are closed after 10 s without complete headers; the test still holds its ends open.
     let gone = |stats: &Stats| stats.descriptors <= descriptors + 2;
-    until_stats_within(Duration::from_secs(40), &mut server, "all are gone", gone).await;
+    until_stats_within(Duration::from_secs(40), &mut server, "all are closed", gone).await;
     drop(open);
 }
 
@@ -244,23 +244,23 @@ async fn headers_over_their_limit_are_refused_and_end_the_connection() {
     let server = Server::start(&endpoint, app(&endpoint)).await;
     let many = "X-Header: y\r\n".repeat(200);
     let long = format!("X-Header: {}\r\n", "y".repeat(1_000_000));
-    for (what, headers) in [("200 headers", many), ("a header of 1 MB", long)] {
+    for (case, headers) in [("200 headers", many), ("a header of 1 MB", long)] {
         let mut client = Client::tcp(server.addr).await;
         let _ = client.try_send_raw(handshake(PATH, &headers)).await;
         let response = client.response().await;
-        assert_eq!(response.status, 431, "{what}");
+        assert_eq!(response.status, 431, "{case}");
         client.ended().await;
     }
     let mut client = Client::tcp(server.addr).await;
     client.send_raw(format!("GET {PATH}&x={} HTTP/1.1\r\nHost: x\r\n\r\n", "y".repeat(70_000))).await;
     let status = client.response().await.status;
     assert!(status == 414 || status == 431, "a URI of 70 KB gets {status}");
-    // A token of a few KB, a jar of cookies: that is no attack.
+    // A token or cookies of a few KB are legitimate.
     let cookies = format!("Cookie: {}\r\n", "c".repeat(16_000));
     Client::connect_with(server.addr, PATH, &cookies).await.0.joined("room:1").await;
 }
 
-/// A header that never ends must not take more than its limit from us, however many clients send one.
+/// A header that never ends must not cost more memory than its limit, for any number of clients.
 #[tokio::test]
 async fn endless_headers_cost_no_more_than_their_limit() {
     const CLIENTS: u64 = 200;
@@ -278,7 +278,7 @@ async fn endless_headers_cost_no_more_than_their_limit() {
 // --- Joins and messages ---------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn of_ten_thousand_joins_a_hundred_succeed_and_the_others_are_told_why() {
+async fn of_ten_thousand_joins_a_hundred_succeed_and_the_others_are_refused_with_the_reason() {
     let (mut server, before) = warm_server_process().await;
     let mut bystander = Client::connect(server.addr, PATH).await;
     bystander.joined("room:1").await;
@@ -317,7 +317,7 @@ async fn of_ten_thousand_joins_a_hundred_succeed_and_the_others_are_told_why() {
 }
 
 #[tokio::test]
-async fn a_topic_of_a_megabyte_gets_an_error_reply_that_names_its_length_and_the_limit() {
+async fn a_topic_of_a_megabyte_receives_an_error_reply_with_its_length_and_the_limit() {
     let endpoint = endpoint();
     let server = Server::start(&endpoint, app(&endpoint)).await;
     let mut client = Client::connect(server.addr, PATH).await;
@@ -332,7 +332,7 @@ async fn a_topic_of_a_megabyte_gets_an_error_reply_that_names_its_length_and_the
 }
 
 #[tokio::test]
-async fn json_nested_a_hundred_thousand_deep_passes_through_and_crashes_only_a_channel_that_parses_it() {
+async fn json_nested_a_hundred_thousand_levels_passes_through_and_crashes_only_a_channel_that_parses_it() {
     let (log, _guard) = Log::watch(tracing::Level::ERROR);
     let endpoint = endpoint();
     let server = Server::start(&endpoint, app(&endpoint)).await;
@@ -351,19 +351,19 @@ async fn json_nested_a_hundred_thousand_deep_passes_through_and_crashes_only_a_c
     assert_eq!(client.receive().await, json!(["1", "1", "parser", "phx_error", { "reason": "channel_crash" }]));
     let expected = ["channel crashed", "topic=\"parser\"", "handle_in(\"parse\")", "recursion limit exceeded"];
     assert!(log.has(&expected), "{:?}", log.lines());
-    // As a ref, a topic, an event, and where a message should be.
+    // As a ref, as a topic, as an event, and instead of a message.
     client.send_text(&format!(r#"[{deep},{deep},"phoenix","heartbeat",{{}}]"#)).await;
-    assert!(client.frame().await.text().contains(&deep), "a ref is echoed, whatever it is");
+    assert!(client.frame().await.text().contains(&deep), "any ref is echoed");
     client.send_text(&format!(r#"["1","5",{deep},{deep},{{}}]"#)).await;
     assert!(client.frame().await.text().contains("unmatched topic"));
     client.send(json!(["1", "6", "room:1", "echo", { "still": "here" }])).await;
     assert_eq!(client.receive().await[4]["response"]["still"], "here");
     client.send_text(&deep).await;
-    assert_eq!(client.close_frame().await.0, Some(1011), "no message");
+    assert_eq!(client.close_frame().await.0, Some(1011), "not a message");
 }
 
-/// Fills the mailbox of a channel that is busy, with messages whose weight is in the part that `message` makes heavy.
-async fn a_busy_channel_s_mailbox_is_bounded(what: &str, message: impl Fn(&str) -> Value) {
+/// Fills the mailbox of a busy channel with messages of which `message` makes one part large.
+async fn a_busy_channels_mailbox_is_bounded(part: &str, message: impl Fn(&str) -> Value) {
     let (mut server, before) = warm_server_process().await;
     let mut client = Client::connect(server.addr, PATH).await;
     client.joined("room:busy").await;
@@ -371,7 +371,7 @@ async fn a_busy_channel_s_mailbox_is_bounded(what: &str, message: impl Fn(&str) 
     client.send(json!(["1", "2", "room:busy", "dawdle", { "ms": 3000 }])).await;
     let heavy = "x".repeat(500_000);
     let heavy = text_frame(&message(&heavy));
-    // The other channel of the same client goes on meanwhile.
+    // The other channel of the same client is not affected.
     let echo = text_frame(&json!(["1", "3", "room:other", "echo", { "alive": true }]));
     let (read, write) = client.stream.into_split();
     let writing = tokio::spawn(async move {
@@ -391,29 +391,29 @@ async fn a_busy_channel_s_mailbox_is_bounded(what: &str, message: impl Fn(&str) 
         echoed |= message[4]["response"]["alive"] == true;
     }
     let grown = server.stats().peak.saturating_sub(before);
-    assert!(grown < 16 * MIB, "1 MiB may wait, {what} counted: {} KiB", grown >> 10);
+    assert!(grown < 16 * MIB, "1 MiB may wait, {part} counted: {} KiB", grown >> 10);
     let log = server.log_with(&["ERROR", "channel crashed", "room:busy", "mailbox full", "the limit is 1048576"]);
     assert_eq!(log.len(), 1, "{log:?}");
     drop(writing.await.unwrap());
 }
 
 #[tokio::test]
-async fn a_busy_channel_s_mailbox_is_bounded_by_the_payloads_that_wait() {
-    a_busy_channel_s_mailbox_is_bounded("payloads", |heavy| json!(["1", "9", "room:busy", "quiet", heavy])).await;
+async fn a_busy_channels_mailbox_is_bounded_by_the_payloads_that_wait() {
+    a_busy_channels_mailbox_is_bounded("payloads", |heavy| json!(["1", "9", "room:busy", "quiet", heavy])).await;
 }
 
 #[tokio::test]
-async fn a_busy_channel_s_mailbox_is_bounded_by_the_events_that_wait() {
-    a_busy_channel_s_mailbox_is_bounded("events", |heavy| json!(["1", "9", "room:busy", heavy, {}])).await;
+async fn a_busy_channels_mailbox_is_bounded_by_the_events_that_wait() {
+    a_busy_channels_mailbox_is_bounded("events", |heavy| json!(["1", "9", "room:busy", heavy, {}])).await;
 }
 
 #[tokio::test]
-async fn a_busy_channel_s_mailbox_is_bounded_by_the_refs_that_wait() {
-    a_busy_channel_s_mailbox_is_bounded("refs", |heavy| json!(["1", heavy, "room:busy", "quiet", {}])).await;
+async fn a_busy_channels_mailbox_is_bounded_by_the_refs_that_wait() {
+    a_busy_channels_mailbox_is_bounded("refs", |heavy| json!(["1", heavy, "room:busy", "quiet", {}])).await;
 }
 
 #[tokio::test]
-async fn messages_for_a_join_that_takes_its_time_are_bounded_too() {
+async fn messages_that_wait_for_a_slow_join_are_bounded_too() {
     let (mut server, before) = warm_server_process().await;
     let mut client = Client::connect(server.addr, PATH).await;
     client.send(json!(["1", "1", "slow:5000", "phx_join", {}])).await;
@@ -432,9 +432,9 @@ async fn messages_for_a_join_that_takes_its_time_are_bounded_too() {
     assert!(grown < 16 * MIB, "{} KiB", grown >> 10);
 }
 
-/// A ref is kept as long as its channel, and copied into every answer.
+/// A join ref is kept as long as its channel, and copied into every reply.
 #[tokio::test]
-async fn join_refs_of_a_megabyte_do_not_stay_in_memory_a_hundred_times() {
+async fn join_refs_of_a_megabyte_are_not_kept_for_each_channel() {
     let (mut server, before) = warm_server_process().await;
     let mut client = Client::connect(server.addr, PATH).await;
     let heavy = "x".repeat(1 << 20);
@@ -446,17 +446,18 @@ async fn join_refs_of_a_megabyte_do_not_stay_in_memory_a_hundred_times() {
     assert!(grown < 16 * MIB, "{} KiB are kept for one connection", grown >> 10);
 }
 
-// --- Frames that announce, hide or drip ------------------------------------------------------------------------------
+// --- Frames that claim, compress or fragment
+// ------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_header_that_claims_an_exabyte_is_refused_at_once_and_nothing_is_allocated_for_it() {
     let (mut server, before) = warm_server_process().await;
-    // Without its key: the claim alone is enough.
+    // Without its masking key: the length alone is refused.
     let mut client = Client::connect(server.addr, PATH).await;
     client.send_raw([0x82, 0xFF, 0x10, 0, 0, 0, 0, 0, 0, 0]).await;
     assert_eq!(client.close_frame().await.0, Some(1009));
     client.answer_close(1009).await;
-    // Just within the limit, and nothing follows.
+    // A length just within the limit, followed by nothing.
     let mut clients = Vec::new();
     for _ in 0..100 {
         let mut client = Client::connect(server.addr, PATH).await;
@@ -465,7 +466,7 @@ async fn a_header_that_claims_an_exabyte_is_refused_at_once_and_nothing_is_alloc
     }
     let stats = until_stats(&mut server, "all are connected", |stats| stats.connections == 100).await;
     let grown = stats.peak.saturating_sub(before);
-    assert!(grown < 4 * MIB, "100 claims of 10 MB take {} KiB", grown >> 10);
+    assert!(grown < 4 * MIB, "100 claims of 10 MB cost {} KiB", grown >> 10);
     assert_eq!(stats.metric("bennu.websocket.protocol_errors"), 1.0);
 }
 
@@ -526,11 +527,11 @@ async fn a_message_in_endless_fragments_ends_at_the_limit_and_empty_ones_cost_no
     }
     assert_eq!(client.close_frame().await.0, Some(1009));
     let grown = server.stats().peak.saturating_sub(before);
-    assert!(grown < 32 * MIB, "10 MB may come, and the buffer grows by quarters: {} KiB", grown >> 10);
+    assert!(grown < 32 * MIB, "10 MB may arrive, and the buffer grows by quarters: {} KiB", grown >> 10);
 }
 
 #[tokio::test]
-async fn every_malformed_frame_is_answered_with_the_code_that_says_what_is_wrong() {
+async fn every_malformed_frame_is_answered_with_the_close_code_of_its_error() {
     let recorder = DebuggingRecorder::new();
     let _recording = metrics::set_default_local_recorder(&recorder);
     let metrics = Metrics::of(&recorder);
@@ -568,21 +569,26 @@ async fn every_malformed_frame_is_answered_with_the_code_that_says_what_is_wrong
             1002,
             "not its shortest form",
         ),
-        ("half a close code", short_frame(0x88, b"\x03"), 1002, "carries 1 byte"),
-        ("close code 1005", short_frame(0x88, b"\x03\xED"), 1002, "close code 1005 may not be sent"),
-        ("close code 999", short_frame(0x88, b"\x03\xE7"), 1002, "close code 999 may not be sent"),
-        ("close code 5000", short_frame(0x88, b"\x13\x88"), 1002, "close code 5000 may not be sent"),
-        ("a close reason that is no text", short_frame(0x88, b"\x03\xE8\xFF"), 1007, "close reason is not UTF-8"),
-        ("text that is no text", short_frame(0x81, b"ab\xFF"), 1007, "not UTF-8 from its byte 2 on"),
+        ("half a close code", short_frame(0x88, b"\x03"), 1002, "is 1 byte, which is not a close code"),
+        ("close code 1005", short_frame(0x88, b"\x03\xED"), 1002, "1005 is not a close code that a peer can send"),
+        ("close code 999", short_frame(0x88, b"\x03\xE7"), 1002, "999 is not a close code that a peer can send"),
+        ("close code 5000", short_frame(0x88, b"\x13\x88"), 1002, "5000 is not a close code that a peer can send"),
+        ("a close reason that is not UTF-8", short_frame(0x88, b"\x03\xE8\xFF"), 1007, "close reason is not UTF-8"),
+        ("text that is not UTF-8", short_frame(0x81, b"ab\xFF"), 1007, "not UTF-8 from its byte 2 on"),
         ("a surrogate", short_frame(0x81, b"\xED\xA0\x80"), 1007, "not UTF-8"),
         ("half a character", short_frame(0x81, b"\xE2\x82"), 1007, "not UTF-8"),
-        ("no text, before the message has ended", short_frame(0x01, b"ab\xC0"), 1007, "not UTF-8 from its byte 2 on"),
+        (
+            "text that is not UTF-8, before the message has ended",
+            short_frame(0x01, b"ab\xC0"),
+            1007,
+            "not UTF-8 from its byte 2 on",
+        ),
         ("2^63 bytes", vec![0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0], 1009, "is over the limit of 10000000 bytes"),
         ("11 MB", vec![0x82, 0xFF, 0, 0, 0, 0, 0, 0xA7, 0xD8, 0xC0], 1009, "is over the limit of 10000000 bytes"),
-        ("an empty message", short_frame(0x81, b""), 1011, "no V2 message"),
-        ("no JSON", short_frame(0x81, b"hello"), 1011, "no V2 message"),
-        ("JSON that is no array", short_frame(0x81, b"{}"), 1011, "no V2 message"),
-        ("an array of four", short_frame(0x81, b"[1,2,3,4]"), 1011, "no V2 message"),
+        ("an empty message", short_frame(0x81, b""), 1011, "not a V2 message"),
+        ("no JSON", short_frame(0x81, b"hello"), 1011, "not a V2 message"),
+        ("JSON that is not an array", short_frame(0x81, b"{}"), 1011, "not a V2 message"),
+        ("an array of four", short_frame(0x81, b"[1,2,3,4]"), 1011, "not a V2 message"),
         ("binary of no bytes", short_frame(0x82, b""), 1011, "ends inside its header"),
         (
             "binary cut in its topic",
@@ -592,30 +598,30 @@ async fn every_malformed_frame_is_answered_with_the_code_that_says_what_is_wrong
         ),
         ("binary of kind 1", short_frame(0x82, &[1, 0, 0, 0, 0]), 1011, "binary frame of kind 1"),
         (
-            "a binary topic that is no text",
+            "a binary topic that is not UTF-8",
             short_frame(0x82, &[0, 0, 0, 1, 0, 0xFF]),
             1011,
             "topic of a binary frame is not UTF-8",
         ),
     ];
     let count = cases.len();
-    for (what, bytes, code, words) in cases {
+    for (case, bytes, code, words) in cases {
         let mut client = Client::connect(server.addr, PATH).await;
         client.joined("room:1").await;
         client.send_raw(bytes).await;
-        assert_eq!(client.close_frame().await.0, Some(code), "{what}");
+        assert_eq!(client.close_frame().await.0, Some(code), "{case}");
         client.answer_close(code).await;
-        assert!(log.has(&[words]), "{what}: {words:?} is not in {:#?}", log.lines().split_off(log.lines().len() - 10));
+        assert!(log.has(&[words]), "{case}: {words:?} is not in {:#?}", log.lines().split_off(log.lines().len() - 10));
     }
     let deflated = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-    for (what, bytes, code) in [
-        ("a deflate stream that is none", short_frame(0xC1, b"\xFF\xFF\xFF"), 1007),
+    for (case, bytes, code) in [
+        ("an invalid deflate stream", short_frame(0xC1, b"\xFF\xFF\xFF"), 1007),
         ("a compressed ping", short_frame(0xC9, b""), 1002),
         ("a compressed continuation", [short_frame(0x41, b"\x00"), short_frame(0xC0, b"\x00")].concat(), 1002),
     ] {
         let (mut client, _) = Client::connect_with(server.addr, "/compressed/websocket?vsn=2.0.0", deflated).await;
         client.send_raw(bytes).await;
-        assert_eq!(client.close_frame().await.0, Some(code), "{what}");
+        assert_eq!(client.close_frame().await.0, Some(code), "{case}");
         client.answer_close(code).await;
     }
     until("all have ended", || endpoint.connection_count() + endpoint.channel_count() == 0).await;
@@ -624,7 +630,7 @@ async fn every_malformed_frame_is_answered_with_the_code_that_says_what_is_wrong
 }
 
 #[tokio::test]
-async fn nothing_that_follows_a_broken_frame_is_heard() {
+async fn frames_after_a_malformed_frame_are_not_processed() {
     let endpoint = endpoint();
     let server = Server::start(&endpoint, app(&endpoint)).await;
     let mut client = Client::connect(server.addr, PATH).await;
@@ -638,12 +644,12 @@ async fn nothing_that_follows_a_broken_frame_is_heard() {
 // --- The end --------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
-async fn a_client_that_never_answers_our_close_is_left_after_five_seconds() {
+async fn a_client_that_never_answers_a_close_is_disconnected_after_five_seconds() {
     let endpoint = endpoint();
     let server = Server::start(&endpoint, app(&endpoint)).await;
-    // One that closes for a reason of ours, and one that broke the protocol; both keep the stream open.
-    let mut told = Client::connect(server.addr, PATH).await;
-    told.joined("room:1").await;
+    // One client is closed by the drain, the other for a protocol error; both keep the stream open.
+    let mut drained = Client::connect(server.addr, PATH).await;
+    drained.joined("room:1").await;
     let mut broken = Client::connect(server.addr, PATH).await;
     broken.send_raw(short_frame(0x83, b"")).await;
     assert_eq!(broken.close_frame().await.0, Some(1002));
@@ -651,19 +657,19 @@ async fn a_client_that_never_answers_our_close_is_left_after_five_seconds() {
         let endpoint = endpoint.clone();
         tokio::spawn(async move { bennu::Drain::default().run(&endpoint).await })
     };
-    assert_eq!(told.close_frame().await.0, Some(1012));
+    assert_eq!(drained.close_frame().await.0, Some(1012));
     let closed = Instant::now();
     until("both have ended", || endpoint.connection_count() == 0).await;
     let took = closed.elapsed();
     assert!(took < CLOSE_TIMEOUT * 2 + Duration::from_secs(2), "it took {took:?}");
-    assert_eq!(told.ended().await + broken.ended().await, 0);
+    assert_eq!(drained.ended().await + broken.ended().await, 0);
     assert_eq!(draining.await.unwrap().left, 0);
     drop(server);
 }
 
-/// A user who was thrown out must not go on talking because its client ignores the close frame.
+/// A disconnected user must not be able to send further messages with a client that ignores the close frame.
 #[tokio::test]
-async fn nothing_that_a_client_sends_after_our_close_is_heard() {
+async fn messages_after_the_close_of_the_server_are_not_processed() {
     struct Named;
     impl Socket for Named {
         type State = ();
@@ -687,18 +693,18 @@ async fn nothing_that_a_client_sends_after_our_close_is_heard() {
     banned.joined("room:1").await;
     endpoint.disconnect("named").unwrap();
     assert_eq!(banned.close_frame().await.0, Some(1001));
-    let words = [
+    let messages = [
         text_frame(&json!(["1", "2", "room:1", "say", { "from": "banned" }])),
         text_frame(&json!(["3", "3", "room:1", "phx_join", {}])),
         text_frame(&json!(["3", "4", "room:1", "say", { "from": "banned, joined anew" }])),
     ]
     .concat();
     let answer = encode::masked_frame(Opcode::Close, &1001u16.to_be_bytes(), MASK);
-    let _ = banned.try_send_raw([words, answer].concat()).await;
-    // The stream ends after all of that has been read.
+    let _ = banned.try_send_raw([messages, answer].concat()).await;
+    // The stream ends after the server has read all of these bytes.
     banned.ended().await;
     drop(banned);
-    until("it has gone", || endpoint.connection_count() == 1).await;
+    until("the banned client has gone", || endpoint.connection_count() == 1).await;
     listener.send(json!(["1", "3", "room:1", "say", { "from": "listener" }])).await;
     assert_eq!(listener.receive().await[4]["from"], "listener");
 }
@@ -715,15 +721,15 @@ async fn a_client_that_has_closed_has_left_its_channels_although_it_keeps_the_st
     drop(client);
 }
 
-/// The timer of the closing must not wait for a pause in what the client sends.
+/// The timer of the closing must not wait for a pause in the client's input.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_answers_our_close_with_a_flood_is_left_too() {
+async fn a_client_that_answers_a_close_with_a_flood_is_disconnected_too() {
     let endpoint = endpoint();
     let server = Server::start(&endpoint, app(&endpoint)).await;
     let mut client = Client::connect(server.addr, PATH).await;
     client.joined("room:1").await;
-    // It floods from the beginning, so that the kernel has grown its buffers when the close comes. Small frames: the
-    // server is busier with them than we are.
+    // The client floods from the beginning, so that the kernel has grown its buffers before the close. The frames are
+    // small, so that the server is busier than the client.
     let flood = text_frame(&json!([null, null, "room:1", "quiet", {}])).repeat(100_000);
     let (mut read, mut write) = client.stream.into_split();
     let reading = tokio::spawn(async move { tokio::io::copy(&mut read, &mut tokio::io::sink()).await });
@@ -741,7 +747,7 @@ async fn a_client_that_answers_our_close_with_a_flood_is_left_too() {
     let drained = soon("the drain", bennu::Drain::default().run(&endpoint)).await;
     let took = closed.elapsed();
     assert_eq!(drained.left, 0);
-    assert!(took < CLOSE_TIMEOUT + Duration::from_secs(4), "it was heard for {took:?} more");
+    assert!(took < CLOSE_TIMEOUT + Duration::from_secs(4), "the server kept reading for {took:?}");
     let _ = (flooding.await, reading.await);
     drop(server);
 }
@@ -756,7 +762,7 @@ async fn a_thousand_connections_that_end_with_a_reset_end_their_channels_and_not
         for n in 0..100 {
             let mut client = Client::connect(server.addr, PATH).await;
             client.joined("room:1").await;
-            // Some in the middle of a frame, some with unread messages on their way.
+            // Some end in the middle of a frame, some with unread messages under way.
             match n % 3 {
                 0 => client.send_raw(&text_frame(&json!(["1", "2", "room:1", "echo", {}]))[..7]).await,
                 1 => client.send(json!(["1", "2", "room:1", "push", { "text": "x".repeat(10_000) }])).await,
@@ -766,7 +772,7 @@ async fn a_thousand_connections_that_end_with_a_reset_end_their_channels_and_not
         }
         clients.into_iter().for_each(Client::reset);
         let gone = |stats: &Stats| stats.connections == 1 && stats.channels == 1;
-        until_stats(&mut server, "they have gone", gone).await;
+        until_stats(&mut server, "the clients have gone", gone).await;
         bystander.send(json!(["1", "3", "room:1", "say", { "round": round }])).await;
         assert_eq!(bystander.receive().await[4]["round"], round);
     }
@@ -786,12 +792,12 @@ async fn a_client_that_leaves_in_the_middle_of_its_handshake_leaves_nothing_behi
         client.send_raw(&handshake(PATH, "")[..cut]).await;
         if cut % 20 == 0 { client.reset() } else { drop(client) }
     }
-    // And right after it.
+    // Further clients leave directly after the handshake.
     for _ in 0..50 {
         let mut client = Client::tcp(server.addr).await;
         client.send_raw(handshake(PATH, "")).await;
         client.reset();
     }
     let gone = |stats: &Stats| stats.connections == 0 && stats.descriptors <= descriptors + 2;
-    until_stats(&mut server, "they have gone", gone).await;
+    until_stats(&mut server, "the clients have gone", gone).await;
 }

@@ -1,4 +1,4 @@
-//! The codec against two independent implementations, tokio-tungstenite and yawc, through a whole server.
+//! A whole server against two independent implementations of WebSocket, tokio-tungstenite and yawc.
 
 mod support;
 
@@ -20,7 +20,7 @@ const SIZES: [usize; 14] = [0, 1, 2, 100, 125, 126, 127, 1000, 65_000, 65_535, 6
 
 type Tungstenite = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A server whose second mount compresses.
+/// Starts a server whose second mount compresses.
 async fn server() -> (Server, Endpoint) {
     let endpoint = endpoint();
     let compressed = bennu::socket::<Open>("/compressed").compress(true).router(&endpoint).unwrap();
@@ -40,7 +40,7 @@ async fn yawc_at(server: &Server, path: &str, options: yawc::Options) -> yawc::T
     soon("connecting", yawc::WebSocket::connect(url).with_options(options)).await.expect("a handshake")
 }
 
-/// Text that compresses neither well nor badly and has characters of every length in UTF-8.
+/// Returns text of medium compressibility with characters of every length in UTF-8.
 fn text(len: usize) -> String {
     let mut seed = len as u32 ^ 0x9E37_79B9;
     let mut text = String::with_capacity(len);
@@ -84,7 +84,7 @@ async fn joined_tungstenite(server: &Server) -> Tungstenite {
 }
 
 async fn joined_yawc(server: &Server, path: &str, options: yawc::Options) -> yawc::TcpWebSocket {
-    // yawc reads at most 1 MiB unless told otherwise, and an echo is a little more.
+    // The default limit of yawc is 1 MiB, and the largest echo is a little longer.
     let mut client = yawc_at(server, path, options.with_limits(4 << 20, 8 << 20)).await;
     client.send(Frame::text(join())).await.unwrap();
     assert_eq!(parsed(next_yawc(&mut client).await.payload())[4]["status"], "ok");
@@ -188,7 +188,7 @@ async fn pings_of_every_length_are_answered_with_their_payload() {
 }
 
 #[tokio::test]
-async fn a_pong_that_nobody_asked_for_is_life_and_no_message() {
+async fn an_unsolicited_pong_is_not_a_message_and_harms_nothing() {
     let (server, _endpoint) = server().await;
     let mut client = joined_tungstenite(&server).await;
     client.send(Message::Pong(Bytes::from_static(b"unasked"))).await.unwrap();
@@ -204,7 +204,7 @@ async fn the_client_s_close_code_comes_back_and_then_the_end_of_the_stream() {
         let close = CloseFrame { code: CloseCode::from(code), reason: "because".into() };
         client.close(Some(close)).await.unwrap();
         let Message::Close(Some(answer)) = next(&mut client).await else { panic!("no close frame for {code}") };
-        // The code is ours, so the reason is ours to give too, and we have none.
+        // The server echoes the code; the reason would be its own, and it has none.
         assert_eq!((u16::from(answer.code), answer.reason.as_str()), (code, ""));
         assert!(soon("the end", client.next()).await.is_none(), "nothing follows a close");
     }
@@ -224,7 +224,7 @@ async fn yawc_closes_with_a_code_and_gets_it_back() {
 }
 
 #[tokio::test]
-async fn our_close_code_and_reason_are_read_by_both() {
+async fn both_clients_read_the_close_code_and_reason_of_the_server() {
     let endpoint = endpoint();
     let impatient = bennu::socket::<Open>("/socket").timeout(std::time::Duration::from_millis(200));
     let server = Server::start(&endpoint, impatient.router(&endpoint).unwrap()).await;
@@ -237,14 +237,14 @@ async fn our_close_code_and_reason_are_read_by_both() {
     assert_eq!(close.close_reason().unwrap(), Some("nothing received for 0.2 s"));
 }
 
-/// Every way of compressing that yawc can ask for, many messages in a row, so that a context which is taken over (or
-/// is not) matters.
+/// Every compression that yawc can negotiate, with many messages in a row, so that a context which is (or is not) taken
+/// over has an effect.
 #[tokio::test]
 async fn yawc_s_compressed_messages_are_echoed_many_in_a_row() {
     let (server, _endpoint) = server().await;
     let deflate = || yawc::Options::default().with_balanced_compression();
     let ways = [
-        ("as yawc likes it", deflate()),
+        ("the default of yawc", deflate()),
         ("client without context", deflate().client_no_context_takeover()),
         ("server without context", deflate().server_no_context_takeover()),
         ("neither with context", deflate().client_no_context_takeover().server_no_context_takeover()),
@@ -257,7 +257,7 @@ async fn yawc_s_compressed_messages_are_echoed_many_in_a_row() {
     for (way, options) in ways {
         let mut client = joined_yawc(&server, "/compressed", options).await;
         for n in 0..200 {
-            // Growing and shrinking, over and under the windows.
+            // Sizes above and below the windows.
             let text = text((n * 7919) % 40_000);
             client.send(Frame::text(echo(n, &text))).await.unwrap();
             let answer = next_yawc(&mut client).await;
@@ -270,7 +270,7 @@ async fn yawc_s_compressed_messages_are_echoed_many_in_a_row() {
 }
 
 #[tokio::test]
-async fn what_the_server_compresses_is_smaller_on_the_wire() {
+async fn a_compressed_message_is_smaller_on_the_wire() {
     let (server, endpoint) = server().await;
     let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
     let path = "/compressed/websocket?vsn=2.0.0";
@@ -284,9 +284,9 @@ async fn what_the_server_compresses_is_smaller_on_the_wire() {
     assert!(frame.rsv1 && frame.payload.len() < 500, "{frame:?}");
 }
 
-/// One broadcast, encoded once for each kind of client, arrives equal at all of them and in order.
+/// One broadcast, encoded once for each kind of client, arrives with the same content at all of them, and in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broadcast_to_clients_of_all_kinds_arrives_equal() {
+async fn a_broadcast_arrives_with_the_same_content_at_clients_of_all_kinds() {
     let (server, endpoint) = server().await;
     let deflate = || yawc::Options::default().with_balanced_compression();
     let mut v2_plain = VecDeque::new();
@@ -326,7 +326,7 @@ async fn a_broadcast_to_clients_of_all_kinds_arrives_equal() {
 }
 
 #[tokio::test]
-async fn a_binary_broadcast_arrives_at_every_v2_client_and_costs_v1_clients_nothing() {
+async fn a_binary_broadcast_arrives_at_every_v2_client_and_is_skipped_for_v1_clients() {
     let (server, endpoint) = server().await;
     let mut plain = joined_tungstenite(&server).await;
     let mut deflated = joined_yawc(&server, "/compressed", yawc::Options::default().with_balanced_compression()).await;
@@ -339,5 +339,5 @@ async fn a_binary_broadcast_arrives_at_every_v2_client_and_costs_v1_clients_noth
     let expected: Vec<u8> = [&[2, 6, 4][..], b"room:1said", &data].concat();
     assert_eq!(next(&mut plain).await.into_data(), expected);
     assert_eq!(next_yawc(&mut deflated).await.payload(), &expected);
-    assert_eq!(old.receive().await["payload"], json!({ "next": true }), "the binary one was skipped for it");
+    assert_eq!(old.receive().await["payload"], json!({ "next": true }), "the binary broadcast was skipped");
 }

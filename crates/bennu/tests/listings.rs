@@ -11,7 +11,7 @@ fn every_line_of_the_readmes_listings_stands_in_the_documentation_in_this_order(
     let mut compiled = documentation.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim);
     let mut seen = vec!["", "use bennu::prelude::*;"];
     for line in listed(include_str!("../../../README.md")).map(str::trim) {
-        // The README says once more what its second listing needs.
+        // The README repeats the imports that its second listing needs.
         if !seen.contains(&line) && !compiled.any(|known| known == line) {
             panic!("not in the documentation, or not in this order: {line}");
         }

@@ -1,4 +1,5 @@
-//! The graceful end: every client is told, in batches; every channel terminates; nobody new comes in.
+//! The graceful shutdown: it closes every client at an even pace, every channel terminates, and no new client is
+//! accepted.
 
 mod support;
 
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 const PATH: &str = "/socket/websocket?vsn=2.0.0";
 
-/// What a channel publishes when it terminates.
+/// The message that a channel broadcasts when it terminates.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Ended {
     topic: String,
@@ -30,7 +31,7 @@ impl Message for Ended {
     const KIND: &'static str = "test.ended";
 }
 
-/// What a channel or a connect waits for where a test holds it.
+/// The message that a held channel or `connect` waits for.
 #[derive(Clone, Serialize, Deserialize)]
 struct GoOn;
 
@@ -38,9 +39,10 @@ impl Message for GoOn {
     const KIND: &'static str = "test.go_on";
 }
 
-/// Says on the PubSub when it terminates; the ones of `held:*` wait for [`GoOn`] before that.
+/// A channel that broadcasts [`Ended`] when it terminates; on a topic `held:*`, it waits for [`GoOn`] first.
 struct Ending;
 
+/// A socket whose `connect` waits for [`GoOn`] if the client has the parameter `held`.
 struct EndingSocket;
 
 impl Socket for EndingSocket {
@@ -49,7 +51,7 @@ impl Socket for EndingSocket {
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         if request.params.get("held").is_some() {
             let mut go_on: Subscription<GoOn> = request.endpoint.pubsub().subscribe("go on");
-            request.endpoint.pubsub().local_broadcast("asked", GoOn);
+            request.endpoint.pubsub().local_broadcast("connecting", GoOn);
             go_on.recv().await?;
         }
         Ok(EndingSocket)
@@ -75,7 +77,7 @@ impl<S: Socket> Channel<S> for Ending {
     }
 }
 
-/// Never ends by itself.
+/// A channel that never terminates by itself.
 struct Stuck;
 
 impl<S: Socket> Channel<S> for Stuck {
@@ -116,7 +118,7 @@ async fn clients_are_closed_with_1012_at_an_even_pace_joined_or_not() {
         soon("a close", client).await.unwrap();
     }
     assert_eq!(server.drained().await, Drained { connections: 6, left: 0 });
-    // Five pauses between six clients, two in each interval.
+    // Between six clients there are five pauses, two in each interval.
     assert!(started.elapsed() >= interval * 5 / 2, "{:?}", started.elapsed());
 }
 
@@ -161,7 +163,7 @@ async fn every_channel_of_every_client_terminates_before_serving_returns() {
         }
         clients.push(client);
     }
-    // These clients are told, and leave without a word.
+    // These clients receive the close frame and do not answer it.
     let leaving = tokio::spawn(async move {
         for client in &mut clients {
             assert_eq!(client.close_frame().await.0, Some(1012));
@@ -178,7 +180,7 @@ async fn every_channel_of_every_client_terminates_before_serving_returns() {
 }
 
 #[tokio::test]
-async fn the_drain_waits_for_a_channel_that_takes_its_time_to_terminate() {
+async fn the_drain_waits_for_a_channel_that_is_slow_to_terminate() {
     let endpoint = endpoint();
     let mut ended: Subscription<Ended> = endpoint.pubsub().subscribe("ended");
     let server = Server::start(&endpoint, ending_app(&endpoint)).await;
@@ -188,21 +190,21 @@ async fn the_drain_waits_for_a_channel_that_takes_its_time_to_terminate() {
     assert_eq!(client.close_frame().await.0, Some(1012));
     client.answer_close(1012).await;
     until("the connection is gone", || endpoint.connection_count() == 0).await;
-    until("its channel holds", || endpoint.pubsub().subscriber_count("go on") == 1).await;
+    until("its channel waits", || endpoint.pubsub().subscriber_count("go on") == 1).await;
     assert!(!drained.is_finished() && ended.try_recv().is_none(), "the channel has not terminated yet");
     endpoint.pubsub().local_broadcast("go on", GoOn);
     assert_eq!(soon("the drain", drained).await.unwrap(), Drained { connections: 1, left: 0 });
-    let end = ended.try_recv().expect("it has terminated before the drain was over").unwrap();
+    let end = ended.try_recv().expect("the channel terminated before the end of the drain").unwrap();
     assert_eq!((&*end.topic, &*end.reason), ("held:1", "Closed"));
 }
 
 #[tokio::test]
-async fn nobody_new_comes_in_while_it_drains() {
+async fn no_new_client_is_accepted_during_a_drain() {
     let endpoint = endpoint();
     let mut server = Server::start(&endpoint, ending_app(&endpoint)).await;
     let mut staying = Client::connect(server.addr, PATH).await;
     staying.joined("held:1").await;
-    // An HTTP connection that was there before.
+    // An HTTP connection from before the drain.
     let mut early = Client::tcp(server.addr).await;
     early.send_raw("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(early.response().await.status, 404);
@@ -216,22 +218,22 @@ async fn nobody_new_comes_in_while_it_drains() {
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 
     staying.answer_close(1012).await;
-    until("its channel holds", || endpoint.pubsub().subscriber_count("go on") == 1).await;
+    until("its channel waits", || endpoint.pubsub().subscriber_count("go on") == 1).await;
     endpoint.pubsub().local_broadcast("go on", GoOn);
     assert_eq!(server.drained().await, Drained { connections: 1, left: 0 });
 }
 
-/// The handshake is half done when the drain begins: the client must not be forgotten.
+/// The handshake is under way when the drain begins: the drain must close this client too.
 #[tokio::test]
-async fn a_client_whose_connect_is_still_asked_when_the_drain_begins_does_not_stay() {
+async fn a_client_whose_connect_still_runs_when_the_drain_begins_does_not_stay_connected() {
     let endpoint = endpoint();
-    let mut asked: Subscription<GoOn> = endpoint.pubsub().subscribe("asked");
+    let mut connecting: Subscription<GoOn> = endpoint.pubsub().subscribe("connecting");
     let mut server = Server::start(&endpoint, ending_app(&endpoint)).await;
     let mut late = Client::tcp(server.addr).await;
     late.send_raw(handshake(&format!("{PATH}&held=1"), "")).await;
-    soon("connect is asked", asked.recv()).await.unwrap();
+    soon("the call of connect", connecting.recv()).await.unwrap();
     server.shut_down();
-    until("it drains", || endpoint.is_draining()).await;
+    until("the drain begins", || endpoint.is_draining()).await;
     endpoint.pubsub().local_broadcast("go on", GoOn);
     let response = late.response().await;
     if response.status == 101 {
@@ -244,7 +246,7 @@ async fn a_client_whose_connect_is_still_asked_when_the_drain_begins_does_not_st
 }
 
 #[tokio::test]
-async fn a_client_that_never_answers_is_left_at_the_deadline_and_counted() {
+async fn a_client_that_never_answers_the_close_is_left_at_the_deadline_and_counted() {
     let (log, _guard) = Log::watch(tracing::Level::INFO);
     let endpoint = endpoint();
     let drain = Drain { deadline: Duration::from_millis(300), ..quick_drain() };
@@ -256,7 +258,7 @@ async fn a_client_that_never_answers_is_left_at_the_deadline_and_counted() {
         assert_eq!(good.close_frame().await.0, Some(1012));
         good.answer_close(1012).await;
     });
-    // It hears the close, and neither answers nor ends.
+    // The client receives the close frame, and neither answers it nor closes the stream.
     let drained = tokio::spawn(server.drained());
     assert_eq!(stubborn.close_frame().await.0, Some(1012));
     assert_eq!(soon("the drain", drained).await.unwrap(), Drained { connections: 2, left: 1 });
@@ -265,9 +267,9 @@ async fn a_client_that_never_answers_is_left_at_the_deadline_and_counted() {
     assert!(log.has(&["INFO", "drained", "connections=2", "left=1"]), "{:?}", log.lines());
 }
 
-/// A channel that does not end is dropped after its own timeout of 5 s, and the log names it.
+/// A channel that does not terminate is dropped after its own timeout of 5 s, and the log contains its topic.
 #[tokio::test]
-async fn a_channel_that_never_terminates_is_dropped_after_five_seconds_and_named() {
+async fn a_channel_that_never_terminates_is_dropped_after_five_seconds_and_logged() {
     let (log, _guard) = Log::watch(tracing::Level::INFO);
     let endpoint = endpoint();
     let patient = Drain { deadline: Duration::from_secs(20), ..quick_drain() };
@@ -279,12 +281,13 @@ async fn a_channel_that_never_terminates_is_dropped_after_five_seconds_and_named
     drop(client);
     assert_eq!(soon("the drain", drained).await.unwrap(), Drained { connections: 1, left: 0 });
     assert_eq!(endpoint.channel_count(), 0);
-    let expected = ["ERROR", "channel crashed", "stuck", "terminate", "still running 5s after it was told to end"];
+    let expected =
+        ["ERROR", "channel crashed", "stuck", "terminate", "still running 5s after the channel began to end"];
     assert!(log.has(&expected), "{:?}", log.lines());
 }
 
 #[tokio::test]
-async fn a_drain_of_nobody_is_over_at_once() {
+async fn a_drain_without_clients_ends_at_once() {
     let endpoint = endpoint();
     let drain = Drain { batch_interval: Duration::from_secs(60), ..quick_drain() };
     let server =
@@ -293,7 +296,7 @@ async fn a_drain_of_nobody_is_over_at_once() {
 }
 
 #[tokio::test]
-async fn clients_that_leave_while_the_others_wait_their_turn_do_not_hold_the_drain_up() {
+async fn clients_that_leave_before_they_are_closed_do_not_delay_the_drain() {
     let endpoint = endpoint();
     let drain = Drain { batch_size: 1, batch_interval: Duration::from_millis(100), deadline: Duration::from_secs(20) };
     let server = Server::start_with(&endpoint, app(&endpoint), drain).await;
@@ -303,7 +306,7 @@ async fn clients_that_leave_while_the_others_wait_their_turn_do_not_hold_the_dra
     }
     until("all are connected", || endpoint.connection_count() == 4).await;
     let drained = tokio::spawn(server.drained());
-    until("it drains", || endpoint.is_draining()).await;
+    until("the drain begins", || endpoint.is_draining()).await;
     for client in clients {
         client.reset();
     }

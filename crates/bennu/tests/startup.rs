@@ -1,7 +1,8 @@
-//! What a program prints whose `main` returns the error of a mistake at start: the good text, and nothing else.
+//! The output of a program whose `main` returns the error of a mistake at startup: the text of the error, and nothing
+//! else.
 //!
-//! This test is its own program: with `MISTAKE` set it makes that mistake, as an application would, and without it runs
-//! itself once for each.
+//! This test is a program of its own: with the variable `MISTAKE` it makes that mistake, as an application would.
+//! Without the variable it runs itself once for each mistake.
 
 use bennu::prelude::*;
 use std::env;
@@ -17,7 +18,7 @@ impl<S: Socket> Channel<S> for Room {
     }
 }
 
-/// Sockets that differ in their one pattern.
+/// Defines sockets that differ only in their topic pattern.
 macro_rules! sockets {
     ($($socket:ident: $pattern:literal),+) => {$(
         struct $socket;
@@ -92,23 +93,27 @@ fn each_mistake_prints_its_text() {
         (
             "path",
             long,
-            r#"mount path "socket" must begin with "/" and not end with it, and its variable parts are written "{name}""#,
+            "could not mount a socket at \"socket\": the path must begin with \"/\" and must not end with \"/\", and a \
+             variable part is written \"{name}\"",
         ),
         (
             "path twice",
             long,
-            r#"mount path "/socket" is taken: this endpoint has a socket there already; mount each at a path of its own"#,
+            "could not mount a socket at \"/socket\": this endpoint already has a socket at that path; mount each \
+             socket at a path of its own",
         ),
         (
             "origin",
             long,
-            r#"check_origin entry "example.com" is no origin: expected "//host", "scheme://host" or "scheme://host:port""#,
+            "check_origin entry \"example.com\" is not an origin; write \"//host\", \"scheme://host\" or \
+             \"scheme://host:port\"",
         ),
         (
             "port in use",
             long,
             &format!(
-                "could not listen at 127.0.0.1:{port}: another program has this port; stop it, or choose another port"
+                "could not listen on 127.0.0.1:{port}: the port is in use; stop the program that uses it, or choose \
+                 another port"
             ),
         ),
     ];

@@ -1,4 +1,4 @@
-//! What the server says of itself: log lines at Phoenix's levels, without secrets, and the documented instruments.
+//! The log lines of the server, at Phoenix's levels and without secrets, and its documented instruments.
 
 mod support;
 
@@ -10,16 +10,16 @@ use support::watch::{Log, Metrics};
 use support::{Server, endpoint, until};
 use tracing::Level;
 
-struct Telling;
+struct LoggedSocket;
 
-impl Socket for Telling {
+impl Socket for LoggedSocket {
     type State = ();
 
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         match request.params.get("how") {
             Some("refused") => Err(Refusal::because("not today")),
-            Some("panic") => panic!("asked to"),
-            _ => Ok(Telling),
+            Some("panic") => panic!("panics on request"),
+            _ => Ok(LoggedSocket),
         }
     }
 
@@ -28,7 +28,7 @@ impl Socket for Telling {
     }
 }
 
-/// Crashes in whichever callback it is asked to.
+/// A channel that crashes in the callback that its topic names.
 struct Touchy {
     when: String,
 }
@@ -37,7 +37,7 @@ struct Poke;
 
 impl Touchy {
     fn crash_if(&self, now: &str) {
-        assert_ne!(self.when, now, "asked to crash");
+        assert_ne!(self.when, now, "crashes on request");
     }
 }
 
@@ -89,11 +89,11 @@ const PATH: &str = "/socket/websocket?vsn=2.0.0";
 
 async fn server() -> (Server, Endpoint) {
     let endpoint = endpoint();
-    let app = bennu::socket::<Telling>("/socket").router(&endpoint).unwrap();
+    let app = bennu::socket::<LoggedSocket>("/socket").router(&endpoint).unwrap();
     (Server::start(&endpoint, app).await, endpoint)
 }
 
-/// The one line that has all these parts.
+/// Returns the only line that contains all these parts.
 fn the_line(log: &Log, parts: &[&str]) -> String {
     let mut lines = log.with(parts);
     assert_eq!(lines.len(), 1, "{parts:?}: {lines:#?} of {:#?}", log.lines());
@@ -101,12 +101,12 @@ fn the_line(log: &Log, parts: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_connect_is_said_at_info_with_its_parameters_but_no_secrets() {
+async fn a_connect_is_logged_at_info_with_its_parameters_but_no_secrets() {
     let (log, _guard) = Log::watch(Level::INFO);
     let (server, _endpoint) = server().await;
     let secrets = "&token=s3cret&user_password=hunter2&page=home";
     Client::connect(server.addr, &format!("{PATH}{secrets}")).await;
-    let line = the_line(&log, &["connected", "socket=\"Telling\""]);
+    let line = the_line(&log, &["connected", "socket=\"LoggedSocket\""]);
     assert!(line.trim_start().starts_with("INFO"), "{line}");
     for part in ["took=", r#""token": "[FILTERED]""#, r#""user_password": "[FILTERED]""#, r#""page": "home""#] {
         assert!(line.contains(part), "{part} is not in {line}");
@@ -115,12 +115,12 @@ async fn a_connect_is_said_at_info_with_its_parameters_but_no_secrets() {
     let line = the_line(&log, &["INFO", "refused connection", "refusal=not today"]);
     assert!(line.contains("[FILTERED]"), "{line}");
     Client::refused(server.addr, &format!("{PATH}{secrets}&how=panic"), "").await;
-    the_line(&log, &["ERROR", "connect panicked", "socket=\"Telling\""]);
+    the_line(&log, &["ERROR", "connect panicked", "socket=\"LoggedSocket\""]);
     assert!(!log.has(&["s3cret"]) && !log.has(&["hunter2"]), "{:#?}", log.lines());
 }
 
 #[tokio::test]
-async fn a_join_is_said_at_info_and_messages_at_debug_without_secrets() {
+async fn a_join_is_logged_at_info_and_messages_at_debug_without_secrets() {
     let (log, _guard) = Log::watch(Level::DEBUG);
     let (server, _endpoint) = server().await;
     let mut client = Client::connect(server.addr, PATH).await;
@@ -146,7 +146,7 @@ async fn a_join_is_said_at_info_and_messages_at_debug_without_secrets() {
 }
 
 #[tokio::test]
-async fn at_info_messages_are_not_said_at_all() {
+async fn at_info_no_messages_are_logged() {
     let (log, _guard) = Log::watch(Level::INFO);
     let (server, _endpoint) = server().await;
     let mut client = Client::connect(server.addr, PATH).await;
@@ -158,9 +158,9 @@ async fn at_info_messages_are_not_said_at_all() {
     assert_eq!(log.lines().split_off(before), Vec::<String>::new());
 }
 
-/// Payloads that are too deep to be parsed are too deep to be filtered.
+/// Payloads that are nested too deeply to be parsed cannot be filtered either.
 #[tokio::test]
-async fn a_secret_beside_json_that_cannot_be_parsed_is_not_said_either() {
+async fn a_secret_beside_json_that_cannot_be_parsed_is_not_logged_either() {
     let (log, _guard) = Log::watch(Level::DEBUG);
     let (server, _endpoint) = server().await;
     let mut client = Client::connect(server.addr, PATH).await;
@@ -172,9 +172,9 @@ async fn a_secret_beside_json_that_cannot_be_parsed_is_not_said_either() {
     assert!(!log.has(&["hunter2"]), "{:#?}", log.with(&["hunter2"]));
 }
 
-/// Pushes are said at trace, which is where tokens that channels hand out would show.
+/// Pushes are logged at trace, and channels push tokens.
 #[tokio::test]
-async fn a_secret_that_a_channel_pushes_is_not_said_at_trace() {
+async fn a_secret_that_a_channel_pushes_is_not_logged_at_trace() {
     let (log, _guard) = Log::watch(Level::TRACE);
     let (server, _endpoint) = server().await;
     let mut client = Client::connect(server.addr, PATH).await;
@@ -187,7 +187,7 @@ async fn a_secret_that_a_channel_pushes_is_not_said_at_trace() {
 }
 
 #[tokio::test]
-async fn a_crash_anywhere_is_said_at_error_with_its_topic_and_callback_and_harms_nothing_else() {
+async fn a_crash_in_any_callback_is_logged_at_error_with_its_topic_and_callback_and_affects_no_other_channel() {
     let (log, _guard) = Log::watch(Level::INFO);
     let (server, endpoint) = server().await;
     let mut client = Client::connect(server.addr, PATH).await;
@@ -212,8 +212,8 @@ async fn a_crash_anywhere_is_said_at_error_with_its_topic_and_callback_and_harms
             assert_eq!(client.receive().await, json!(["1", "1", topic, "phx_error", { "reason": "channel_crash" }]));
         }
         let line = the_line(&log, &["ERROR", "channel crashed", &format!("topic=\"{topic}\""), callback]);
-        let why = if when == "unknown" { "no handler for event" } else { "panicked: assertion" };
-        assert!(line.contains("channel=\"Touchy\"") && line.contains(why), "{line}");
+        let cause = if when == "unknown" { "no handler for event" } else { "panicked: assertion" };
+        assert!(line.contains("channel=\"Touchy\"") && line.contains(cause), "{line}");
         client.send(json!(["1", "3", "room:other", "echo", { "after": when }])).await;
         assert_eq!(client.receive().await[4]["response"]["after"], when);
     }
@@ -221,7 +221,7 @@ async fn a_crash_anywhere_is_said_at_error_with_its_topic_and_callback_and_harms
 }
 
 #[tokio::test]
-async fn a_drain_is_said_at_info_with_its_numbers() {
+async fn a_drain_is_logged_at_info_with_its_numbers() {
     let (log, _guard) = Log::watch(Level::INFO);
     let (server, endpoint) = server().await;
     let client = Client::connect(server.addr, PATH).await;
@@ -238,7 +238,7 @@ async fn a_drain_is_said_at_info_with_its_numbers() {
 }
 
 #[tokio::test]
-async fn every_documented_instrument_counts_what_it_says() {
+async fn every_documented_instrument_counts_as_documented() {
     let recorder = DebuggingRecorder::new();
     let _recording = metrics::set_default_local_recorder(&recorder);
     let metrics = Metrics::of(&recorder);
@@ -262,12 +262,12 @@ async fn every_documented_instrument_counts_what_it_says() {
     old.send_text("no message").await;
     old.close_frame().await;
     old.answer_close(1011).await;
-    until("it has gone", || endpoint.connection_count() == 2).await;
+    until("the V1 client has gone", || endpoint.connection_count() == 2).await;
 
     for (name, value) in [
-        ("bennu.socket.connects{socket=Telling,result=ok}", 3.0),
-        ("bennu.socket.connects{socket=Telling,result=refused}", 1.0),
-        ("bennu.socket.connects{socket=Telling,result=crashed}", 1.0),
+        ("bennu.socket.connects{socket=LoggedSocket,result=ok}", 3.0),
+        ("bennu.socket.connects{socket=LoggedSocket,result=refused}", 1.0),
+        ("bennu.socket.connects{socket=LoggedSocket,result=crashed}", 1.0),
         ("bennu.socket.connected", 2.0),
         ("bennu.socket.bad_messages", 1.0),
         ("bennu.channel.joins{channel=Room,result=ok}", 3.0),

@@ -1,4 +1,4 @@
-//! `wss://` by rustls: the same as without, and what TLS adds of its own.
+//! WebSockets over TLS by rustls: the behaviour without TLS, and the behaviour that TLS adds.
 #![cfg(feature = "tls")]
 
 mod support;
@@ -31,7 +31,7 @@ struct TlsServer {
 }
 
 impl TlsServer {
-    /// With a certificate that was made a moment ago, which its clients trust.
+    /// Starts a server with a new certificate, which its clients trust.
     fn start(endpoint: &Endpoint) -> Self {
         TlsServer::start_on(support::listen(), endpoint)
     }
@@ -67,7 +67,7 @@ impl TlsServer {
 }
 
 #[tokio::test]
-async fn over_tls_a_client_joins_pushes_is_answered_and_gets_broadcasts() {
+async fn over_tls_a_client_joins_pushes_and_receives_replies_and_broadcasts() {
     let endpoint = endpoint();
     let server = TlsServer::start(&endpoint);
     let (mut one, mut two) = (server.connect().await, server.connect().await);
@@ -117,7 +117,7 @@ async fn over_tls_both_sides_close_with_their_codes() {
     assert_eq!(client.close_frame().await.0, Some(4001));
     assert_eq!(client.ended().await, 0);
     drop(client);
-    until("it has ended", || endpoint.connection_count() + endpoint.channel_count() == 0).await;
+    until("the client has gone", || endpoint.connection_count() + endpoint.channel_count() == 0).await;
 
     let mut staying = server.connect().await;
     staying.joined("room:1").await;
@@ -128,7 +128,7 @@ async fn over_tls_both_sides_close_with_their_codes() {
 }
 
 #[tokio::test]
-async fn tungstenite_speaks_wss_with_us() {
+async fn tungstenite_connects_over_wss() {
     let endpoint = endpoint();
     let server = TlsServer::start(&endpoint);
     let stream = server.secure(TcpStream::connect(server.addr).await.unwrap()).await;
@@ -144,7 +144,7 @@ async fn tungstenite_speaks_wss_with_us() {
 }
 
 #[tokio::test]
-async fn a_frame_that_comes_with_the_handshake_is_answered_over_tls_too() {
+async fn a_frame_that_arrives_with_the_handshake_is_answered_over_tls_too() {
     let endpoint = endpoint();
     let server = TlsServer::start(&endpoint);
     let mut client = Client::over(server.secure(TcpStream::connect(server.addr).await.unwrap()).await);
@@ -155,10 +155,10 @@ async fn a_frame_that_comes_with_the_handshake_is_answered_over_tls_too() {
     assert_eq!(client.receive().await[1], "0");
 }
 
-/// TLS keeps records of its own back when the socket is full; they must leave once it is not, although nobody sends
-/// anything more.
+/// TLS buffers records when the stream is full; they must be sent once the stream accepts bytes again, even if no
+/// further message follows.
 #[tokio::test]
-async fn a_slow_reader_over_tls_gets_the_end_of_what_was_sent_without_anything_following_it() {
+async fn a_slow_reader_over_tls_receives_the_end_of_a_message_without_a_further_message() {
     let endpoint = endpoint();
     let server = TlsServer::start_on(support::listen_narrow(8192), &endpoint);
     let mut client = Client::over(server.secure(Client::narrow(server.addr, 8192).await.stream).await);
@@ -171,7 +171,7 @@ async fn a_slow_reader_over_tls_gets_the_end_of_what_was_sent_without_anything_f
 }
 
 #[tokio::test]
-async fn who_speaks_no_tls_is_sent_away_and_who_says_nothing_is_left_after_ten_seconds() {
+async fn a_client_without_tls_is_refused_and_a_silent_client_is_disconnected_after_ten_seconds() {
     let endpoint = endpoint();
     let server = TlsServer::start(&endpoint);
     let mut silent = Client::tcp(server.addr).await;

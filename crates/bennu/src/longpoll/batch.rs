@@ -1,39 +1,40 @@
-//! Messages on their way: to the client, as the one JSON array that a response holds, and from it, as the lines of a
-//! POST's body.
+//! The messages of long polling: a [`Batch`] of outbound messages in one response, and the [`PostedMessage`]s in the
+//! body of a POST.
 //!
-//! Outbound messages are JSON strings from the moment they are encoded, so that a broadcast is escaped once for all who
-//! long poll, and a response is put together by copying.
+//! [`super::session`] fills batches from the outbox and parses bodies. Outbound messages are JSON strings as soon as
+//! they are encoded: a broadcast is escaped once for all long-poll clients, and a response is assembled by copying.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bennu_channels::Framing;
 use bennu_channels::protocol::Frame;
+use bennu_channels::transport::Framing;
 use bytes::Bytes;
 
-/// Each message as a JSON string. Binary data that is no text cannot be one: it is counted and skipped.
+/// The framing that converts a message into a JSON string. A binary message that is not UTF-8 has no JSON string: the
+/// framing counts it and skips it.
 pub(crate) static JSON_STRING: Framing = Framing {
     name: "longpoll",
     frame: |_, message| match std::str::from_utf8(message) {
-        Ok(text) => serde_json::to_vec(text).expect("a string is always JSON").into(),
+        Ok(text) => serde_json::to_vec(text).expect("every string can be encoded as JSON").into(),
         Err(_) => {
             metrics::counter!("bennu.longpoll.unsendable").increment(1);
-            tracing::warn!(bytes = message.len(), "binary data that is no UTF-8 cannot reach clients that long poll");
+            tracing::warn!(bytes = message.len(), "skipped a binary message for long-poll clients: it is not UTF-8");
             Bytes::new()
         }
     },
 };
 
-/// What one response carries. Cloning shares it.
+/// The messages of one response. A clone shares them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Batch(Vec<Bytes>);
 
 impl Batch {
-    /// `messages` as [`JSON_STRING`] made them.
+    /// Creates a batch of messages that [`JSON_STRING`] has framed.
     pub(crate) fn new(messages: Vec<Bytes>) -> Self {
         Batch(messages)
     }
 
-    /// From what [`Batch::elements`] gave on another node.
+    /// Creates a batch from the result of [`Batch::elements`] on another node.
     pub(crate) fn from_elements(elements: String) -> Self {
         Batch(vec![elements.into()])
     }
@@ -42,7 +43,7 @@ impl Batch {
         self.0.is_empty()
     }
 
-    /// Appends the elements of a JSON array, without its brackets.
+    /// Appends the messages as elements of a JSON array, without its brackets.
     pub(crate) fn write(&self, json: &mut Vec<u8>) {
         json.reserve(self.0.iter().map(|message| message.len() + 1).sum());
         for (n, message) in self.0.iter().enumerate() {
@@ -53,7 +54,7 @@ impl Batch {
         }
     }
 
-    /// The elements of a JSON array, without its brackets.
+    /// Returns the messages as elements of a JSON array, without its brackets.
     pub(crate) fn elements(&self) -> String {
         let mut json = Vec::new();
         self.write(&mut json);
@@ -61,18 +62,19 @@ impl Batch {
     }
 }
 
-/// The messages of a POST. `ndjson` has one a line, and binary ones as base64; any other body is one message.
-pub(crate) fn messages(body: &str, ndjson: bool) -> impl Iterator<Item = Result<Posted<'_>, String>> {
-    let whole = (!ndjson).then_some(Ok(Posted::Text(body)));
+/// Parses the body of a POST. An `ndjson` body has one message on each line, and binary messages in base64; any other
+/// body is one message.
+pub(crate) fn parse(body: &str, ndjson: bool) -> impl Iterator<Item = Result<PostedMessage<'_>, String>> {
+    let whole = (!ndjson).then_some(Ok(PostedMessage::Text(body)));
     let lines = body.split('\n').filter(move |_| ndjson).enumerate().filter_map(|(n, line)| {
         let line = line.strip_suffix('\r').unwrap_or(line);
         match line.as_bytes().first()? {
-            // V2 messages are arrays, V1 messages objects; neither bracket is base64.
-            b'[' | b'{' => Some(Ok(Posted::Text(line))),
+            // V2 messages are arrays and V1 messages are objects; base64 contains neither bracket.
+            b'[' | b'{' => Some(Ok(PostedMessage::Text(line))),
             _ => Some(
                 STANDARD
                     .decode(line)
-                    .map(Posted::Binary)
+                    .map(PostedMessage::Binary)
                     .map_err(|error| format!("line {} is neither a JSON message nor base64: {error}", n + 1)),
             ),
         }
@@ -82,16 +84,16 @@ pub(crate) fn messages(body: &str, ndjson: bool) -> impl Iterator<Item = Result<
 
 /// One message of a POST.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Posted<'a> {
+pub(crate) enum PostedMessage<'a> {
     Text(&'a str),
     Binary(Vec<u8>),
 }
 
-impl Posted<'_> {
+impl PostedMessage<'_> {
     pub(crate) fn frame(&self) -> Frame<'_> {
         match self {
-            Posted::Text(text) => Frame::Text(text),
-            Posted::Binary(bytes) => Frame::Binary(bytes),
+            PostedMessage::Text(text) => Frame::Text(text),
+            PostedMessage::Binary(bytes) => Frame::Binary(bytes),
         }
     }
 }
@@ -115,26 +117,26 @@ mod tests {
     }
 
     #[test]
-    fn binary_data_that_is_no_text_is_nothing_to_send() {
+    fn binary_data_that_is_not_utf8_is_skipped() {
         assert!(framed(&[0, 255]).is_empty());
     }
 
-    fn read(body: &str, ndjson: bool) -> Vec<Result<Posted<'_>, String>> {
-        messages(body, ndjson).collect()
+    fn read(body: &str, ndjson: bool) -> Vec<Result<PostedMessage<'_>, String>> {
+        parse(body, ndjson).collect()
     }
 
     #[test]
     fn a_body_is_one_message_unless_it_is_ndjson() {
-        assert_eq!(read("[1]\n[2]", false), [Ok(Posted::Text("[1]\n[2]"))]);
-        assert_eq!(read("", false), [Ok(Posted::Text(""))]);
-        assert_eq!(read("[1]\r\n{}\n", true), [Ok(Posted::Text("[1]")), Ok(Posted::Text("{}"))]);
+        assert_eq!(read("[1]\n[2]", false), [Ok(PostedMessage::Text("[1]\n[2]"))]);
+        assert_eq!(read("", false), [Ok(PostedMessage::Text(""))]);
+        assert_eq!(read("[1]\r\n{}\n", true), [Ok(PostedMessage::Text("[1]")), Ok(PostedMessage::Text("{}"))]);
         assert_eq!(read("\n\n", true), []);
     }
 
     #[test]
-    fn a_line_of_base64_is_binary_and_one_of_neither_kind_is_named() {
+    fn a_line_of_base64_is_binary_and_an_error_contains_the_number_of_a_line_of_neither_kind() {
         let [first, second] = &read("AAH/\n%%%", true)[..] else { panic!("two lines") };
-        assert_eq!(first, &Ok(Posted::Binary(vec![0, 1, 255])));
+        assert_eq!(first, &Ok(PostedMessage::Binary(vec![0, 1, 255])));
         let error = second.as_ref().unwrap_err();
         assert!(error.starts_with("line 2 is neither a JSON message nor base64: Invalid symbol 37"), "{error}");
     }

@@ -1,13 +1,15 @@
-//! The way to a session that lives on another node: a load balancer sends each request of a client where it likes.
+//! The relay: forwards the requests of a client to the node where its session lives, because a load balancer sends each
+//! request to any node.
 //!
-//! The node that has the request asks the node that the ticket names, over PubSub, and answers its client with what
-//! comes back. PubSub delivers at most once; what gets lost is asked for again with the client's next poll, whose ticket
-//! is then still the old one.
+//! [`super::service`] calls [`Relay::poll`] and [`Relay::publish`] for a session of another node. The relay sends the
+//! request to that node over PubSub and returns its response. Invariant: a message that PubSub loses is not lost for
+//! the client. PubSub delivers at most once; after a loss, the client's next poll has its previous token and receives
+//! the batch again.
 
 use super::batch::Batch;
-use super::session::{Polled, Published};
-use super::sessions::Sessions;
-use super::ticket::Ticket;
+use super::session::{PollOutcome, PublishOutcome};
+use super::session_table::SessionTable;
+use super::session_token::SessionToken;
 use bennu_channels::Endpoint;
 use bennu_channels::pubsub::{Attachment, Delivery, Message, NodeEvent, NodeName, PubSub, Sink, Subscription};
 use parking_lot::Mutex;
@@ -20,54 +22,72 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-/// Where all nodes listen; each message is sent to one.
+/// The topic of all relays; each message on it has one node as its receiver.
 const TOPIC: &str = "bennu.longpoll";
 
-/// How long another node may take to say that it has heard. Phoenix's `pubsub_timeout_ms`.
+/// How long another node may take to accept a request. Phoenix's `pubsub_timeout_ms`.
 const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long it may then take for the messages of a POST, which wait for those of POSTs before it.
+/// How long a node may take, after it has accepted a POST, to process it. The POST waits for earlier POSTs of its
+/// session.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// All sessions that this node can reach: its own, and those of other nodes.
+/// Access to all sessions that this node can reach: its own, and those of other nodes.
 pub(crate) struct Relay {
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Arc<SessionTable>,
     pubsub: PubSub,
-    /// Asked of other nodes and not answered yet.
-    pending: Mutex<HashMap<u64, UnboundedSender<Answer>>>,
+    /// Requests to other nodes that have no final response yet.
+    pending: Mutex<HashMap<u64, UnboundedSender<Response>>>,
     next: AtomicU64,
-    /// Where polls for other nodes wait; known from the first request on.
+    /// The runtime for the requests of other nodes; set by the first request of a client.
     runtime: OnceLock<Handle>,
     attachment: OnceLock<Attachment>,
 }
 
-/// What nodes say to each other.
+/// A message between two nodes. The serialized names are those of the first version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Relayed {
-    Ask { from: String, request: u64, session: String, ask: Ask },
-    Answer { request: u64, answer: Answer },
+enum RelayMessage {
+    #[serde(rename = "Ask")]
+    Request {
+        from: String,
+        #[serde(rename = "request")]
+        id: u64,
+        session: String,
+        #[serde(rename = "ask")]
+        operation: Operation,
+    },
+    #[serde(rename = "Answer")]
+    Response {
+        #[serde(rename = "request")]
+        id: u64,
+        #[serde(rename = "answer")]
+        response: Response,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Ask {
+enum Operation {
     Poll { received: Option<u64>, window_ms: u64 },
     Publish { body: String, ndjson: bool },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Answer {
-    /// The session is there: the rest follows.
-    Heard,
+enum Response {
+    /// The session exists; the final response follows.
+    #[serde(rename = "Heard")]
+    Accepted,
     Messages {
         received: Option<u64>,
-        /// Elements of a JSON array.
+        /// The elements of a JSON array.
         elements: String,
     },
-    Nothing {
+    #[serde(rename = "Nothing")]
+    NoMessages {
         received: Option<u64>,
     },
     Published,
-    Bad {
+    #[serde(rename = "Bad")]
+    Invalid {
         reason: String,
     },
     Gone {
@@ -75,12 +95,12 @@ enum Answer {
     },
 }
 
-impl Message for Relayed {
+impl Message for RelayMessage {
     const KIND: &'static str = "bennu.longpoll.1";
 }
 
 impl Relay {
-    /// The relay of an endpoint: all its mounts have the same.
+    /// Returns the relay of an endpoint, which all its mounts share.
     pub(crate) fn of(endpoint: &Endpoint) -> Arc<Self> {
         endpoint.extension(|| {
             let relay = Arc::new(Relay {
@@ -91,149 +111,158 @@ impl Relay {
                 runtime: OnceLock::new(),
                 attachment: OnceLock::new(),
             });
-            let attachment = relay.pubsub.attach(TOPIC, Arc::new(Ear(Arc::downgrade(&relay))));
+            let attachment = relay.pubsub.attach(TOPIC, Arc::new(RelayListener(Arc::downgrade(&relay))));
             let _ = relay.attachment.set(attachment);
             relay
         })
     }
 
-    /// To be called on the runtime that serves, before a session is opened.
-    pub(crate) fn started(&self) {
+    /// Records the current runtime. Must be called on the runtime that serves, before a session is opened.
+    pub(crate) fn set_runtime(&self) {
         self.runtime.get_or_init(Handle::current);
     }
 
-    pub(crate) fn is_here(&self, ticket: &Ticket) -> bool {
-        self.pubsub.node().as_str() == ticket.node
+    /// Returns whether the session of a token lives on this node.
+    pub(crate) fn is_local(&self, token: &SessionToken) -> bool {
+        self.pubsub.node().as_str() == token.node
     }
 
     /// Polls a session on another node.
-    pub(crate) async fn poll(&self, ticket: &Ticket, window: Duration) -> Polled {
+    pub(crate) async fn poll(&self, token: &SessionToken, window: Duration) -> PollOutcome {
         let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-        let ask = Ask::Poll { received: ticket.received, window_ms };
-        match self.ask(ticket, ask, window + NODE_TIMEOUT).await {
-            Answer::Messages { received, elements } => Polled::Messages(received, Batch::from_elements(elements)),
-            Answer::Nothing { received } => Polled::Nothing(received),
-            Answer::Gone { reason } => Polled::Gone(reason),
-            _ => Polled::Gone(None),
+        let operation = Operation::Poll { received: token.received, window_ms };
+        match self.request(token, operation, window + NODE_TIMEOUT).await {
+            Response::Messages { received, elements } => {
+                PollOutcome::Messages(received, Batch::from_elements(elements))
+            }
+            Response::NoMessages { received } => PollOutcome::NoMessages(received),
+            Response::Gone { reason } => PollOutcome::Gone(reason),
+            _ => PollOutcome::Gone(None),
         }
     }
 
-    /// Posts to a session on another node.
-    pub(crate) async fn publish(&self, ticket: &Ticket, body: String, ndjson: bool) -> Published {
-        match self.ask(ticket, Ask::Publish { body, ndjson }, PUBLISH_TIMEOUT).await {
-            Answer::Published => Published::Done,
-            Answer::Bad { reason } => Published::Bad(reason),
-            _ => Published::Gone,
+    /// Publishes the body of a POST to a session on another node.
+    pub(crate) async fn publish(&self, token: &SessionToken, body: String, ndjson: bool) -> PublishOutcome {
+        match self.request(token, Operation::Publish { body, ndjson }, PUBLISH_TIMEOUT).await {
+            Response::Published => PublishOutcome::Published,
+            Response::Invalid { reason } => PublishOutcome::Invalid(reason),
+            _ => PublishOutcome::Gone,
         }
     }
 
-    /// Asks the node of a session; it has [`NODE_TIMEOUT`] to say that the session is there, and then `patience`. When it leaves
-    /// meanwhile, its sessions are gone.
-    async fn ask(&self, ticket: &Ticket, ask: Ask, patience: Duration) -> Answer {
-        let request = self.next.fetch_add(1, Ordering::Relaxed);
-        let (answer, answers) = unbounded_channel();
-        self.pending.lock().insert(request, answer);
-        let mut pending = Pending { relay: self, request, answers };
-        // Before the question: who leaves after it is heard of.
+    /// Sends a request to the node of a session and waits for the final response. The node has [`NODE_TIMEOUT`] to
+    /// accept the request, and then `limit`. Returns [`Response::Gone`] after a timeout, and at once if the node
+    /// leaves.
+    async fn request(&self, token: &SessionToken, operation: Operation, limit: Duration) -> Response {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, responses) = unbounded_channel();
+        self.pending.lock().insert(id, sender);
+        let mut pending = PendingRequest { relay: self, id, responses };
+        // Subscribed before the request is sent, so that a node which leaves after it is noticed.
         let events = self.pubsub.node_events();
-        let (from, session) = (self.pubsub.node().to_string(), ticket.session.clone());
-        if !self.tell(&ticket.node, Relayed::Ask { from, request, session, ask }) {
-            return Answer::Gone { reason: None };
+        let (from, session) = (self.pubsub.node().to_string(), token.session.clone());
+        if !self.send(&token.node, RelayMessage::Request { from, id, session, operation }) {
+            return Response::Gone { reason: None };
         }
-        let answered = async {
-            let first = timeout(NODE_TIMEOUT, pending.answers.recv()).await;
+        let response = async {
+            let first = timeout(NODE_TIMEOUT, pending.responses.recv()).await;
             let last = match first {
-                Ok(Some(Answer::Heard)) => timeout(patience, pending.answers.recv()).await,
-                answer => answer,
+                Ok(Some(Response::Accepted)) => timeout(limit, pending.responses.recv()).await,
+                response => response,
             };
             last.ok().flatten()
         };
-        let answer = tokio::select! {
-            // What it said before it left counts.
+        let response = tokio::select! {
+            // A response that the node sent before it left is valid.
             biased;
-            answer = answered => answer,
-            () = leaves(events, &ticket.node) => None,
+            response = response => response,
+            () = node_left(events, &token.node) => None,
         };
-        answer.unwrap_or(Answer::Gone { reason: None })
+        response.unwrap_or(Response::Gone { reason: None })
     }
 
-    /// Whether the node is there to be told.
-    fn tell(&self, node: &str, message: Relayed) -> bool {
+    /// Sends a message to a node; returns whether the node is reachable.
+    fn send(&self, node: &str, message: RelayMessage) -> bool {
         metrics::counter!("bennu.longpoll.relayed").increment(1);
-        let told = self.pubsub.direct_broadcast(&NodeName::new(node), TOPIC, message);
-        told.inspect_err(|error| tracing::debug!(%error, "a long-poll session is out of reach")).is_ok()
+        let sent = self.pubsub.direct_broadcast(&NodeName::new(node), TOPIC, message);
+        sent.inspect_err(|error| tracing::debug!(node, %error, "could not reach the node of a long-poll session"))
+            .is_ok()
     }
 
-    fn hear(self: &Arc<Self>, message: &Relayed) {
+    fn receive(self: &Arc<Self>, message: &RelayMessage) {
         match message.clone() {
-            Relayed::Answer { request, answer } => {
-                if let Some(waiting) = self.pending.lock().get(&request) {
-                    let _ = waiting.send(answer);
+            RelayMessage::Response { id, response } => {
+                if let Some(pending) = self.pending.lock().get(&id) {
+                    let _ = pending.send(response);
                 }
             }
-            Relayed::Ask { from, request, session, ask } => {
+            RelayMessage::Request { from, id, session, operation } => {
                 let relay = self.clone();
-                // Without a runtime no session has been opened here.
-                match self.runtime.get() {
-                    Some(runtime) => {
-                        drop(runtime.spawn(async move { relay.serve(&from, request, &session, ask).await }))
-                    }
-                    None => drop(relay.tell(&from, Relayed::Answer { request, answer: Answer::Gone { reason: None } })),
+                if let Some(runtime) = self.runtime.get() {
+                    runtime.spawn(async move { relay.serve(&from, id, &session, operation).await });
+                } else {
+                    // Without a runtime, no session has been opened on this node.
+                    let response = Response::Gone { reason: None };
+                    relay.send(&from, RelayMessage::Response { id, response });
                 }
             }
         }
     }
 
-    /// Does for another node's client what that node asks.
-    async fn serve(&self, from: &str, request: u64, session: &str, ask: Ask) {
-        let tell = |answer| self.tell(from, Relayed::Answer { request, answer });
+    /// Serves a request of another node.
+    async fn serve(&self, from: &str, id: u64, session: &str, operation: Operation) {
+        let respond = |response| self.send(from, RelayMessage::Response { id, response });
         let Some(session) = self.sessions.get(session) else {
-            tell(Answer::Gone { reason: None });
+            respond(Response::Gone { reason: None });
             return;
         };
-        tell(Answer::Heard);
-        let answer = match ask {
-            Ask::Poll { received, window_ms } => match session.poll(received, Duration::from_millis(window_ms)).await {
-                Polled::Messages(received, batch) => Answer::Messages { received, elements: batch.elements() },
-                Polled::Nothing(received) => Answer::Nothing { received },
-                Polled::Gone(reason) => Answer::Gone { reason },
-            },
-            Ask::Publish { body, ndjson } => match session.posting().await.publish(&body, ndjson).await {
-                Published::Done => Answer::Published,
-                Published::Bad(reason) => Answer::Bad { reason },
-                Published::Gone => Answer::Gone { reason: None },
+        respond(Response::Accepted);
+        let response = match operation {
+            Operation::Poll { received, window_ms } => {
+                match session.poll(received, Duration::from_millis(window_ms)).await {
+                    PollOutcome::Messages(received, batch) => {
+                        Response::Messages { received, elements: batch.elements() }
+                    }
+                    PollOutcome::NoMessages(received) => Response::NoMessages { received },
+                    PollOutcome::Gone(reason) => Response::Gone { reason },
+                }
+            }
+            Operation::Publish { body, ndjson } => match session.publisher().await.publish(&body, ndjson).await {
+                PublishOutcome::Published => Response::Published,
+                PublishOutcome::Invalid(reason) => Response::Invalid { reason },
+                PublishOutcome::Gone => Response::Gone { reason: None },
             },
         };
-        tell(answer);
+        respond(response);
     }
 }
 
-/// Returns when that node leaves.
-async fn leaves(mut events: Subscription<NodeEvent>, node: &str) {
-    // Of what is lost there is no more to know than from the timeouts.
+/// Returns when a node leaves.
+async fn node_left(mut events: Subscription<NodeEvent>, node: &str) {
+    // If the event itself is lost, the timeouts of the request apply.
     while !matches!(events.recv().await.as_deref(), Ok(NodeEvent::Left { node: left }) if left == node) {}
 }
 
-/// Answers that are waited for; forgotten when dropped.
-struct Pending<'a> {
+/// A request to another node; dropping it removes it from the pending ones.
+struct PendingRequest<'a> {
     relay: &'a Relay,
-    request: u64,
-    answers: UnboundedReceiver<Answer>,
+    id: u64,
+    responses: UnboundedReceiver<Response>,
 }
 
-impl Drop for Pending<'_> {
+impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
-        self.relay.pending.lock().remove(&self.request);
+        self.relay.pending.lock().remove(&self.id);
     }
 }
 
-/// Hears what other nodes say.
-struct Ear(Weak<Relay>);
+/// Receives the messages of other nodes.
+struct RelayListener(Weak<Relay>);
 
-impl Sink for Ear {
+impl Sink for RelayListener {
     fn deliver(&self, delivery: &Delivery) {
-        if let (Some(relay), Some(message)) = (self.0.upgrade(), delivery.downcast_ref::<Relayed>()) {
-            relay.hear(message);
+        if let (Some(relay), Some(message)) = (self.0.upgrade(), delivery.downcast_ref::<RelayMessage>()) {
+            relay.receive(message);
         }
     }
 }
@@ -246,26 +275,56 @@ mod tests {
     use futures::FutureExt;
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_longer_waited_for_is_forgotten() {
+    async fn a_request_that_ends_or_is_dropped_is_no_longer_pending() {
         let cluster = InProcess::cluster();
         let silent = PubSub::new(cluster.join(NodeName::new("silent")));
         let secret = Secret::new("a secret of at least twenty bytes").unwrap();
         let pubsub = PubSub::new(cluster.join(NodeName::new("here")));
         let relay = Relay::of(&Endpoint::builder(secret).pubsub(pubsub).build());
-        let ticket = |node: &str| Ticket { node: node.to_owned(), session: "s".to_owned(), received: None };
-        assert_eq!(relay.poll(&ticket("nowhere"), Duration::ZERO).await, Polled::Gone(None));
-        assert_eq!(relay.publish(&ticket(silent.node().as_str()), String::new(), true).await, Published::Gone);
-        let given_up = ticket("silent");
-        assert!(relay.poll(&given_up, Duration::ZERO).now_or_never().is_none());
+        let token = |node: &str| SessionToken { node: node.to_owned(), session: "s".to_owned(), received: None };
+        assert_eq!(relay.poll(&token("nowhere"), Duration::ZERO).await, PollOutcome::Gone(None));
+        let published = relay.publish(&token(silent.node().as_str()), String::new(), true).await;
+        assert_eq!(published, PublishOutcome::Gone);
+        let dropped = token("silent");
+        assert!(relay.poll(&dropped, Duration::ZERO).now_or_never().is_none());
         assert_eq!(relay.pending.lock().len(), 0);
     }
 
     #[test]
-    fn what_nodes_say_travels_unchanged() {
+    fn messages_between_nodes_keep_their_content() {
         let batch = Batch::new(vec![br#""[1]""#.to_vec().into(), br#""\u0001""#.to_vec().into()]);
-        let said =
-            Relayed::Answer { request: 7, answer: Answer::Messages { received: Some(3), elements: batch.elements() } };
-        let heard: Relayed = serde_json::from_slice(&serde_json::to_vec(&said).unwrap()).unwrap();
-        assert_eq!(format!("{heard:?}"), format!("{said:?}"));
+        let response = Response::Messages { received: Some(3), elements: batch.elements() };
+        let sent = RelayMessage::Response { id: 7, response };
+        let received: RelayMessage = serde_json::from_slice(&serde_json::to_vec(&sent).unwrap()).unwrap();
+        assert_eq!(format!("{received:?}"), format!("{sent:?}"));
+    }
+
+    #[test]
+    fn messages_between_nodes_keep_their_serialized_names() {
+        let json = |message: &RelayMessage| serde_json::to_string(message).unwrap();
+        let request = |operation| {
+            let (from, session) = ("a".to_owned(), "s".to_owned());
+            json(&RelayMessage::Request { from, id: 1, session, operation })
+        };
+        assert_eq!(
+            request(Operation::Poll { received: Some(2), window_ms: 3 }),
+            r#"{"Ask":{"from":"a","request":1,"session":"s","ask":{"Poll":{"received":2,"window_ms":3}}}}"#
+        );
+        assert_eq!(
+            request(Operation::Publish { body: "[]".to_owned(), ndjson: false }),
+            r#"{"Ask":{"from":"a","request":1,"session":"s","ask":{"Publish":{"body":"[]","ndjson":false}}}}"#
+        );
+        let (reason, elements) = ("r".to_owned(), "1".to_owned());
+        for (response, expected) in [
+            (Response::Accepted, r#""Heard""#),
+            (Response::Messages { received: None, elements }, r#"{"Messages":{"received":null,"elements":"1"}}"#),
+            (Response::NoMessages { received: Some(2) }, r#"{"Nothing":{"received":2}}"#),
+            (Response::Published, r#""Published""#),
+            (Response::Invalid { reason: reason.clone() }, r#"{"Bad":{"reason":"r"}}"#),
+            (Response::Gone { reason: Some(reason) }, r#"{"Gone":{"reason":"r"}}"#),
+        ] {
+            let expected = format!(r#"{{"Answer":{{"request":1,"answer":{expected}}}}}"#);
+            assert_eq!(json(&RelayMessage::Response { id: 1, response }), expected);
+        }
     }
 }

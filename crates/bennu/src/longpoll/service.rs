@@ -1,49 +1,51 @@
-//! The HTTP face of long polling: which request is what, who may, and in which order that is asked.
+//! The HTTP interface of long polling: the methods, the checks before each, and their order.
 //!
-//! GET with the token of a session polls it; any other GET opens a session, if the socket accepts. POST brings messages.
-//! OPTIONS is a browser's question on behalf of another site's page.
+//! [`crate::router`] creates one [`Service`] for each mount and passes it the requests at `/longpoll`. A GET with the
+//! token of a session polls that session. Any other GET opens a session, if the socket accepts the client. A POST
+//! publishes messages. OPTIONS is the CORS preflight of a browser for a page of another site.
 
-use super::LongPoll;
-use super::answer::{self, allow_other_sites};
 use super::batch::Batch;
-use super::places::TooMany;
+use super::quota::QuotaExceeded;
 use super::relay::Relay;
-use super::session::{Polled, Published};
-use super::ticket::Ticket;
-use crate::mounted::{self, Mounted};
+use super::response::{self, allow_other_sites};
+use super::session::{PollOutcome, PublishOutcome};
+use super::session_token::SessionToken;
+use crate::mount::LongPoll;
+use crate::mount::mounted_socket::{MountedSocket, peer};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use bennu_channels::{NotConnected, Params};
+use bennu_channels::Params;
+use bennu_channels::transport::NotConnected;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// Where a client may put its session's token instead of into the URL.
+/// The header in which a client may send its session token instead of in the URL.
 const SESSION_TOKEN: &str = "x-phoenix-longpoll-token";
 
-/// Where phoenix.js puts its `authToken` when it long polls.
+/// The header in which phoenix.js sends its `authToken` when it long polls.
 const AUTH_TOKEN: &str = "x-phoenix-authtoken";
 
 /// The long polling of one mount.
 pub(crate) struct Service {
-    mount: Arc<Mounted>,
+    mount: Arc<MountedSocket>,
     options: LongPoll,
     relay: Arc<Relay>,
 }
 
 impl Service {
-    pub(crate) fn new(mount: Arc<Mounted>, options: LongPoll) -> Arc<Self> {
+    pub(crate) fn new(mount: Arc<MountedSocket>, options: LongPoll) -> Arc<Self> {
         let relay = Relay::of(mount.socket.endpoint());
         Arc::new(Service { mount, options, relay })
     }
 
-    /// Answers a request at a mount's `/longpoll`.
+    /// Serves a request at a mount's `/longpoll`.
     pub(crate) async fn serve(self: Arc<Self>, request: Request) -> Response {
-        self.relay.started();
-        match self.answer(request).await {
+        self.relay.set_runtime();
+        match self.respond(request).await {
             Ok(mut response) => {
                 if self.options.cors {
                     allow_other_sites(&mut response);
@@ -54,150 +56,153 @@ impl Service {
         }
     }
 
-    /// `Err` where no page of another site needs to know.
-    async fn answer(&self, request: Request) -> Result<Response, Response> {
+    /// Returns the response in `Ok` if pages of other sites may read it, and in `Err` otherwise.
+    async fn respond(&self, request: Request) -> Result<Response, Response> {
         if !self.mount.allows_origin(request.headers()) {
-            return Ok(answer::status(answer::FORBIDDEN));
+            return Ok(response::status(response::FORBIDDEN));
         }
         let params = Params::from_query(request.uri().query().unwrap_or_default())
-            .map_err(|error| answer::malformed(error.to_string()))?;
+            .map_err(|error| response::malformed(error.to_string()))?;
         match *request.method() {
             Method::GET => self.poll(params, request).await,
             Method::POST => self.publish(&params, request).await,
-            Method::OPTIONS => Ok(answer::preflight(request.headers())),
-            _ => Ok(answer::malformed("a client that long polls sends GET and POST")),
+            Method::OPTIONS => Ok(response::preflight(request.headers())),
+            _ => Ok(response::malformed("long polling accepts only GET, POST and OPTIONS")),
         }
     }
 
     async fn poll(&self, params: Params, request: Request) -> Result<Response, Response> {
-        if let Some(ticket) = self.ticket(&params, request.headers()) {
-            let polled = if self.relay.is_here(&ticket) {
-                match self.relay.sessions.get(&ticket.session) {
-                    Some(session) => session.poll(ticket.received, self.options.window).await,
-                    None => Polled::Gone(None),
-                }
-            } else {
-                tokio::select! {
-                    // A node that leaves asks nobody: its question could come behind the client's next poll, through another
-                    // node, and take over from that.
-                    biased;
-                    // What that node answers is not heard any more: it says it again to the next poll, even if it is what it
-                    // says first.
-                    () = self.mount.socket.endpoint().leaving() => Polled::Nothing(Some(ticket.received.unwrap_or(0))),
-                    polled = self.relay.poll(&ticket, self.options.window) => polled,
-                }
-            };
-            match polled {
-                Polled::Messages(received, batch) => {
-                    return self.polled(answer::MESSAGES, ticket, received, &batch, None);
-                }
-                Polled::Nothing(received) => {
-                    return self.polled(answer::NO_MESSAGES, ticket, received, &Batch::default(), None);
-                }
-                Polled::Gone(reason) => return self.open(params, request, reason).await,
+        let Some(token) = self.session_token(&params, request.headers()) else {
+            return self.open(params, request, None).await;
+        };
+        let outcome = if self.relay.is_local(&token) {
+            match self.relay.sessions.get(&token.session) {
+                Some(session) => session.poll(token.received, self.options.window).await,
+                None => PollOutcome::Gone(None),
             }
+        } else {
+            tokio::select! {
+                // A node that leaves sends no more polls to other nodes: such a poll could arrive after the client's
+                // next poll through another node, and replace it.
+                biased;
+                // The response to the poll under way is lost. The number of the client's own token, or 0 for the first
+                // token, makes the other node send that batch again to the next poll, even if it is the first batch.
+                () = self.mount.socket.endpoint().leaving() => {
+                    PollOutcome::NoMessages(Some(token.received.unwrap_or(0)))
+                }
+                outcome = self.relay.poll(&token, self.options.window) => outcome,
+            }
+        };
+        match outcome {
+            PollOutcome::Messages(received, batch) => {
+                self.poll_response(response::MESSAGES, SessionToken { received, ..token }, &batch, None)
+            }
+            PollOutcome::NoMessages(received) => {
+                self.poll_response(response::NO_MESSAGES, SessionToken { received, ..token }, &Batch::default(), None)
+            }
+            PollOutcome::Gone(reason) => self.open(params, request, reason).await,
         }
-        self.open(params, request, None).await
     }
 
-    /// What a poll brought, with the ticket for the next one.
-    fn polled(
+    /// Returns the response to a GET, with the token for the next poll.
+    fn poll_response(
         &self,
         status: u16,
-        ticket: Ticket,
-        received: Option<u64>,
+        token: SessionToken,
         batch: &Batch,
         reason: Option<&str>,
     ) -> Result<Response, Response> {
-        let ticket = Ticket { received, ..ticket };
-        let token = ticket.sign(self.mount.socket.endpoint().secret()).ok_or_else(node_name_too_long)?;
-        Ok(answer::poll(status, &token, batch, reason))
+        let token = token.sign(self.mount.socket.endpoint().secret()).ok_or_else(node_name_too_long)?;
+        Ok(response::poll(status, &token, batch, reason))
     }
 
-    /// Opens a session; `reason` says why the one before is over, where there was one and something to say.
+    /// Opens a session. `reason` is the reason for the end of the client's previous session, if it had one with a text.
     async fn open(&self, params: Params, mut request: Request, reason: Option<String>) -> Result<Response, Response> {
         let endpoint = self.mount.socket.endpoint();
-        let draining = || answer::overloaded(StatusCode::SERVICE_UNAVAILABLE, "shutting down");
+        let draining = || response::overloaded(StatusCode::SERVICE_UNAVAILABLE, "shutting down");
         if endpoint.is_draining() {
             return Ok(draining());
         }
-        let Ok(serializer) = self.mount.negotiate(&params) else { return Ok(answer::status(answer::FORBIDDEN)) };
-        let peer = mounted::peer(&request).map(|peer| peer.ip());
-        let place = match self.relay.sessions.places.reserve(peer, &self.options) {
-            Ok(place) => place,
+        let Ok(serializer) = self.mount.negotiate(&params) else { return Ok(response::status(response::FORBIDDEN)) };
+        let peer = peer(&request).map(|peer| peer.ip());
+        let permit = match self.relay.sessions.quota.acquire(peer, &self.options) {
+            Ok(permit) => permit,
             Err(error) => {
                 tracing::warn!(%error, "refused connection");
                 let http = match error {
-                    TooMany::OnThisNode { .. } => StatusCode::SERVICE_UNAVAILABLE,
-                    TooMany::OfThisPeer { .. } => StatusCode::TOO_MANY_REQUESTS,
+                    QuotaExceeded::Node { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                    QuotaExceeded::Peer { .. } => StatusCode::TOO_MANY_REQUESTS,
                 };
-                return Ok(answer::overloaded(http, &error.to_string()));
+                return Ok(response::overloaded(http, &error.to_string()));
             }
         };
         let auth_token = header(request.headers(), AUTH_TOKEN);
         if auth_token.is_some() && !self.mount.options.auth_token {
-            self.mount.has_unread_token();
+            self.mount.warn_of_unread_token();
         }
         let auth_token = auth_token.filter(|_| self.mount.options.auth_token);
         let connected = match self.mount.connect(params, &mut request, auth_token).await {
             Ok(connected) => connected,
-            Err(NotConnected::Refused(_)) => return Ok(answer::status(answer::FORBIDDEN)),
+            Err(NotConnected::Refused(_)) => return Ok(response::status(response::FORBIDDEN)),
             Err(NotConnected::Crashed) => return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
-            Err(NotConnected::Crowded(crowded)) => {
-                return Ok(answer::overloaded(StatusCode::SERVICE_UNAVAILABLE, &crowded.to_string()));
+            Err(NotConnected::Overloaded(overloaded)) => {
+                return Ok(response::overloaded(StatusCode::SERVICE_UNAVAILABLE, &overloaded.to_string()));
             }
         };
-        // The drain tells those that are connected when it begins; `connect` may have taken its time.
+        // A drain closes the connections that exist when it begins; it may have begun during `connect`.
         if endpoint.is_draining() {
             return Ok(draining());
         }
-        let session = self.relay.sessions.open(place, connected, serializer, self.options.idle());
-        let ticket = Ticket { node: endpoint.pubsub().node().to_string(), session, received: None };
-        self.polled(answer::GONE, ticket, None, &Batch::default(), reason.as_deref())
+        let session = self.relay.sessions.open(permit, connected, serializer, self.options.idle());
+        let token = SessionToken { node: endpoint.pubsub().node().to_string(), session, received: None };
+        self.poll_response(response::GONE, token, &Batch::default(), reason.as_deref())
     }
 
     async fn publish(&self, params: &Params, request: Request) -> Result<Response, Response> {
-        let Some(ticket) = self.ticket(params, request.headers()) else { return Ok(answer::status(answer::GONE)) };
+        let Some(token) = self.session_token(params, request.headers()) else {
+            return Ok(response::status(response::GONE));
+        };
         let ndjson = is_ndjson(request.headers());
-        let published = if self.relay.is_here(&ticket) {
-            match self.relay.sessions.get(&ticket.session) {
+        let outcome = if self.relay.is_local(&token) {
+            match self.relay.sessions.get(&token.session) {
                 Some(session) => {
-                    let posting = session.posting().await;
+                    let publisher = session.publisher().await;
                     let body = self.body(request).await?;
-                    posting.publish(&body, ndjson).await
+                    publisher.publish(&body, ndjson).await
                 }
-                None => Published::Gone,
+                None => PublishOutcome::Gone,
             }
         } else {
             let body = self.body(request).await?;
-            self.relay.publish(&ticket, body, ndjson).await
+            self.relay.publish(&token, body, ndjson).await
         };
-        Ok(match published {
-            Published::Done => answer::status(answer::MESSAGES),
-            Published::Bad(reason) => answer::refused(answer::BAD_REQUEST, &reason),
-            Published::Gone => answer::status(answer::GONE),
+        Ok(match outcome {
+            PublishOutcome::Published => response::status(response::MESSAGES),
+            PublishOutcome::Invalid(reason) => response::refused(response::BAD_REQUEST, &reason),
+            PublishOutcome::Gone => response::status(response::GONE),
         })
     }
 
-    /// A POST's body, which must come as a whole within the time that a client may be silent.
+    /// Reads the body of a POST, which must arrive completely within the mount's `timeout`.
     async fn body(&self, request: Request) -> Result<String, Response> {
-        let limit = self.options.max_body_bytes;
-        let read = timeout(self.mount.options.timeout, read_body(request.into_body(), limit)).await;
-        let body = read
-            .map_err(|_| answer::malformed("the body did not arrive in time"))?
-            .map_err(|error| answer::malformed(format!("the body broke off: {error}")))?
-            .ok_or_else(|| answer::malformed(format!("the body is longer than {limit} bytes, which is the limit")))?;
-        String::from_utf8(body).map_err(|_| answer::malformed("the body is not UTF-8"))
+        let (limit, time) = (self.options.max_body_bytes, self.mount.options.timeout);
+        let body = timeout(time, read_body(request.into_body(), limit))
+            .await
+            .map_err(|_| response::malformed(format!("the body did not arrive within {time:?}")))?
+            .map_err(|error| response::malformed(format!("could not read the body: {error}")))?
+            .ok_or_else(|| response::malformed(format!("the body is longer than the limit of {limit} bytes")))?;
+        String::from_utf8(body).map_err(|_| response::malformed("the body is not UTF-8"))
     }
 
-    fn ticket(&self, params: &Params, headers: &HeaderMap) -> Option<Ticket> {
+    /// Returns the session token of a request, if it has a valid one.
+    fn session_token(&self, params: &Params, headers: &HeaderMap) -> Option<SessionToken> {
         let token = header(headers, SESSION_TOKEN).or_else(|| params.get("token").map(str::to_owned))?;
-        Ticket::verify(&token, self.mount.socket.endpoint().secret(), self.options.crypto_max_age)
+        SessionToken::verify(&token, self.mount.socket.endpoint().secret(), self.options.crypto_max_age)
     }
 }
 
-/// Reads a body of up to `limit` bytes; `None` when it is longer. As much again is read and dropped: a client that is
-/// still sending would otherwise lose the response with its connection.
+/// Reads a body of up to `limit` bytes; returns `None` if it is longer. As many bytes again are read and dropped: a
+/// client that is still sending would otherwise lose the response together with its connection.
 async fn read_body(mut body: Body, limit: usize) -> Result<Option<Vec<u8>>, axum::Error> {
     let mut kept = Vec::new();
     let mut length = 0usize;
@@ -219,7 +224,7 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// `application/x-ndjson`, whatever parameters follow.
+/// Returns whether the content type is `application/x-ndjson`, with any parameters.
 fn is_ndjson(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default();
@@ -227,6 +232,6 @@ fn is_ndjson(headers: &HeaderMap) -> bool {
 }
 
 fn node_name_too_long() -> Response {
-    tracing::error!("this node's name is too long to stand in a token");
-    answer::overloaded(StatusCode::INTERNAL_SERVER_ERROR, "no token could be made")
+    tracing::error!("could not create a session token: the name of this node is too long");
+    response::overloaded(StatusCode::INTERNAL_SERVER_ERROR, "could not create a session token")
 }

@@ -1,113 +1,123 @@
-//! One client's session between its requests: the connection, who waits for messages, and when it was last heard.
+//! The long-poll session of one client: the connection, the waiting poll, the unacknowledged batch, and the deadline.
 //!
-//! Invariants: of two polls at once the newest gets the messages; a batch is kept until the client has shown that it
-//! received it; POSTs are taken one after another; once over, a session delivers what was queued and then is gone.
+//! [`super::service`] polls and publishes for clients of this node, [`super::relay`] for clients of other nodes;
+//! [`super::session_table`] waits for [`Session::ended`]. Invariants: of two concurrent polls, the newer one receives
+//! the messages; a batch is kept until the client has acknowledged it; POSTs are processed one after another; a closed
+//! session delivers its queued messages and then ends.
 
 use super::batch::{self, Batch, JSON_STRING};
-use super::places::Place;
+use super::quota::SessionPermit;
 use bennu_channels::protocol::{Close, Serializer};
-use bennu_channels::{Connected, Connection, Drainer, Encoding, Taken};
+use bennu_channels::transport::{Connected, Connection, Drainer, Encoding, Taken};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{MutexGuard, Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// How long a session that has been closed waits for its client to fetch what was said before: a client that is there
-/// polls again as soon as it has been answered. Without a bound, clients that have left, or whose POST is slow to
-/// arrive, would hold up a drain.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a closed session waits for its client to poll the remaining messages. A client that is present polls again
+/// as soon as it has a response. Without this limit, a client that has left, or whose POST arrives slowly, would delay
+/// a drain.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(crate) struct Session {
     connection: Arc<Connection>,
-    doorbell: Arc<Doorbell>,
+    notifier: Arc<Notifier>,
     state: Mutex<State>,
-    posting: tokio::sync::Mutex<()>,
+    publishing: tokio::sync::Mutex<()>,
 }
 
 struct State {
     /// The number of the last batch that was sent.
     sent: u64,
-    /// That batch, until the client has shown that it received it.
-    kept: Option<Batch>,
-    /// The connection has closed, and all that was queued has been taken.
-    over: bool,
-    /// Why, in words, where there is something to say.
+    /// The last batch, until the client acknowledges it.
+    unacknowledged: Option<Batch>,
+    /// Whether the connection has closed and all queued messages have been taken.
+    is_over: bool,
+    /// The reason of the close, if it has a text.
     reason: Option<String>,
     /// Requests of the client that are under way.
     requests: usize,
-    /// When the last request ended.
-    heard: Instant,
-    /// When the connection was found closed with its last words still to fetch.
-    closed: Option<Instant>,
-    /// Our place among the node's sessions.
-    place: Option<Place>,
+    /// The time at which the last request ended.
+    last_request: Instant,
+    /// The time at which the connection was found closed.
+    closed_at: Option<Instant>,
+    /// Returned to the quota when the session ends.
+    permit: Option<SessionPermit>,
 }
 
-/// What a poll ends with, and the number of the last batch that the client then has received; `None` where that is
-/// not known.
+/// The result of a poll. The number is that of the last batch that the client has received once it has this response;
+/// `None` if that is unknown.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Polled {
+pub(crate) enum PollOutcome {
     Messages(Option<u64>, Batch),
-    /// Nothing came within the window.
-    Nothing(Option<u64>),
-    /// There is no such session, or it is over; why, where there is something to say.
+    /// No message arrived within the window.
+    NoMessages(Option<u64>),
+    /// The session does not exist or is over, with the reason if it has a text.
     Gone(Option<String>),
 }
 
-/// What became of a POST.
+/// The result of a POST.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Published {
-    Done,
-    /// What is wrong with it; messages before that one have been taken.
-    Bad(String),
+pub(crate) enum PublishOutcome {
+    Published,
+    /// A message is not valid, with the reason. The messages before it were processed.
+    Invalid(String),
     Gone,
 }
 
 impl Session {
-    pub(crate) fn open(connected: Connected, serializer: Serializer, place: Place) -> Arc<Self> {
-        let doorbell = Arc::new(Doorbell::default());
-        let connection = connected.open(Encoding { serializer, framing: &JSON_STRING }, doorbell.clone());
-        let (heard, place) = (Instant::now(), Some(place));
-        let state = State { sent: 0, kept: None, over: false, reason: None, requests: 0, heard, closed: None, place };
-        let state = Mutex::new(state);
-        Arc::new(Session { connection, doorbell, state, posting: tokio::sync::Mutex::default() })
+    pub(crate) fn open(connected: Connected, serializer: Serializer, permit: SessionPermit) -> Arc<Self> {
+        let notifier = Arc::new(Notifier::default());
+        let connection = connected.open(Encoding { serializer, framing: &JSON_STRING }, notifier.clone());
+        let state = State {
+            sent: 0,
+            unacknowledged: None,
+            is_over: false,
+            reason: None,
+            requests: 0,
+            last_request: Instant::now(),
+            closed_at: None,
+            permit: Some(permit),
+        };
+        let (state, publishing) = (Mutex::new(state), tokio::sync::Mutex::default());
+        Arc::new(Session { connection, notifier, state, publishing })
     }
 
-    /// Waits up to `window` for messages. `received` is what the client's ticket says.
-    pub(crate) async fn poll(&self, received: Option<u64>, window: Duration) -> Polled {
-        let _request = self.request();
+    /// Waits up to `window` for messages. `received` is the number in the client's token.
+    pub(crate) async fn poll(&self, received: Option<u64>, window: Duration) -> PollOutcome {
+        let _request = self.start_request();
         let deadline = Instant::now() + window;
-        let turn = self.doorbell.turn();
+        let poll = self.notifier.start_poll();
         loop {
-            let Some(rung) = self.doorbell.listen(turn) else { break };
-            if let Some(polled) = self.take(received) {
-                return polled;
+            let Some(notified) = self.notifier.subscribe(poll) else { break };
+            if let Some(outcome) = self.take(received) {
+                return outcome;
             }
-            match timeout_at(deadline, rung).await {
+            match timeout_at(deadline, notified).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => break,
-                Err(_) => return Polled::Nothing(Some(self.state.lock().sent)),
+                Err(_) => return PollOutcome::NoMessages(Some(self.state.lock().sent)),
             }
         }
-        // A newer poll has taken over. Answered at once, a client with two loops would spin.
+        // A newer poll has replaced this one. An immediate response would make a client with two poll loops spin.
         sleep_until(deadline).await;
-        Polled::Nothing(None)
+        PollOutcome::NoMessages(None)
     }
 
-    /// What the client is to get now, if anything.
-    fn take(&self, received: Option<u64>) -> Option<Polled> {
+    /// Returns the outcome of a poll if there is one now, and `None` if the poll must wait.
+    fn take(&self, received: Option<u64>) -> Option<PollOutcome> {
         let mut state = self.state.lock();
-        if let Some(kept) = &state.kept
+        if let Some(batch) = &state.unacknowledged
             && received.is_some_and(|received| received + 1 == state.sent)
         {
             metrics::counter!("bennu.longpoll.repeated").increment(1);
-            return Some(Polled::Messages(Some(state.sent), kept.clone()));
+            return Some(PollOutcome::Messages(Some(state.sent), batch.clone()));
         }
-        state.kept = None;
+        state.unacknowledged = None;
         let mut messages = Vec::new();
-        while !state.over {
+        while !state.is_over {
             match self.connection.take(&mut messages, usize::MAX) {
                 Taken::Some => {}
                 Taken::All => break,
@@ -115,181 +125,186 @@ impl Session {
                     if let Close::TooSlow { waiting, limit } = close {
                         tracing::warn!(waiting, limit, "closing a client that does not read");
                     }
-                    state.over = true;
+                    state.is_over = true;
                     state.reason = Some(close.reason()).filter(|reason| !reason.is_empty());
                 }
             }
         }
-        let over = state.over;
+        let is_over = state.is_over;
         let batch = Batch::new(messages);
-        let polled = if !batch.is_empty() {
+        let outcome = if !batch.is_empty() {
             state.sent += 1;
-            state.kept = Some(batch.clone());
-            Some(Polled::Messages(Some(state.sent), batch))
+            state.unacknowledged = Some(batch.clone());
+            Some(PollOutcome::Messages(Some(state.sent), batch))
         } else {
-            over.then(|| Polled::Gone(state.reason.take()))
+            is_over.then(|| PollOutcome::Gone(state.reason.take()))
         };
         drop(state);
-        match polled {
-            Some(Polled::Gone(_)) => self.end(),
-            // The channels end now; the session stays until the client has heard its last words.
-            _ if over => self.connection.finish(),
+        match outcome {
+            Some(PollOutcome::Gone(_)) => self.end(),
+            // The channels end now; the session remains until the client has received the last batch.
+            _ if is_over => self.connection.finish(),
             _ => {}
         }
-        polled
+        outcome
     }
 
-    /// The right to post, which one request has at a time.
-    pub(crate) async fn posting(&self) -> Posting<'_> {
-        let request = self.request();
-        Posting { session: self, _turn: self.posting.lock().await, _request: request }
+    /// Waits until no other POST of the session is being processed, and returns the right to publish.
+    pub(crate) async fn publisher(&self) -> Publisher<'_> {
+        let request = self.start_request();
+        Publisher { session: self, _turn: self.publishing.lock().await, _request: request }
     }
 
-    /// Returns when the session has ended, which it does once its client has not been heard for `idle`, or has not
-    /// fetched its last words.
+    /// Returns when the session has ended. It ends when its client sends no request for `idle`, and a closed session
+    /// when its client does not poll within [`CLOSE_TIMEOUT`].
     pub(crate) async fn ended(&self, idle: Duration) {
-        let mut due = Instant::now() + idle;
+        let mut deadline = Instant::now() + idle;
         loop {
             tokio::select! {
-                () = sleep_until(due) => {}
-                () = self.doorbell.unheard.notified() => {}
+                () = sleep_until(deadline) => {}
+                () = self.notifier.deadline_changed.notified() => {}
             }
-            if self.state.lock().place.is_none() {
+            if self.state.lock().permit.is_none() {
                 return;
             }
-            due = self.due(idle);
-            if due <= Instant::now() {
+            deadline = self.deadline(idle);
+            if deadline <= Instant::now() {
                 metrics::counter!("bennu.longpoll.expired").increment(1);
                 return self.end();
             }
         }
     }
 
-    fn due(&self, idle: Duration) -> Instant {
+    /// Returns the time at which the session ends unless its client sends a request.
+    fn deadline(&self, idle: Duration) -> Instant {
         let closing = self.connection.outbox().closing().is_some();
         let mut state = self.state.lock();
-        let unheard = if state.requests > 0 { Instant::now() } else { state.heard } + idle;
+        let idle_deadline = if state.requests > 0 { Instant::now() } else { state.last_request } + idle;
         if closing {
-            let closed = *state.closed.get_or_insert_with(Instant::now);
-            return unheard.min(closed + LAST_WORDS);
+            let closed_at = *state.closed_at.get_or_insert_with(Instant::now);
+            return idle_deadline.min(closed_at + CLOSE_TIMEOUT);
         }
-        unheard
+        idle_deadline
     }
 
-    /// Ends the session and its channels, and gives its place back. What still waits is dropped.
+    /// Ends the session and its channels, and returns its permit. Messages that still wait are dropped.
     pub(crate) fn end(&self) {
         self.connection.finish();
         let mut state = self.state.lock();
-        state.over = true;
-        state.kept = None;
-        let place = state.place.take();
+        state.is_over = true;
+        state.unacknowledged = None;
+        let permit = state.permit.take();
         drop(state);
-        drop(place);
-        self.doorbell.unheard.notify_one();
+        drop(permit);
+        self.notifier.deadline_changed.notify_one();
     }
 
     fn is_over(&self) -> bool {
-        self.state.lock().over || self.connection.outbox().closing().is_some()
+        self.state.lock().is_over || self.connection.outbox().closing().is_some()
     }
 
-    fn request(&self) -> Underway<'_> {
+    fn start_request(&self) -> RequestGuard<'_> {
         self.state.lock().requests += 1;
-        Underway(self)
+        RequestGuard(self)
     }
 }
 
-/// See [`Session::posting`].
-pub(crate) struct Posting<'a> {
+/// The exclusive right to publish to a session: see [`Session::publisher`].
+pub(crate) struct Publisher<'a> {
     session: &'a Session,
     _turn: MutexGuard<'a, ()>,
-    _request: Underway<'a>,
+    _request: RequestGuard<'a>,
 }
 
-impl Posting<'_> {
-    /// Hands the messages of a body on, in their order.
-    pub(crate) async fn publish(&self, body: &str, ndjson: bool) -> Published {
+impl Publisher<'_> {
+    /// Passes the messages of a body to the connection, in their order.
+    pub(crate) async fn publish(&self, body: &str, ndjson: bool) -> PublishOutcome {
         let connection = &self.session.connection;
-        let mut result = Published::Done;
-        for (n, message) in batch::messages(body, ndjson).enumerate() {
+        let mut outcome = PublishOutcome::Published;
+        for (n, message) in batch::parse(body, ndjson).enumerate() {
             if self.session.is_over() {
-                return Published::Gone;
+                return PublishOutcome::Gone;
             }
-            // As with messages that arrive one by one: what this one asked for is done before the next is looked at.
-            let taken = match message {
+            // As with messages that arrive one by one, each message is processed before the next one is received.
+            let received = match message {
                 Ok(message) => {
-                    let taken = connection.receive_in_turn(message.frame()).await;
-                    taken.map_err(|error| format!("message {}: {error}", n + 1))
+                    let received = connection.receive_in_turn(message.frame()).await;
+                    received.map_err(|error| format!("message {}: {error}", n + 1))
                 }
                 Err(error) => Err(error),
             };
-            if let Err(reason) = taken {
-                result = Published::Bad(reason);
+            if let Err(reason) = received {
+                outcome = PublishOutcome::Invalid(reason);
                 break;
             }
-            // And other clients get their turn.
+            // Other clients run between two messages.
             tokio::task::yield_now().await;
         }
-        if self.session.is_over() { Published::Gone } else { result }
+        if self.session.is_over() { PublishOutcome::Gone } else { outcome }
     }
 }
 
-/// A request of the client that is under way. Until it ends, the client counts as heard.
-struct Underway<'a>(&'a Session);
+/// A request of the client that is under way. The session does not expire until the request ends.
+struct RequestGuard<'a>(&'a Session);
 
-impl Drop for Underway<'_> {
+impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.requests -= 1;
-        state.heard = Instant::now();
-        let over = state.over;
+        state.last_request = Instant::now();
+        let is_over = state.is_over;
         drop(state);
-        // A poll may have been given up after it was rung: then nobody fetches the last words, and the wait starts now.
-        if !over && self.0.is_over() {
-            self.0.doorbell.unheard.notify_one();
+        // The client may have dropped a poll after its notification. The remaining messages then wait for the next
+        // poll, and the close timeout starts now.
+        if !is_over && self.0.is_over() {
+            self.0.notifier.deadline_changed.notify_one();
         }
     }
 }
 
-/// Tells the newest poll that there is something to take, and [`Session::ended`] when nobody polls.
+/// Notifies the newest poll that the outbox has messages; without a poll, it notifies [`Session::ended`], whose
+/// deadline may have changed.
 #[derive(Default)]
-struct Doorbell {
-    listening: Mutex<Listening>,
-    unheard: Notify,
+struct Notifier {
+    listener: Mutex<Listener>,
+    deadline_changed: Notify,
 }
 
+/// The newest poll.
 #[derive(Default)]
-struct Listening {
-    turn: u64,
-    poll: Option<oneshot::Sender<()>>,
+struct Listener {
+    poll: u64,
+    notify: Option<oneshot::Sender<()>>,
 }
 
-impl Doorbell {
-    /// A number for a new poll, which takes over from all before it.
-    fn turn(&self) -> u64 {
-        let mut listening = self.listening.lock();
-        listening.poll = None;
-        listening.turn += 1;
-        listening.turn
+impl Notifier {
+    /// Returns the number of a new poll, which replaces all earlier polls.
+    fn start_poll(&self) -> u64 {
+        let mut listener = self.listener.lock();
+        listener.notify = None;
+        listener.poll += 1;
+        listener.poll
     }
 
-    /// Rings once, when there is something new; broken off when a newer poll takes over, and `None` if one has.
-    fn listen(&self, turn: u64) -> Option<oneshot::Receiver<()>> {
-        let mut listening = self.listening.lock();
-        if listening.turn != turn {
+    /// Returns a receiver that is notified once, at the next message, and closed when a newer poll replaces this one.
+    /// Returns `None` if a newer poll already has.
+    fn subscribe(&self, poll: u64) -> Option<oneshot::Receiver<()>> {
+        let mut listener = self.listener.lock();
+        if listener.poll != poll {
             return None;
         }
-        let (ring, rung) = oneshot::channel();
-        listening.poll = Some(ring);
-        Some(rung)
+        let (notify, notified) = oneshot::channel();
+        listener.notify = Some(notify);
+        Some(notified)
     }
 }
 
-impl Drainer for Doorbell {
+impl Drainer for Notifier {
     fn wake(&self) {
-        let poll = self.listening.lock().poll.take();
-        // A poll that has been given up hears nothing either.
-        if poll.is_none_or(|poll| poll.send(()).is_err()) {
-            self.unheard.notify_one();
+        let notify = self.listener.lock().notify.take();
+        // A poll that was dropped receives no notification either.
+        if notify.is_none_or(|notify| notify.send(()).is_err()) {
+            self.deadline_changed.notify_one();
         }
     }
 }

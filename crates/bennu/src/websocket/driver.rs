@@ -1,16 +1,16 @@
-//! One WebSocket connection's task: reads, decodes, hands messages to the session, answers pings, keeps the idle timer
-//! and sees the closing through.
+//! The driver: the task of one WebSocket connection. It reads, decodes, passes messages to the [`Connection`], answers
+//! pings, keeps the idle timer, and completes the closing handshake.
 //!
-//! It holds no buffer while idle: reads land in a scratch of the thread. Spawned by [`super::upgrade`]; ends when the
-//! stream has; calls [`Connection::finish`] exactly once.
+//! [`super::upgrade`] spawns it. Invariants: an idle driver holds no buffer, because it reads into a scratch buffer of
+//! the thread; it ends when the stream has ended; it calls [`Connection::finish`] exactly once.
 
-use super::flush::Queue;
+use super::flusher::FlushQueue;
 use super::framing;
-use super::link::{Link, Phase};
-use super::stream::{Reader, Writer};
+use super::stream::{ReadHalf, WriteHalf};
+use super::writer::{Phase, Writer};
 use bennu_channels::protocol::{Close, Frame, Serializer};
-use bennu_channels::{Connected, Connection, Encoding};
-use bennu_websocket::{Decoder, Event, Limits, Negotiated, encode};
+use bennu_channels::transport::{Connected, Connection, Encoding};
+use bennu_websocket::{Decoder, DecoderLimits, DeflateParameters, Incoming, encode};
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
@@ -19,102 +19,102 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a peer may take to answer a close frame, and then to end the stream.
+/// How long a client may take to answer a close frame, and then to end the stream.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads before the timer and other tasks get their turn: a client that never pauses must not outrun either. Far fewer
-/// than the 128 operations that tokio grants a task, past which a timer does not fire.
-const READS_A_TURN: u32 = 16;
+/// Reads in one poll, after which the timer and other tasks run: a client that sends without a pause must not starve
+/// them. Far fewer than the 128 operations of tokio's budget for a task; a timer does not fire once that is used up.
+const READS_PER_POLL: u32 = 16;
 
-/// What the handshake settled.
-pub(crate) struct Agreed {
+/// The parameters of a connection, settled by its mount and its handshake.
+pub(crate) struct ConnectionConfig {
     pub(crate) serializer: Serializer,
-    pub(crate) extension: Option<Negotiated>,
+    pub(crate) extension: Option<DeflateParameters>,
     pub(crate) max_frame_size: usize,
     pub(crate) idle_timeout: Duration,
 }
 
-/// Runs a connection in a task of its own. `early` is what arrived together with the handshake.
+/// Spawns the driver of a connection. `read_buf` contains the bytes that arrived together with the handshake.
 pub(crate) fn spawn(
     connected: Connected,
-    agreed: Agreed,
-    (reader, writer): (Reader, Writer),
-    early: &[u8],
-    queue: Arc<Queue<Link>>,
+    config: ConnectionConfig,
+    (read, write): (ReadHalf, WriteHalf),
+    read_buf: &[u8],
+    queue: Arc<FlushQueue>,
 ) {
-    let link = Link::new(writer, queue);
-    let framing = framing::of(agreed.extension.as_ref());
-    let encoding = Encoding { serializer: agreed.serializer, framing };
-    let connection = connected.open(encoding, link.clone());
-    link.attach(&connection);
-    let limits = Limits { max_frame_size: agreed.max_frame_size };
+    let writer = Writer::new(write, queue);
+    let framing = framing::of(config.extension.as_ref());
+    let encoding = Encoding { serializer: config.serializer, framing };
+    let connection = connected.open(encoding, writer.clone());
+    writer.attach(&connection);
+    let limits = DecoderLimits { max_frame_size: config.max_frame_size };
     let mut driver = Box::new(Driver {
-        reader,
-        decoder: Decoder::new(limits, agreed.extension.as_ref()),
-        link,
-        heard: Instant::now(),
-        idle_timeout: agreed.idle_timeout,
-        timer: Box::pin(sleep(agreed.idle_timeout)),
+        read,
+        decoder: Decoder::new(limits, config.extension.as_ref()),
+        writer,
+        last_read: Instant::now(),
+        idle_timeout: config.idle_timeout,
+        timer: Box::pin(sleep(config.idle_timeout)),
         stage: Stage::Open,
         registered: false,
-        deaf: false,
+        ignores_input: false,
         connection,
     });
-    if !early.is_empty() {
-        driver.feed(&mut early.to_vec());
+    if !read_buf.is_empty() {
+        driver.process(&mut read_buf.to_vec());
     }
     tokio::spawn(driver);
 }
 
 struct Driver {
-    reader: Reader,
+    read: ReadHalf,
     decoder: Decoder,
-    link: Arc<Link>,
-    /// When the client last sent anything.
-    heard: Instant,
+    writer: Arc<Writer>,
+    /// The time of the last read that returned bytes.
+    last_read: Instant,
     idle_timeout: Duration,
-    /// While open, when to look whether the client is still heard; then, how long the end may take.
+    /// While the connection is open: the next check of the idle timeout. Afterwards: the deadline of the closing.
     timer: Pin<Box<Sleep>>,
     stage: Stage,
-    /// The link knows this task: it tells when the connection begins to end.
+    /// Whether the writer has the waker of this task, which it wakes when the closing advances.
     registered: bool,
-    /// The client's close frame came, or what it sent cannot be read any further: what still comes is dropped.
-    deaf: bool,
+    /// Whether further input is dropped: after the client's close frame, and after input that could not be decoded.
+    ignores_input: bool,
     connection: Arc<Connection>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Messages flow.
+    /// Messages are exchanged.
     Open,
-    /// Our close frame is on its way, and the peer's is awaited.
+    /// The close frame of the server is queued or written; the close frame of the client is awaited.
     Closing,
-    /// Both sides have closed: FIN is sent, the peer's is awaited.
+    /// Both close frames are exchanged. The server has sent FIN, and the FIN of the client is awaited.
     Lingering,
 }
 
-/// However the driver ends, the stream is closed and the channels end.
+/// Closes the stream and ends the channels, for every way in which the driver can end.
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.link.release();
+        self.writer.release();
         self.connection.finish();
     }
 }
 
-/// The task of the connection: written by hand, so that its memory is just what stands above.
+/// The task of the connection. It is written by hand, so that its memory is only the fields above.
 impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
         if !std::mem::replace(&mut driver.registered, true) {
-            driver.link.set_driver(cx.waker());
+            driver.writer.set_driver(cx.waker());
         }
-        for turn in 1.. {
-            if driver.stage != Stage::Lingering && !driver.link.is_open() && driver.follow() {
+        for reads in 1.. {
+            if driver.stage != Stage::Lingering && !driver.writer.is_open() && driver.advance_closing() {
                 return Poll::Ready(());
             }
-            if driver.stage == Stage::Lingering && driver.link.poll_shutdown(cx).is_pending() {
+            if driver.stage == Stage::Lingering && driver.writer.poll_shutdown(cx).is_pending() {
                 break;
             }
             match driver.poll_read(cx) {
@@ -122,7 +122,7 @@ impl Future for Driver {
                 Poll::Ready(false) => return Poll::Ready(()),
                 Poll::Pending => break,
             }
-            if turn == READS_A_TURN {
+            if reads == READS_PER_POLL {
                 cx.waker().wake_by_ref();
                 break;
             }
@@ -132,12 +132,12 @@ impl Future for Driver {
 }
 
 impl Driver {
-    /// Goes on with the closing as far as the link has got; `true` when the socket is broken.
-    fn follow(&mut self) -> bool {
-        let next = match self.link.phase() {
+    /// Advances the closing to the phase of the writer; returns `true` if the stream is broken.
+    fn advance_closing(&mut self) -> bool {
+        let next = match self.writer.phase() {
             Phase::Failed => return true,
-            // FIN and not just the end: no reset may overtake the close frame on its way.
-            Phase::Closed(_) if self.deaf => Stage::Lingering,
+            // The server sends FIN before it closes the stream; otherwise a reset could overtake the close frame.
+            Phase::Closed(_) if self.ignores_input => Stage::Lingering,
             _ => Stage::Closing,
         };
         if next != self.stage {
@@ -147,10 +147,11 @@ impl Driver {
         false
     }
 
-    /// The idle timer is not reset by every read: when it fires it looks when the client was last heard.
+    /// Checks the idle timeout or the deadline of the closing. A read does not reset the timer; the timer compares the
+    /// time of the last read when it fires.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
-            let due = self.heard + self.idle_timeout;
+            let due = self.last_read + self.idle_timeout;
             if self.stage != Stage::Open {
                 return Poll::Ready(());
             } else if due > Instant::now() {
@@ -164,59 +165,59 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Reads once and handles what came; `false` at the end of the stream.
+    /// Reads once and processes the input; returns `false` at the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        /// A usual burst of a client; longer messages take several reads.
+        /// Enough for a usual burst of a client; longer messages take several reads.
         const SCRATCH_BYTES: usize = 64 * 1024;
         thread_local! {
             static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
         }
-        SCRATCH.with_borrow_mut(|scratch| match std::task::ready!(self.reader.poll_read(cx, scratch)) {
+        SCRATCH.with_borrow_mut(|scratch| match std::task::ready!(self.read.poll_read(cx, scratch)) {
             Ok(0) | Err(_) => Poll::Ready(false),
             Ok(count) => {
-                self.heard = Instant::now();
-                self.feed(&mut scratch[..count]);
-                // All that one read brought is answered with one write.
+                self.last_read = Instant::now();
+                self.process(&mut scratch[..count]);
+                // The replies to all messages of one read leave in one write.
                 self.connection.flush();
                 Poll::Ready(true)
             }
         })
     }
 
-    /// Decodes and hands on.
-    fn feed(&mut self, mut input: &mut [u8]) {
-        while !self.deaf {
+    /// Decodes the input and passes its messages to the connection.
+    fn process(&mut self, mut input: &mut [u8]) {
+        while !self.ignores_input {
             let connection = &self.connection;
             let close = match self.decoder.decode(std::mem::take(&mut input)) {
                 Ok((None, _)) => return,
-                Ok((Some(event), rest)) => {
+                Ok((Some(message), rest)) => {
                     input = rest;
-                    match event {
-                        Event::Text(text) => receive(connection, Frame::Text(&text)),
-                        Event::Binary(bytes) => receive(connection, Frame::Binary(&bytes)),
-                        Event::Ping(payload) => {
+                    match message {
+                        Incoming::Text(text) => receive(connection, Frame::Text(&text)),
+                        Incoming::Binary(bytes) => receive(connection, Frame::Binary(&bytes)),
+                        Incoming::Ping(payload) => {
                             connection.outbox().hold(encode::pong(&payload));
                             None
                         }
-                        Event::Pong(_) => None,
-                        Event::Close(frame) => Some(Close::Peer(frame.code.map(|code| code.0))),
+                        Incoming::Pong(_) => None,
+                        Incoming::Close(frame) => Some(Close::Peer(frame.code.map(|code| code.0))),
                     }
                 }
                 Err(error) => {
                     metrics::counter!("bennu.websocket.protocol_errors").increment(1);
-                    tracing::debug!(%error, "closing a websocket");
+                    tracing::debug!(%error, "closing a WebSocket after a protocol error");
                     Some(Close::Transport { code: error.close_code().0 })
                 }
             };
             if let Some(close) = close {
-                self.deaf = true;
+                self.ignores_input = true;
                 connection.close(close);
             }
         }
     }
 }
 
-/// Hands a message on; what is no message ends the connection.
+/// Passes a frame to the connection; returns the close reason if the frame is not a message.
 fn receive(connection: &Arc<Connection>, frame: Frame<'_>) -> Option<Close> {
     connection.receive(frame).err().map(|_| Close::BadMessage)
 }

@@ -1,11 +1,12 @@
-//! How encoded messages become WebSocket frames: plain, or compressed with one of the windows that clients ask for.
+//! The framings: functions that convert an encoded message into a WebSocket frame, plain or compressed.
 //!
-//! Each is a static, so that a broadcast is framed once for all connections that share it.
+//! [`super::driver`] selects the framing of a connection from its negotiated extension. Each framing is a static, so
+//! that a broadcast is framed once for all connections with the same framing.
 
-use bennu_channels::Framing;
 use bennu_channels::protocol::FrameKind;
+use bennu_channels::transport::Framing;
 use bennu_websocket::deflate::deflated_frame;
-use bennu_websocket::{Negotiated, Opcode, encode};
+use bennu_websocket::{DeflateParameters, Opcode, encode};
 
 static PLAIN: Framing = Framing { name: "websocket", frame: |kind, bytes| encode::frame(opcode(kind), bytes) };
 
@@ -18,11 +19,11 @@ macro_rules! deflated {
     };
 }
 
-/// By window: 2^9 to 2^15 bytes.
+/// Compressed framings by the size of their window, 2^9 to 2^15 bytes.
 static DEFLATED: [Framing; 7] = deflated!(9 10 11 12 13 14 15);
 
-/// The framing of a connection that negotiated this.
-pub(crate) fn of(extension: Option<&Negotiated>) -> &'static Framing {
+/// Returns the framing of a connection with this extension.
+pub(crate) fn of(extension: Option<&DeflateParameters>) -> &'static Framing {
     match extension {
         None => &PLAIN,
         Some(deflate) => {

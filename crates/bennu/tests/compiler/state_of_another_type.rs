@@ -15,7 +15,7 @@ impl Socket for UserSocket {
     fn channels(_: &mut ChannelRouter<Self>) {}
 }
 
-fn app(endpoint: &Endpoint) -> Result<axum::Router, bennu::MountError> {
+fn app(endpoint: &Endpoint) -> Result<axum::Router, bennu::error::MountError> {
     bennu::socket::<UserSocket>("/socket").with_state("app").router(endpoint)
 }
 

@@ -1,9 +1,9 @@
-//! Sockets and channels to talk to.
+//! The socket and the channels that most tests use.
 
 use bennu::prelude::*;
 use std::time::Duration;
 
-/// Lets anyone in.
+/// A socket that accepts every client.
 pub struct Open;
 
 impl Socket for Open {
@@ -23,7 +23,7 @@ impl Socket for Open {
     }
 }
 
-/// Echoes, broadcasts, crashes.
+/// A channel that echoes, broadcasts, pushes, waits and panics on request.
 pub struct Room;
 
 impl<S: Socket> Channel<S> for Room {
@@ -43,18 +43,18 @@ impl<S: Socket> Channel<S> for Room {
                 reply_ok(Payload::empty())
             }
             "quiet" => noreply(),
-            // Takes no more mail for a while.
+            // Processes no further message for a while.
             "dawdle" => {
                 tokio::time::sleep(Duration::from_millis(payload.get("ms")?.unwrap_or(1000))).await;
                 reply_ok(Payload::empty())
             }
-            "panic" => panic!("asked to"),
+            "panic" => panic!("panics on request"),
             _ => unhandled(event),
         }
     }
 }
 
-/// Joins after as many milliseconds as its topic says.
+/// A channel whose join takes the milliseconds in its topic.
 pub struct SlowJoin;
 
 impl<S: Socket> Channel<S> for SlowJoin {
@@ -69,7 +69,7 @@ impl<S: Socket> Channel<S> for SlowJoin {
     }
 }
 
-/// Parses whatever it gets.
+/// A channel that parses every payload.
 pub struct Parser;
 
 impl<S: Socket> Channel<S> for Parser {
@@ -83,7 +83,7 @@ impl<S: Socket> Channel<S> for Parser {
     }
 }
 
-/// Gives itself more to do, when told to, than fits into one turn of its task.
+/// A channel that on request sends itself more messages than one poll of its task processes.
 pub struct Loaded;
 
 impl<S: Socket> Channel<S> for Loaded {
@@ -107,6 +107,7 @@ impl<S: Socket> HandleInfo<S, u32> for Loaded {
     }
 }
 
+/// A channel that refuses every join.
 pub struct Denied;
 
 impl<S: Socket> Channel<S> for Denied {
@@ -115,7 +116,7 @@ impl<S: Socket> Channel<S> for Denied {
     }
 }
 
-/// The application most tests serve.
+/// The application that most tests serve.
 pub fn app(endpoint: &Endpoint) -> axum::Router {
-    bennu::socket::<Open>("/socket").router(endpoint).expect("a good mount")
+    bennu::socket::<Open>("/socket").router(endpoint).expect("a valid mount")
 }

@@ -1,8 +1,10 @@
-//! A server in a process of its own, so that its memory and its file descriptors can be measured apart from those of the
-//! clients. It is this very test binary, run again with one test and a variable that makes that test serve.
+//! A server in a separate process, so that its memory and its file descriptors can be measured apart from those of the
+//! clients. The process is the same test binary, started with the name of one test and an environment variable that
+//! makes this test serve.
 //!
-//! Parent and child talk in lines: a command to its standard input, an answer that begins with `@` from its standard
-//! output. The child ends with its standard input, so it never outlives the parent.
+//! Parent and child exchange lines: the parent writes a command to the child's standard input, and the child writes a
+//! response that begins with `@` to its standard output. The child ends when its standard input is closed, so it never
+//! outlives the parent.
 
 use super::channel;
 use super::watch::{Log, Metrics};
@@ -27,10 +29,10 @@ pub struct ServerProcess {
     pub addr: SocketAddr,
 }
 
-/// What a child says of itself.
+/// The measurements of a child.
 #[derive(Debug, Clone)]
 pub struct Stats {
-    /// Memory in use and its highest value since the last question, in bytes.
+    /// Memory in use and its highest value since the last measurement, in bytes.
     pub resident: u64,
     pub peak: u64,
     pub descriptors: u64,
@@ -46,7 +48,7 @@ impl Stats {
 }
 
 impl ServerProcess {
-    /// Starts the child; `test` is the name of the test that calls [`serve_if_asked`].
+    /// Starts the child; `test` is the name of the test that calls [`serve_in_child`].
     pub fn start(test: &str) -> Self {
         let mut process = Command::new(std::env::current_exe().expect("this test binary"))
             .args(["--exact", test, "--nocapture"])
@@ -58,42 +60,42 @@ impl ServerProcess {
         let input = process.stdin.take().expect("piped");
         let output = BufReader::new(process.stdout.take().expect("piped"));
         let mut server = ServerProcess { process, input, output, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        server.addr = serde_json::from_value(server.answer()).expect("an address");
+        server.addr = serde_json::from_value(server.response()).expect("an address");
         server
     }
 
     pub fn stats(&mut self) -> Stats {
-        let answer = self.ask("stats");
-        let number = |name: &str| answer[name].as_u64().expect("a number");
+        let stats = self.command("stats");
+        let number = |name: &str| stats[name].as_u64().expect("a number");
         Stats {
             resident: number("resident"),
             peak: number("peak"),
             descriptors: number("descriptors"),
             connections: number("connections"),
             channels: number("channels"),
-            metrics: serde_json::from_value(answer["metrics"].clone()).expect("a map"),
+            metrics: serde_json::from_value(stats["metrics"].clone()).expect("a map"),
         }
     }
 
-    /// The log lines so far that have all these parts.
+    /// Returns the log lines so far that contain all these parts.
     pub fn log_with(&mut self, parts: &[&str]) -> Vec<String> {
-        let lines: Vec<String> = serde_json::from_value(self.ask("log")).expect("lines");
+        let lines: Vec<String> = serde_json::from_value(self.command("log")).expect("lines");
         lines.into_iter().filter(|line| parts.iter().all(|part| line.contains(part))).collect()
     }
 
-    fn ask(&mut self, command: &str) -> Value {
+    fn command(&mut self, command: &str) -> Value {
         writeln!(self.input, "{command}").expect("the child reads");
-        self.answer()
+        self.response()
     }
 
-    fn answer(&mut self) -> Value {
+    fn response(&mut self) -> Value {
         let mut line = String::new();
         loop {
             line.clear();
             assert_ne!(self.output.read_line(&mut line).expect("the child writes"), 0, "the child ended");
-            // libtest writes its own words before ours, on the same line.
-            if let Some((_, answer)) = line.split_once('@') {
-                return serde_json::from_str(answer).expect("JSON");
+            // libtest writes its own text before the response, on the same line.
+            if let Some((_, response)) = line.split_once('@') {
+                return serde_json::from_str(response).expect("JSON");
             }
         }
     }
@@ -106,8 +108,8 @@ impl Drop for ServerProcess {
     }
 }
 
-/// In the child: serves until its standard input ends. In any other process: nothing.
-pub fn serve_if_asked() {
+/// Serves until the standard input ends, if this process is the child; otherwise returns at once.
+pub fn serve_in_child() {
     if std::env::var_os(VARIABLE).is_none() {
         return;
     }
@@ -120,9 +122,9 @@ pub fn serve_if_asked() {
     let runtime = runtime.expect("a runtime");
     let endpoint = super::endpoint();
     let server = runtime.block_on(super::Server::start(&endpoint, app(&endpoint)));
-    say(&serde_json::to_value(server.addr).expect("an address is text"));
+    respond(&serde_json::to_value(server.addr).expect("an address is text"));
     for line in std::io::stdin().lines() {
-        say(&match line.expect("text").as_str() {
+        respond(&match line.expect("text").as_str() {
             "stats" => stats(&endpoint, &metrics),
             "log" => json!(log.lines()),
             other => panic!("no such command: {other}"),
@@ -130,8 +132,8 @@ pub fn serve_if_asked() {
     }
 }
 
-fn say(answer: &Value) {
-    println!("@{answer}");
+fn respond(response: &Value) {
+    println!("@{response}");
     std::io::stdout().flush().expect("the parent reads");
 }
 
@@ -141,7 +143,7 @@ fn stats(endpoint: &Endpoint, metrics: &Metrics) -> Value {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field of Linux");
         line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<u64>().expect("a number") * 1024
     };
-    let answer = json!({
+    let stats = json!({
         "resident": bytes("VmRSS"),
         "peak": bytes("VmHWM"),
         "descriptors": std::fs::read_dir("/proc/self/fd").expect("Linux").count(),
@@ -149,17 +151,17 @@ fn stats(endpoint: &Endpoint, metrics: &Metrics) -> Value {
         "channels": endpoint.channel_count(),
         "metrics": metrics.all(),
     });
-    // The peak begins anew.
+    // Resets the peak.
     std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
-    answer
+    stats
 }
 
-/// The child's mounts.
+/// The application of the child.
 fn app(endpoint: &Endpoint) -> axum::Router {
     let open = |path: &str| bennu::socket::<channel::Open>(path);
     axum::Router::new()
         .merge(channel::app(endpoint))
-        .merge(open("/compressed").compress(true).router(endpoint).expect("a good mount"))
-        .merge(open("/impatient").timeout(Duration::from_secs(2)).router(endpoint).expect("a good mount"))
+        .merge(open("/compressed").compress(true).router(endpoint).expect("a valid mount"))
+        .merge(open("/impatient").timeout(Duration::from_secs(2)).router(endpoint).expect("a valid mount"))
         .merge(axum::Router::new().route("/", axum::routing::get(|| async { "hello" })))
 }

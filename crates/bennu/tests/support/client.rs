@@ -1,4 +1,4 @@
-//! A WebSocket client that does nothing by itself: no pong, no close, no check but what a test asks for.
+//! A raw WebSocket client: it sends no pong and no close frame and checks nothing by itself, only on a test's request.
 
 use super::soon;
 use bennu_websocket::{Opcode, encode};
@@ -16,7 +16,7 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// A frame of the server.
+/// A frame from the server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     pub fin: bool,
@@ -31,13 +31,13 @@ impl Frame {
     }
 
     pub fn json(&self) -> Value {
-        assert_eq!(self.opcode, TEXT, "{self:?} is no text");
+        assert_eq!(self.opcode, TEXT, "{self:?} is not a text frame");
         serde_json::from_str(self.text()).expect("the server sends JSON")
     }
 
-    /// Code and reason of a close frame.
+    /// Returns the code and the reason of a close frame.
     pub fn close(&self) -> (Option<u16>, String) {
-        assert_eq!(self.opcode, CLOSE, "{self:?} is no close frame");
+        assert_eq!(self.opcode, CLOSE, "{self:?} is not a close frame");
         match &self.payload[..] {
             [] => (None, String::new()),
             [high, low, reason @ ..] => {
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Frame {
     }
 }
 
-/// An HTTP response, its body as far as a `content-length` says.
+/// An HTTP response. Its body has the length of the header `content-length`.
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
@@ -72,7 +72,7 @@ impl Response {
     }
 }
 
-/// The request that begins a WebSocket, with further header lines, each ended by CRLF.
+/// Returns the request of a WebSocket handshake, with further header lines, each ended by CRLF.
 pub fn handshake(path: &str, headers: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -92,14 +92,14 @@ impl Client {
         Client::over(stream)
     }
 
-    /// A client whose kernel takes little, so that it can stop reading soon.
+    /// Connects with a small receive buffer, so that the server's writes block soon when the client stops reading.
     pub async fn narrow(addr: SocketAddr, receive_buffer: u32) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(receive_buffer).expect("a TCP option");
         Client::over(soon("connecting", socket.connect(addr)).await.expect("the server listens"))
     }
 
-    /// A connected WebSocket at a path with its query.
+    /// Connects a WebSocket at a path with its query.
     pub async fn connect(addr: SocketAddr, path: &str) -> Self {
         Client::connect_with(addr, path, "").await.0
     }
@@ -110,7 +110,7 @@ impl Client {
         (client, response)
     }
 
-    /// What a request that should be refused gets.
+    /// Sends a handshake that should be refused, and returns the response.
     pub async fn refused(addr: SocketAddr, path: &str, headers: &str) -> Response {
         let mut client = Client::tcp(addr).await;
         client.send_raw(handshake(path, headers)).await;
@@ -119,7 +119,7 @@ impl Client {
         response
     }
 
-    /// Ends the connection with a reset, as a crashed machine's network does.
+    /// Ends the connection with a reset, as after a crash of the client's machine.
     pub fn reset(self) {
         rustix::net::sockopt::set_socket_linger(&self.stream, Some(std::time::Duration::ZERO)).expect("a TCP option");
     }
@@ -142,7 +142,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
             if let Some(at) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(self.fill().await, "the server ended the stream instead of answering");
+            assert!(self.fill().await, "the server ended the stream without a response");
         };
         let head = String::from_utf8(self.read.drain(..end).collect()).expect("headers are ASCII");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
@@ -155,7 +155,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         response
     }
 
-    /// Reads once; `false` at the end of the stream, which a reset also is.
+    /// Reads once; returns `false` at the end of the stream or after a reset.
     async fn fill(&mut self) -> bool {
         self.read.reserve(64 * 1024);
         matches!(soon("reading", self.stream.read_buf(&mut self.read)).await, Ok(count) if count > 0)
@@ -166,7 +166,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         soon("flushing", self.stream.flush()).await.expect("the server reads");
     }
 
-    /// As [`Client::send_raw`], to a server that may have closed already.
+    /// Sends bytes to a server that may already have closed the connection.
     pub async fn try_send_raw(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         soon("writing", self.stream.write_all(bytes.as_ref())).await
     }
@@ -179,7 +179,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         self.send_text(&message.to_string()).await;
     }
 
-    /// A frame, unless the stream ends first.
+    /// Returns the next frame, or `None` if the stream ends first.
     pub async fn try_frame(&mut self) -> Option<Frame> {
         loop {
             if let Some((frame, len)) = parse(&self.read) {
@@ -194,10 +194,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
     }
 
     pub async fn frame(&mut self) -> Frame {
-        self.try_frame().await.expect("the server ended the stream where a frame was due")
+        self.try_frame().await.expect("the server ended the stream before the next frame")
     }
 
-    /// The next message as JSON.
+    /// Returns the next message as JSON.
     pub async fn receive(&mut self) -> Value {
         self.frame().await.json()
     }
@@ -218,7 +218,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         assert_eq!(reply["status"], "ok", "{topic}: {reply}");
     }
 
-    /// Reads on until the close frame.
+    /// Reads until the close frame.
     pub async fn close_frame(&mut self) -> (Option<u16>, String) {
         loop {
             let frame = self.frame().await;
@@ -228,7 +228,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         }
     }
 
-    /// Reads on until the stream ends, whatever comes; returns how many bytes did.
+    /// Reads until the stream ends; returns the number of bytes.
     pub async fn ended(&mut self) -> usize {
         let mut count = std::mem::take(&mut self.read).len();
         while self.fill().await {
@@ -237,7 +237,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         count
     }
 
-    /// Answers the server's close frame, sees the stream end, and ends it too.
+    /// Answers the server's close frame, waits for the end of the stream, and closes the connection.
     pub async fn answer_close(mut self, code: u16) {
         self.send_raw(encode::masked_frame(Opcode::Close, &code.to_be_bytes(), MASK)).await;
         self.ended().await;
@@ -257,7 +257,7 @@ fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
     Some((frame, at + len))
 }
 
-/// A V2 binary push: what clients send binary data with.
+/// Returns a V2 binary push, in which clients send binary data.
 pub fn binary_push(join_ref: &str, reference: &str, topic: &str, event: &str, data: &[u8]) -> Vec<u8> {
     let mut frame = vec![0, join_ref.len() as u8, reference.len() as u8, topic.len() as u8, event.len() as u8];
     for part in [join_ref, reference, topic, event] {
@@ -267,9 +267,9 @@ pub fn binary_push(join_ref: &str, reference: &str, topic: &str, event: &str, da
     frame
 }
 
-/// Status and data of a V2 binary reply.
+/// Returns the status and the data of a V2 binary reply.
 pub fn binary_reply(frame: &[u8]) -> (&str, &[u8]) {
-    let [1, join_ref, reference, topic, status, rest @ ..] = frame else { panic!("no binary reply: {frame:?}") };
+    let [1, join_ref, reference, topic, status, rest @ ..] = frame else { panic!("not a binary reply: {frame:?}") };
     let status_at = usize::from(*join_ref) + usize::from(*reference) + usize::from(*topic);
     let (status, data) = rest[status_at..].split_at(usize::from(*status));
     (std::str::from_utf8(status).expect("UTF-8"), data)

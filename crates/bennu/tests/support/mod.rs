@@ -1,5 +1,5 @@
-//! What the tests share: a server on a free port, sockets and channels to talk to, and a raw client that masks and reads
-//! frames itself, so that it can also break every rule.
+//! The parts that the tests share: a server on a free port, sockets and channels, and a raw client that masks and
+//! parses frames itself, so that it can also violate the protocol.
 
 // Each test binary uses its own part.
 #![allow(dead_code, unreachable_pub)]
@@ -21,48 +21,48 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// How long anything that should happen at once may take: debug builds on a busy machine.
+/// The longest time for an event that should happen immediately: debug builds on a busy machine are slow.
 pub const SOON: Duration = Duration::from_secs(30);
 
 pub fn endpoint() -> Endpoint {
     Endpoint::new(Secret::new("a secret of at least twenty bytes for tests").expect("long enough"))
 }
 
-/// Waits for what should happen soon.
-pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+/// Waits for a future for at most [`SOON`]; `event` names it in the panic.
+pub async fn soon<F: Future>(event: &str, future: F) -> F::Output {
     match tokio::time::timeout(SOON, future).await {
         Ok(output) => output,
-        Err(_) => panic!("{what} did not happen within {SOON:?}"),
+        Err(_) => panic!("{event} did not happen within {SOON:?}"),
     }
 }
 
-/// Waits until something holds that tells nobody.
-pub async fn until(what: &str, holds: impl FnMut() -> bool) {
-    until_within(SOON, what, holds).await;
+/// Polls a condition that has no notification until it holds; `condition` names it in the panic.
+pub async fn until(condition: &str, holds: impl FnMut() -> bool) {
+    until_within(SOON, condition, holds).await;
 }
 
-pub async fn until_within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn until_within(limit: Duration, condition: &str, mut holds: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + limit;
     while !holds() {
-        assert!(tokio::time::Instant::now() < deadline, "{what} did not hold within {limit:?}");
+        assert!(tokio::time::Instant::now() < deadline, "{condition} did not hold within {limit:?}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// A drain that does not dawdle.
+/// A drain without pauses.
 pub fn quick_drain() -> Drain {
     Drain { batch_size: 10_000, batch_interval: Duration::from_millis(1), deadline: Duration::from_secs(10) }
 }
 
-/// A listener on a free port. `TcpListener::bind` lets 128 connections wait to be accepted; some tests open more at once,
-/// and the kernel lets those that find no place wait for a second.
+/// Listens on a free port. The backlog of `TcpListener::bind` is 128 connections; some tests open more at once, and the
+/// kernel delays a connection over the backlog by a second.
 pub fn listen() -> TcpListener {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     socket.listen(4096).expect("a listener")
 }
 
-/// As [`listen`], with connections whose kernel takes little at a time from the server.
+/// Listens as [`listen`] does, with a small send buffer for each connection.
 pub fn listen_narrow(send_buffer: u32) -> TcpListener {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_send_buffer_size(send_buffer).expect("a TCP option");

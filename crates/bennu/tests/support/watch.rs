@@ -1,5 +1,5 @@
-//! Seeing what the server says of itself: log lines and metrics. Both belong to the thread, so a test that watches runs
-//! its server on a current-thread runtime and sees nothing of its neighbours.
+//! Recorders of the server's log lines and metrics. Both belong to the thread: a test with a recorder runs its server
+//! on a current-thread runtime and records nothing of other tests.
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use parking_lot::Mutex;
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::sync::Arc;
 use tracing::Level;
 
-/// Log lines: level, target, spans, fields and message as they would be printed.
+/// The recorded log lines: level, target, spans, fields and message, in the format of the log.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -32,7 +32,7 @@ impl Log {
         String::from_utf8_lossy(&self.0.lock()).lines().map(str::to_owned).collect()
     }
 
-    /// The lines that have all these parts.
+    /// Returns the lines that contain all these parts.
     pub fn with(&self, parts: &[&str]) -> Vec<String> {
         self.lines().into_iter().filter(|line| parts.iter().all(|part| line.contains(part))).collect()
     }
@@ -58,7 +58,7 @@ impl Write for Writer {
 /// Counters and gauges, summed over their labels or with them.
 pub struct Metrics {
     snapshotter: Snapshotter,
-    /// A snapshot takes the values away.
+    /// The values of all snapshots so far; each snapshot resets the recorder.
     sums: Mutex<BTreeMap<String, f64>>,
 }
 
@@ -67,8 +67,8 @@ impl Metrics {
         Metrics { snapshotter: recorder.snapshotter(), sums: Mutex::default() }
     }
 
-    /// By name, and by name and labels as in `bennu.channel.joins{channel=Room,result=ok}`. Of a histogram, the number of
-    /// samples.
+    /// Returns all values, by name, and by name and labels as in `bennu.channel.joins{channel=Room,result=ok}`. The
+    /// value of a histogram is the number of its samples.
     pub fn all(&self) -> BTreeMap<String, f64> {
         let mut sums = self.sums.lock();
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {

@@ -1,14 +1,14 @@
-//! What a connection's driver shares with whoever writes to it: the write half, what is left of an unfinished write,
-//! and how far closing has got.
+//! The writer of a connection: owns the write half, the frames of an unfinished write, and the phase of the closing.
 //!
-//! It drains the connection's outbox: at once in the task of whoever has sent, or through a flusher when the sender is
-//! somebody else or the socket was full. Invariants: frames are written in the order of the outbox; nothing is written
-//! after the close frame; nobody waits for the link's lock to write.
+//! It drains the connection's outbox. The task that sent the frames drains it directly when it flushes; a
+//! [flusher](super::flusher) drains it after a push by another task, and when a full stream accepts bytes again. The
+//! [driver](super::driver) reads the phase. Invariants: frames are written in the order of the outbox; nothing is
+//! written after the close frame; no task waits for the lock of the writer in order to write.
 
-use super::flush::{Flush, Queue};
-use super::stream::Writer;
+use super::flusher::FlushQueue;
+use super::stream::WriteHalf;
 use bennu_channels::protocol::Close;
-use bennu_channels::{Connection, Drainer, Taken};
+use bennu_channels::transport::{Connection, Drainer, Taken};
 use bennu_websocket::{CloseCode, encode};
 use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
@@ -19,106 +19,113 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Frames that leave in one write at most. Linux takes 1,024; past a few dozen nothing is won.
+/// The most frames in one write. Linux accepts 1,024; more than a few dozen bring no further gain.
 const MAX_SLICES: usize = 64;
 
-pub(crate) struct Link {
+/// See the module.
+pub(crate) struct Writer {
     state: Mutex<State>,
-    queue: Arc<Queue<Link>>,
+    queue: Arc<FlushQueue>,
     queued: AtomicBool,
-    /// Whether the phase is no longer [`Phase::Open`]: what the driver asks at every turn, without the lock.
-    ending: AtomicBool,
-    myself: Weak<Link>,
+    /// Whether the phase is no longer [`Phase::Open`]. The driver reads it in each poll, without the lock.
+    closing: AtomicBool,
+    this: Weak<Writer>,
 }
 
 struct State {
-    /// `None` once the driver has ended: the stream is closed however long a channel takes to terminate.
-    writer: Option<Writer>,
-    /// Whose outbox is written. The two hold each other until the driver has ended: [`Link::release`].
+    /// `None` once the driver has ended. The stream is then closed, however long a channel takes to terminate.
+    stream: Option<WriteHalf>,
+    /// The connection whose outbox is written. The two refer to each other until [`Writer::release`].
     connection: Option<Arc<Connection>>,
-    /// Frames taken from the outbox and not, or not wholly, written: the socket's buffer is full.
+    /// Frames taken from the outbox and not written completely: the buffer of the stream is full.
     unwritten: Vec<Bytes>,
     phase: Phase,
     close_frame_queued: bool,
     driver: Option<Waker>,
 }
 
-/// How far closing has got.
+/// The phase of the closing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Phase {
     Open,
-    /// The connection shall end; what waits, and then the close frame, is still being written.
+    /// The connection closes; the queued frames and then the close frame are still to be written.
     Closing(Close),
-    /// The close frame has been written.
+    /// The close frame is written.
     Closed(Close),
-    /// The socket cannot be written any more.
+    /// The stream is broken.
     Failed,
 }
 
-impl Link {
-    pub(crate) fn new(writer: Writer, queue: Arc<Queue<Link>>) -> Arc<Self> {
+impl Writer {
+    pub(crate) fn new(stream: WriteHalf, queue: Arc<FlushQueue>) -> Arc<Self> {
         let state = State {
-            writer: Some(writer),
+            stream: Some(stream),
             connection: None,
             unwritten: Vec::new(),
             phase: Phase::Open,
             close_frame_queued: false,
             driver: None,
         };
-        Arc::new_cyclic(|myself| Link {
+        Arc::new_cyclic(|this| Writer {
             state: Mutex::new(state),
             queue,
             queued: AtomicBool::new(false),
-            ending: AtomicBool::new(false),
-            myself: myself.clone(),
+            closing: AtomicBool::new(false),
+            this: this.clone(),
         })
     }
 
-    /// Whose outbox is written here. Before that nothing is.
+    /// Sets the connection whose outbox is written. Before this call, nothing is written.
     pub(crate) fn attach(self: &Arc<Self>, connection: &Arc<Connection>) {
         self.state.lock().connection = Some(connection.clone());
-        // What was sent before there was anyone to write it.
+        // Frames may have been sent before this call.
         Drainer::wake(&**self);
     }
 
-    /// Closes the stream.
+    /// Closes the stream and drops the unwritten frames.
     pub(crate) fn release(&self) {
         let mut state = self.state.lock();
-        state.writer = None;
+        state.stream = None;
         state.unwritten = Vec::new();
         state.driver = None;
         let connection = state.connection.take();
         drop(state);
-        // The last reference maybe: its own drop must not find us locked.
+        // This may be the last reference; the drop of the connection must not run under the lock.
         drop(connection);
     }
 
-    /// Who is told when the connection begins to end.
+    /// Sets the waker of the driver, which is woken whenever the phase changes.
     pub(crate) fn set_driver(&self, driver: &Waker) {
         self.state.lock().driver = Some(driver.clone());
     }
 
-    /// Whether [`Link::phase`] is still open; costs no lock.
+    /// Returns whether the phase is still [`Phase::Open`], without the lock.
     pub(crate) fn is_open(&self) -> bool {
-        !self.ending.load(Ordering::Acquire)
+        !self.closing.load(Ordering::Acquire)
     }
 
-    /// How far closing has got.
+    /// Returns the phase of the closing.
     pub(crate) fn phase(&self) -> Phase {
         self.state.lock().phase.clone()
     }
 
     /// Sends FIN.
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.state.lock().writer {
-            Some(writer) => writer.poll_shutdown(cx).map(|_| ()),
+        match &mut self.state.lock().stream {
+            Some(stream) => stream.poll_shutdown(cx).map(|_| ()),
             None => Poll::Ready(()),
         }
     }
 
+    /// Writes the outbox until it is empty or the stream is full; never waits for the stream.
+    pub(super) fn drain(&self) {
+        self.queued.store(false, Ordering::Release);
+        self.drain_locked(&mut self.state.lock());
+    }
+
     fn drain_locked(&self, state: &mut State) {
         thread_local! {
-            /// Frames on their way from an outbox to a socket: empty between two drains.
+            /// Frames that were taken from an outbox and are not written yet; empty between two drains.
             static FRAMES: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
         }
         let Some(connection) = state.connection.take() else { return };
@@ -147,58 +154,52 @@ impl Link {
             if frames.is_empty() {
                 state.flush(self);
             } else {
-                // Most links have nothing left over and hold no buffer.
+                // Most writers have no frames left at this point, and hold no buffer.
                 state.unwritten.append(frames);
             }
         });
         state.connection = Some(connection);
     }
 
-    /// Needed only where the socket is full, which it rarely is.
+    /// Returns the waker that drains this writer again. It is created only if the stream is full, which is rare.
     fn waker(&self) -> Waker {
-        self.myself.upgrade().map_or_else(|| Waker::noop().clone(), Waker::from)
+        self.this.upgrade().map_or_else(|| Waker::noop().clone(), Waker::from)
     }
 }
 
-impl Flush for Link {
-    fn drain(&self) {
-        self.queued.store(false, Ordering::Release);
-        self.drain_locked(&mut self.state.lock());
-    }
-}
-
-impl Drainer for Link {
+impl Drainer for Writer {
     fn wake(&self) {
         if !self.queued.swap(true, Ordering::AcqRel)
-            && let Some(link) = self.myself.upgrade()
+            && let Some(writer) = self.this.upgrade()
         {
-            self.queue.push(link);
+            self.queue.push(writer);
         }
     }
 
     fn flush(&self) {
         match self.state.try_lock() {
             Some(mut state) => self.drain_locked(&mut state),
-            // Someone is writing just now, and may have looked into the outbox already.
+            // Another task is writing, and may already have taken the frames from the outbox.
             None => self.wake(),
         }
     }
 }
 
-/// Woken when the socket takes more.
-impl Wake for Link {
+/// Queues the writer when the stream accepts bytes again.
+impl Wake for Writer {
     fn wake(self: Arc<Self>) {
         Drainer::wake(&*self);
     }
 }
 
 impl State {
-    /// Takes what waits, the close frame last; `false` when nothing more is there to take.
-    fn refill(&mut self, connection: &Connection, frames: &mut Vec<Bytes>, link: &Link) -> bool {
+    /// Takes frames from the outbox, and the close frame after the last one; returns `false` if no
+    /// frame is left to take.
+    fn refill(&mut self, connection: &Connection, frames: &mut Vec<Bytes>, writer: &Writer) -> bool {
         if self.close_frame_queued {
             if let Phase::Closing(reason) = &self.phase {
                 let reason = reason.clone();
-                self.enter(Phase::Closed(reason), link);
+                self.enter(Phase::Closed(reason), writer);
             }
             return false;
         }
@@ -208,30 +209,30 @@ impl State {
             Taken::Last(reason) => {
                 frames.push(encode::close_frame(reason.code().map(CloseCode), &reason.reason()));
                 self.close_frame_queued = true;
-                self.enter(Phase::Closing(reason), link);
+                self.enter(Phase::Closing(reason), writer);
                 true
             }
         }
     }
 
-    /// The socket takes no more for now. If the connection shall end, the driver must know: it sets the deadline.
-    fn stalled(&mut self, connection: &Connection, link: &Link) {
+    /// Handles a full stream. If the connection is closing, this wakes the driver, which then sets the deadline.
+    fn stalled(&mut self, connection: &Connection, writer: &Writer) {
         match connection.outbox().closing() {
             Some(Close::TooSlow { waiting, limit }) => {
                 tracing::warn!(waiting, limit, "closing a client that does not read");
-                self.enter(Phase::Failed, link);
+                self.enter(Phase::Failed, writer);
             }
-            Some(reason) if self.phase == Phase::Open => self.enter(Phase::Closing(reason), link),
+            Some(reason) if self.phase == Phase::Open => self.enter(Phase::Closing(reason), writer),
             _ => {}
         }
     }
 
-    /// TLS may keep a part of what it took: then the socket is full, and its waker drains this link again.
-    fn flush(&mut self, link: &Link) {
-        if let Some(writer) = &mut self.writer
-            && let Poll::Ready(Err(_)) = writer.poll_flush(|| link.waker())
+    /// Sends the bytes that TLS still buffers. If the stream is full, its waker drains this writer again.
+    fn flush(&mut self, writer: &Writer) {
+        if let Some(stream) = &mut self.stream
+            && let Poll::Ready(Err(_)) = stream.poll_flush(|| writer.waker())
         {
-            self.enter(Phase::Failed, link);
+            self.enter(Phase::Failed, writer);
         }
     }
 
@@ -239,13 +240,13 @@ impl State {
         matches!(self.phase, Phase::Open | Phase::Closing(_))
     }
 
-    /// Writes frames and drops what is written; `false` when the socket is broken.
-    fn write(&mut self, link: &Link, frames: &mut Vec<Bytes>) -> Poll<bool> {
-        let Some(writer) = &mut self.writer else { return Poll::Ready(false) };
+    /// Writes frames and drops the written bytes; returns `false` if the stream is broken.
+    fn write(&mut self, writer: &Writer, frames: &mut Vec<Bytes>) -> Poll<bool> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(false) };
         let written = {
             let slices: SmallVec<[IoSlice<'_>; 8]> =
                 frames.iter().take(MAX_SLICES).map(|frame| IoSlice::new(frame)).collect();
-            writer.poll_write(|| link.waker(), &slices)
+            stream.poll_write(|| writer.waker(), &slices)
         };
         match std::task::ready!(written) {
             Ok(0) | Err(_) => Poll::Ready(false),
@@ -256,9 +257,9 @@ impl State {
         }
     }
 
-    fn enter(&mut self, phase: Phase, link: &Link) {
+    fn enter(&mut self, phase: Phase, writer: &Writer) {
         self.phase = phase;
-        link.ending.store(true, Ordering::Release);
+        writer.closing.store(true, Ordering::Release);
         if let Some(driver) = &self.driver {
             driver.wake_by_ref();
         }
@@ -286,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_dropped_and_the_rest_keeps_its_order() {
+    fn written_bytes_are_dropped_and_the_rest_keeps_its_order() {
         let frames = || vec![Bytes::from_static(b"abc"), Bytes::from_static(b"de"), Bytes::from_static(b"f")];
         for (written, left) in [(0, "abc|de|f"), (2, "c|de|f"), (3, "de|f"), (4, "e|f"), (5, "f"), (6, "")] {
             let mut frames = frames();

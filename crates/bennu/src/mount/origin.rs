@@ -1,11 +1,24 @@
-//! Which pages may connect: the browser's `Origin` against what the mount allows. Pages are not the only clients: a
-//! request without the header is no browser's and passes.
+//! The origin check: compares the `Origin` header of a browser with the origins that a mount allows.
+//!
+//! [`super::mounted_socket`] calls [`CheckOrigin::allows`] for each request of both transports. A request without the
+//! header does not come from a page and passes.
 
 use http::{HeaderMap, Uri, header};
 use std::fmt;
 use std::sync::Arc;
 
-/// Which origins a mount accepts. Default: [`CheckOrigin::same_host`].
+/// The origins that a mount accepts. Default [`CheckOrigin::same_host`]. A request without the header `Origin` comes
+/// from a client that is not a browser, and passes every check.
+///
+/// ```
+/// use bennu::CheckOrigin;
+///
+/// let same_host = CheckOrigin::same_host();
+/// let listed = CheckOrigin::list(["https://example.com", "//*.example.org", "http://localhost:4000"])?;
+/// let computed = CheckOrigin::function(|origin| origin.host().is_some_and(|host| host.ends_with(".example.net")));
+/// let public = CheckOrigin::any();
+/// # Ok::<(), bennu::error::OriginError>(())
+/// ```
 #[derive(Clone)]
 pub struct CheckOrigin(Check);
 
@@ -24,46 +37,45 @@ struct Allowed {
     port: Option<u16>,
 }
 
-/// An entry that is no origin.
+/// The error of a [`CheckOrigin::list`] entry that is not an origin.
+///
+/// ```
+/// let error = bennu::CheckOrigin::list(["example.com"]).unwrap_err();
+/// assert!(error.to_string().starts_with("check_origin entry \"example.com\" is not an origin"));
+/// ```
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("check_origin entry {0:?} is no origin: expected \"//host\", \"scheme://host\" or \"scheme://host:port\"")]
+#[error("check_origin entry {0:?} is not an origin; write \"//host\", \"scheme://host\" or \"scheme://host:port\"")]
 pub struct OriginError(String);
 
-/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
-impl std::fmt::Debug for OriginError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
-
 impl CheckOrigin {
-    /// The origin's host must be the one that the request names as its own.
+    /// Accepts an origin whose host equals the host in the request's `Host` header.
     pub fn same_host() -> Self {
         CheckOrigin(Check::SameHost)
     }
 
-    /// Any origin: for public sockets, and those whose every connection carries a token.
+    /// Accepts every origin: for public sockets, and for sockets whose every client sends a token.
     pub fn any() -> Self {
         CheckOrigin(Check::Any)
     }
 
-    /// One of these: `//example.com` for any scheme and port, `//*.example.com` for it and everything below it,
-    /// `https://example.com` and `https://example.com:8443` for just that.
+    /// Accepts the listed origins. `//example.com` matches any scheme and port, `//*.example.com` matches that host and
+    /// all its subdomains, `https://example.com` and `https://example.com:8443` match only themselves. Letter case in
+    /// an entry makes no difference.
     ///
     /// # Errors
-    /// [`OriginError`] names the entry that is no origin.
+    /// [`OriginError`] with the first entry that is not an origin.
     pub fn list<E: AsRef<str>>(entries: impl IntoIterator<Item = E>) -> Result<Self, OriginError> {
         let allowed: Result<Vec<_>, _> = entries.into_iter().map(|entry| Allowed::parse(entry.as_ref())).collect();
         Ok(CheckOrigin(Check::List(allowed?.into())))
     }
 
-    /// Whatever the function says of the origin.
+    /// Accepts an origin if the function returns `true` for it.
     pub fn function(check: impl Fn(&Uri) -> bool + Send + Sync + 'static) -> Self {
         CheckOrigin(Check::Function(Arc::new(check)))
     }
 
-    /// Whether a request may connect. An origin that is no URI with a host (`null`, `file://`) passes only where any
-    /// does.
+    /// Returns whether a request may connect. An origin that is not a URI with a host (`null`, `file://`) passes only
+    /// [`CheckOrigin::any`].
     pub(crate) fn allows(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         if let Check::Any = self.0 {
@@ -87,12 +99,13 @@ impl Default for CheckOrigin {
 }
 
 impl From<bool> for CheckOrigin {
-    /// As Phoenix's `check_origin: true` and `false`.
+    /// Converts Phoenix's `check_origin: true` and `check_origin: false`.
     fn from(check: bool) -> Self {
         if check { CheckOrigin::same_host() } else { CheckOrigin::any() }
     }
 }
 
+/// Returns the host in the request's `Host` header.
 fn own_host(headers: &HeaderMap) -> Option<String> {
     let authority: http::uri::Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
     Some(authority.host().to_owned())
@@ -136,6 +149,13 @@ impl Allowed {
     }
 }
 
+/// Formats the error as [`Display`](fmt::Display) does, because `main` prints its error with `Debug`.
+impl fmt::Debug for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Debug for CheckOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
@@ -159,12 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_an_origin_is_no_page_and_passes() {
+    fn a_request_without_an_origin_passes() {
         assert!(CheckOrigin::list(["//example.com"]).unwrap().allows(&HeaderMap::new()));
     }
 
     #[test]
-    fn by_default_the_origin_must_be_the_host_that_was_asked() {
+    fn by_default_the_host_of_the_origin_must_equal_the_host_of_the_request() {
         let check = CheckOrigin::default();
         assert!(allows(&check, "http://app.test:4000") && allows(&check, "https://app.test"));
         for other in ["http://evil.test", "http://app.test.evil.test", "null", "file://", ""] {
@@ -173,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_compares_scheme_and_port_only_where_it_names_them() {
+    fn a_list_entry_compares_scheme_and_port_only_if_it_has_them() {
         let check = CheckOrigin::list(["//a.test", "https://b.test", "http://c.test:8080", "//*.d.test"]).unwrap();
         for good in [
             "http://a.test",
@@ -195,21 +215,21 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_be_written_with_capitals_but_browsers_send_none() {
+    fn a_list_entry_may_contain_capitals_but_an_origin_may_not() {
         let check = CheckOrigin::list(["HTTPS://App.Test", "//*.Wild.test"]).unwrap();
         assert!(allows(&check, "https://app.test") && allows(&check, "http://a.wild.test"));
         assert!(!allows(&check, "https://APP.test"), "refused by Phoenix too");
     }
 
     #[test]
-    fn an_entry_that_is_no_origin_is_named() {
+    fn an_error_contains_the_entry_that_is_not_an_origin() {
         for entry in ["example.com", "//", "https//x", "//x:port"] {
             assert_eq!(CheckOrigin::list([entry]).unwrap_err(), OriginError(entry.to_owned()));
         }
     }
 
     #[test]
-    fn a_function_sees_the_origin() {
+    fn a_function_receives_the_origin() {
         let check = CheckOrigin::function(|origin| origin.port_u16() == Some(7));
         assert!(allows(&check, "http://x.test:7") && !allows(&check, "http://x.test:8"));
     }

@@ -1,14 +1,15 @@
-//! All long-poll sessions of this node, whichever mount they were opened at: the table that finds them, and the task that
-//! ends each when its client has gone silent.
+//! The table of all long-poll sessions of this node, for all mounts of an endpoint together.
 //!
-//! Invariant: a session that has ended leaves the table by its own task, whoever ended it.
+//! [`super::service`] opens and finds sessions here, and [`super::relay`] finds them for other nodes. The table spawns
+//! one task for each session, which waits for the session's end. Invariant: this task alone removes the session from
+//! the table, for every way in which a session can end.
 
-use super::places::{Place, Places};
+use super::quota::{SessionPermit, SessionQuota};
 use super::session::Session;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bennu_channels::Connected;
 use bennu_channels::protocol::Serializer;
+use bennu_channels::transport::Connected;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -16,28 +17,28 @@ use std::time::Duration;
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Sessions {
+pub(crate) struct SessionTable {
     open: Mutex<HashMap<String, Arc<Session>>>,
-    pub(crate) places: Arc<Places>,
+    pub(crate) quota: Arc<SessionQuota>,
 }
 
-impl Sessions {
-    /// Opens a session, which ends when its client is not heard for `idle`, and says its id.
+impl SessionTable {
+    /// Opens a session and returns its id. The session ends when its client sends no request for `idle`.
     pub(crate) fn open(
         self: &Arc<Self>,
-        place: Place,
+        permit: SessionPermit,
         connected: Connected,
         serializer: Serializer,
         idle: Duration,
     ) -> String {
         let id = random_id();
-        let session = Session::open(connected, serializer, place);
+        let session = Session::open(connected, serializer, permit);
         self.open.lock().insert(id.clone(), session.clone());
-        tokio::spawn(see_to_its_end(session, idle, Arc::downgrade(self), id.clone()));
+        tokio::spawn(remove_at_end(session, idle, Arc::downgrade(self), id.clone()));
         id
     }
 
-    /// The session with this id, unless it has ended.
+    /// Returns the session with this id, unless it has ended.
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Session>> {
         self.open.lock().get(id).cloned()
     }
@@ -53,10 +54,11 @@ impl Sessions {
     }
 }
 
-async fn see_to_its_end(session: Arc<Session>, idle: Duration, sessions: Weak<Sessions>, id: String) {
+/// Waits until a session has ended and removes it from the table.
+async fn remove_at_end(session: Arc<Session>, idle: Duration, table: Weak<SessionTable>, id: String) {
     session.ended(idle).await;
-    if let Some(sessions) = sessions.upgrade() {
-        sessions.remove(&id);
+    if let Some(table) = table.upgrade() {
+        table.remove(&id);
     }
 }
 

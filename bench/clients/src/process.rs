@@ -1,20 +1,20 @@
-//! What the kernel says about this very process: its memory and its CPU time, as `bennu-bench` reads them of others.
+//! The memory and CPU time of this process, read from `/proc` as `bennu-bench` reads them for other processes.
 
-use crate::Failure;
+use crate::Error;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::time::{Duration, Instant};
 
 /// Resident memory, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
-    /// `VmRSS`.
+    /// All resident pages: `VmRSS`.
     pub(crate) resident: f64,
-    /// `RssAnon`: heap and stacks alone.
+    /// Heap and stacks only: `RssAnon`.
     pub(crate) anonymous: f64,
 }
 
-/// Memory once it has not moved by 0.2 % for a second and a half; after four seconds in any case.
-pub(crate) async fn memory_settled() -> Result<Memory, Failure> {
+/// Returns the memory after it has changed by less than 0.2 % for 1.5 s; after 4 s in any case.
+pub(crate) async fn memory_settled() -> Result<Memory, Error> {
     let start = Instant::now();
     let (mut reference, mut since) = (memory()?, start);
     loop {
@@ -29,18 +29,21 @@ pub(crate) async fn memory_settled() -> Result<Memory, Failure> {
     }
 }
 
-fn memory() -> Result<Memory, Failure> {
+fn memory() -> Result<Memory, Error> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or(format!("no {name}"))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .ok_or(format!("/proc/self/status has no {name}"))?;
         let kibibytes: f64 = line.split_whitespace().next().unwrap_or_default().parse()?;
-        Ok::<_, Failure>(kibibytes * 1024.0)
+        Ok::<_, Error>(kibibytes * 1024.0)
     };
     Ok(Memory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
 }
 
-/// CPU time of all threads, by the scheduler's own sum.
-pub(crate) fn cpu() -> Result<Duration, Failure> {
+/// Returns the CPU time of all threads, from the scheduler's statistics.
+pub(crate) fn cpu() -> Result<Duration, Error> {
     let mut nanoseconds = 0;
     for task in std::fs::read_dir("/proc/self/task")? {
         let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
@@ -49,8 +52,8 @@ pub(crate) fn cpu() -> Result<Duration, Failure> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// Lets this process open as many files as the system's hard limit allows.
-pub(crate) fn raise_open_files() -> Result<(), Failure> {
+/// Raises this process's limit of open files to the system's hard limit.
+pub(crate) fn raise_open_files() -> Result<(), Error> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }

@@ -1,87 +1,87 @@
-//! A deploy as users live through it: three nodes behind nginx, thousands of clients in rooms with presence, and one node
-//! after the other is told to end and started again.
+//! A rolling restart of three nodes behind nginx, with thousands of clients in rooms with presence.
 //!
 //! ```text
-//! crowd (Rust clients) ─┐                ┌─ node a ─┐
-//!                       ├─► nginx ───────┼─ node b ─┼─ Redis
-//! swarm (phoenix.js)   ─┘                └─ node c ─┘
+//! Rust clients      ─┐                ┌─ node a ─┐
+//!                    ├─► nginx ───────┼─ node b ─┼─ Redis
+//! phoenix.js clients ┘                └─ node c ─┘
 //! ```
 //!
-//! [`play`] is the whole of it. The benchmark prints its [`Outcome`]; a test of the conformance server plays it with fewer
-//! clients and sees that everybody comes back. Everything runs on the loopback and is ended by its process id.
+//! [`run`] starts all programs, restarts one node after another, and returns a [`Report`]. The benchmark prints the
+//! report; a test of the conformance server runs it with fewer clients and requires that every client rejoins.
+//! Everything runs on the loopback interface, and every program is ended by its process id.
 
-mod board;
-mod crowd;
-mod outcome;
+mod clients;
+mod cluster;
+mod monitor;
 mod process;
-mod site;
-mod swarm;
+mod report;
 
-pub use outcome::{Outcome, Restart, Spread};
+pub use report::{Distribution, Report, Restart};
 
-use board::Board;
-use site::Site;
+use cluster::Cluster;
+use monitor::Monitor;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// What goes wrong here ends the run: a program that is not there, a port that is taken.
+/// Ends the run: for example, a program is missing or a port is taken.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Clients that share a room, and see each other's presence.
-pub const ROOM: usize = 50;
+/// The clients of a room, which see each other's presence.
+pub const ROOM_SIZE: usize = 50;
 
-/// How long everybody may take to be back after a node was told to end.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The time limit for all clients to be back after a node got SIGTERM.
+const BACK_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Who takes part.
+/// The programs and clients of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The program of a node, as `PROGRAM PORT` with `NODE` and `CLUSTER` in its environment.
+    /// The program of a node, run as `PROGRAM PORT` with `NODE` and `CLUSTER` in its environment.
     pub server: PathBuf,
-    /// The folder with `swarm.mjs` and what npm installed for it.
+    /// The folder with `swarm.mjs` and its installed npm packages.
     pub clients: PathBuf,
     /// Rust clients over WebSocket.
     pub websocket: usize,
-    /// Rust clients that long poll, through whatever node nginx chooses.
+    /// Rust clients over long poll, each request through any node that nginx chooses.
     pub long_poll: usize,
     /// Clients of the official `phoenix` package, in one Node process.
     pub official: usize,
 }
 
-/// Plays the deploy.
+/// Runs the rolling restart.
 ///
 /// # Errors
-/// When a program does not start, or somebody has not come back within two minutes.
-pub async fn play(plan: &Plan) -> Result<Outcome, Error> {
+/// When a program does not start, or a client is not back within two minutes.
+pub async fn run(plan: &Plan) -> Result<Report, Error> {
     process::raise_open_files();
-    let mut site = Site::start(plan).await?;
-    let board = Arc::new(Board::new(plan.websocket + plan.long_poll + plan.official));
-    let url = site.url();
-    let _crowd = crowd::start(plan, &url, &board)?;
+    let mut cluster = Cluster::start(plan).await?;
+    let monitor = Arc::new(Monitor::new(plan.websocket + plan.long_poll + plan.official));
+    let url = cluster.url();
+    let _clients = clients::start_rust(plan, &url, &monitor)?;
     tokio::select! {
-        restarts = restart_all(&mut site, &board) => Ok(board.outcome(restarts?)),
-        ended = swarm::run(plan, &url, &board) => ended.map(|never| match never {}),
+        restarts = restart_all(&mut cluster, &monitor) => Ok(monitor.report(restarts?)),
+        ended = clients::run_official(plan, &url, &monitor) => ended.map(|never| match never {}),
     }
 }
 
-async fn restart_all(site: &mut Site, board: &Board) -> Result<Vec<Restart>, Error> {
-    board.all_back(PATIENCE).await.map_err(|missing| format!("at the start: {missing}"))?;
-    board.start_measuring();
+async fn restart_all(cluster: &mut Cluster, monitor: &Monitor) -> Result<Vec<Restart>, Error> {
+    monitor.all_back(BACK_TIMEOUT).await.map_err(|missing| format!("at the start: {missing}"))?;
+    monitor.start_measuring();
     let mut restarts = Vec::new();
-    for node in 0..site::NODES.len() {
-        let told = Instant::now();
-        site.end(node).await?;
-        let ended = told.elapsed();
-        site.run(node).await?;
+    for (node, name) in cluster::NODES.into_iter().enumerate() {
+        let start = Instant::now();
+        cluster.terminate_node(node).await?;
+        let ended = start.elapsed();
+        cluster.start_node(node).await?;
         let all_back = async {
-            board.all_back(PATIENCE).await?;
-            // Presence may be whole because nobody has noticed yet: what is broadcast now reaches all.
-            site.reach_all(board).await
+            monitor.all_back(BACK_TIMEOUT).await?;
+            // Presence may look complete because no client has noticed the restart yet. A broadcast that reaches every
+            // client shows that all of them are connected.
+            cluster.broadcast_to_all(monitor).await
         };
-        timeout(PATIENCE, all_back).await?.map_err(|missing| format!("after {}: {missing}", site::NODES[node]))?;
-        restarts.push(Restart { node: site::NODES[node].to_owned(), ended, back: told.elapsed() });
+        timeout(BACK_TIMEOUT, all_back).await?.map_err(|missing| format!("after {name}: {missing}"))?;
+        restarts.push(Restart { node: name.to_owned(), ended, back: start.elapsed() });
     }
     Ok(restarts)
 }

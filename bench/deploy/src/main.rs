@@ -1,16 +1,16 @@
-//! `bennu-bench-deploy [--server PATH] [--clients N]`: a rolling restart of three nodes, with figures.
+//! `bennu-bench-deploy [--server PATH] [--clients N]`: runs a rolling restart of three nodes and prints its figures.
 //!
-//! Of the clients, nine in ten are Rust clients over WebSocket; of the others, half long poll and half are the official
-//! client. 3,000 by default.
+//! Nine in ten clients are Rust clients over WebSocket. Half of the others are Rust clients over long poll, the other
+//! half are official JavaScript clients. The default is 3,000 clients.
 
-use bennu_bench_deploy::{Error, Outcome, Plan, play};
+use bennu_bench_deploy::{Error, Plan, Report, run};
 use std::time::Duration;
 
-/// A join is answered within this, for 99 of 100.
-const JOIN: Duration = Duration::from_secs(1);
-/// Nobody is seen to be away for longer: a period of presence, 1.5 s, as long to be connected again by a client's schedule, and
+/// The target for the reply to a join, at the 99th percentile.
+const MAX_JOIN: Duration = Duration::from_secs(1);
+/// The target for the longest absence: one period of presence, 1.5 s; 1.5 s to reconnect by the client's schedule; and
 /// a second for the join.
-const AWAY: Duration = Duration::from_secs(4);
+const MAX_ABSENCE: Duration = Duration::from_secs(4);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
         match option.as_str() {
             "--server" => server = value,
             "--clients" => clients = value.parse()?,
-            _ => return Err(format!("unknown option {option}; there are --server PATH and --clients N").into()),
+            _ => return Err(format!("{option} is not an option; the options are --server PATH and --clients N").into()),
         }
     }
     let few = clients / 20;
@@ -33,14 +33,14 @@ async fn main() -> Result<(), Error> {
         long_poll: few,
         official: few,
     };
-    let outcome = play(&plan).await?;
-    println!("{outcome}");
-    verdicts(&outcome);
+    let report = run(&plan).await?;
+    println!("{report}");
+    print_targets(&report);
     Ok(())
 }
 
-fn verdicts(outcome: &Outcome) {
-    let verdict = |met| if met { "met" } else { "not met" };
-    println!("99 % of joins within {JOIN:?}: {}", verdict(outcome.joins.p99 <= JOIN));
-    println!("nobody away for longer than {AWAY:?}: {}", verdict(outcome.absences.longest <= AWAY));
+fn print_targets(report: &Report) {
+    let result = |met| if met { "met" } else { "not met" };
+    println!("99 % of joins within {MAX_JOIN:?}: {}", result(report.joins.p99 <= MAX_JOIN));
+    println!("no absence longer than {MAX_ABSENCE:?}: {}", result(report.absences.longest <= MAX_ABSENCE));
 }

@@ -1,4 +1,4 @@
-//! Programs that run beside: killed when dropped, told to end with SIGTERM.
+//! The programs of a run: started with a port, ended with SIGTERM, killed when dropped.
 
 use crate::Error;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
@@ -8,47 +8,51 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-/// How long a program may take to listen, or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for a program to listen, or to end.
+const PROCESS_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A program that runs.
+/// A running program.
 pub(crate) struct Process {
     name: String,
     child: Child,
 }
 
 impl Process {
-    /// Starts it, and waits until it listens.
+    /// Starts a program and waits until it listens on the port.
     pub(crate) async fn start(command: &mut Command, port: u16) -> Result<Self, Error> {
         let name = command.as_std().get_program().to_string_lossy().into_owned();
-        // Debian has some servers where only root's PATH leads.
+        // Debian installs some servers in directories that only root's PATH has.
         let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
         let spawned = command.env("PATH", path).kill_on_drop(true).spawn();
-        let mut process = Process { child: spawned.map_err(|error| format!("{name} does not start: {error}"))?, name };
+        let mut process = Process { child: spawned.map_err(|error| format!("could not start {name}: {error}"))?, name };
         let listening = async {
             while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
                 if let Some(status) = process.child.try_wait()? {
-                    return Err(format!("{} ended: {status}", process.name).into());
+                    return Err(format!("{} ended with {status} before it listened", process.name).into());
                 }
                 sleep(Duration::from_millis(5)).await;
             }
             Ok(())
         };
-        let listening: Result<(), Error> = timeout(PATIENCE, listening).await?;
+        let listening: Result<(), Error> = timeout(PROCESS_TIMEOUT, listening).await?;
         listening?;
         Ok(process)
     }
 
-    /// Tells it to end, and waits until it has.
+    /// Sends SIGTERM and waits until the program has ended.
     pub(crate) async fn terminate(mut self) -> Result<(), Error> {
-        let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("it has ended already")?;
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| Pid::from_raw(id.cast_signed()))
+            .ok_or_else(|| format!("{} has ended already", self.name))?;
         kill_process(pid, Signal::TERM)?;
-        let status = timeout(PATIENCE, self.child.wait()).await??;
-        if status.success() { Ok(()) } else { Err(format!("{} ended: {status}", self.name).into()) }
+        let status = timeout(PROCESS_TIMEOUT, self.child.wait()).await??;
+        if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", self.name).into()) }
     }
 }
 
-/// A port that nobody listens on, below those that are given to outgoing connections, of which there are thousands here.
+/// Returns a free port below the range of outgoing connections, of which a run has thousands.
 pub(crate) fn free_port() -> Result<u16, Error> {
     let start = 10_000 + (std::process::id() % 10_000) as u16;
     static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
@@ -58,12 +62,13 @@ pub(crate) fn free_port() -> Result<u16, Error> {
             return Ok(port);
         }
     }
-    Err("of 1,000 ports none is free".into())
+    Err(format!("could not find a free port among 1,000 from {start} on").into())
 }
 
-/// Thousands of connections need as many files, here and in every program started from here.
+/// Raises the limit of open files to the system's hard limit, for this process and the programs that it starts: each
+/// connection is a file.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    // Refused, the run ends with an error of its own.
+    // When the limit stays too low, the run fails with the error of a connection.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

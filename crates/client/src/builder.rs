@@ -1,59 +1,55 @@
-//! Describing a client before it connects.
+//! The builder of a client: its URL, credentials and settings.
 
-use crate::address::Address;
-use crate::connect::{Connector, Memory};
 use crate::driver::Driver;
-use crate::params::{Answer, Source};
+use crate::params::{Provider, ProviderOutput};
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::stream::Tls;
-use crate::{Client, ConnectError, Params, QueueLimit, Schedule, Transport, random};
+use crate::transport::{Address, Connector, FallbackState, Tls};
+use crate::{Client, ConnectError, ConnectParams, QueueLimit, Schedule, Transport, random};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A client that is not connected yet. Made by [`Client::builder`].
+/// Configures a client before it connects. Created by [`Client::builder`].
 #[derive(Clone)]
-#[must_use = "nothing is connected before `connect` or `start`"]
-pub struct Builder {
+#[must_use = "a client connects after `connect` or `start`"]
+pub struct ClientBuilder {
     url: String,
-    params: Params,
-    more_params: Option<Source<Params>>,
-    auth_token: Option<Source<String>>,
+    params: ConnectParams,
+    params_provider: Option<Provider<ConnectParams>>,
+    auth_token: Option<Provider<String>>,
     tls: Tls,
-    transport: Transport,
     settings: Settings,
 }
 
-impl Builder {
+impl ClientBuilder {
     pub(crate) fn new(url: String) -> Self {
-        Builder {
+        ClientBuilder {
             url,
-            params: Params::default(),
-            more_params: None,
+            params: ConnectParams::default(),
+            params_provider: None,
             auth_token: None,
             tls: Tls::default(),
-            transport: Transport::default(),
             settings: Settings::default(),
         }
     }
 
-    /// One param of the connection.
+    /// Adds one param of the connection.
     pub fn param(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.params = self.params.with(key, value);
         self
     }
 
-    /// Params of the connection, beside those that were given before.
-    pub fn params(mut self, params: impl Into<Params>) -> Self {
+    /// Adds params of the connection to the earlier ones.
+    pub fn params(mut self, params: impl Into<ConnectParams>) -> Self {
         self.params.append(params.into());
         self
     }
 
-    /// A function that is asked for params at every attempt to connect; its answer comes beside the values. It answers
-    /// [`Params`], an array of pairs, or a `Result` of either.
+    /// Sets a function that provides params at each attempt to connect, in addition to the fixed ones. It returns
+    /// [`ConnectParams`], an array of pairs, or a `Result` of either.
     ///
-    /// For a token that expires: the attempt after a refusal brings a new one.
+    /// Use it for a token that expires: the attempt after a refusal sends a new one.
     ///
     /// ```
     /// # async fn fetch_token() -> Result<String, std::io::Error> { Ok("secret".to_owned()) }
@@ -62,134 +58,138 @@ impl Builder {
     /// let client = Client::builder("ws://localhost:4000/auth_socket")
     ///     .params_with(async || fetch_token().await.map(|token| [("token", token)]));
     /// ```
-    pub fn params_with<F, R>(mut self, ask: F) -> Self
+    pub fn params_with<F, R>(mut self, provide: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,
-        R: Future<Output: Answer<Params>> + Send + 'static,
+        R: Future<Output: ProviderOutput<ConnectParams>> + Send + 'static,
     {
-        self.more_params = Some(Source::function(ask));
+        self.params_provider = Some(Provider::function(provide));
         self
     }
 
-    /// The token that travels outside of the URL, as the `authToken` of phoenix.js: as a subprotocol of a WebSocket, as
-    /// a header of long poll. The server reads it with `auth_token` on.
+    /// Sets the token that is sent outside of the URL, like the `authToken` of phoenix.js: as a subprotocol of a
+    /// WebSocket, or as a header of long poll. The server reads it when its mount has `auth_token(true)`.
     pub fn auth_token(mut self, token: impl Into<String>) -> Self {
-        self.auth_token = Some(Source::Value(token.into()));
+        self.auth_token = Some(Provider::Value(token.into()));
         self
     }
 
-    /// A function that is asked for the token at every attempt to connect; it answers a `String` or a `Result` of it.
-    pub fn auth_token_with<F, R>(mut self, ask: F) -> Self
+    /// Sets a function that provides the token at each attempt to connect. It returns a `String` or a `Result` of it.
+    pub fn auth_token_with<F, R>(mut self, provide: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,
-        R: Future<Output: Answer<String>> + Send + 'static,
+        R: Future<Output: ProviderOutput<String>> + Send + 'static,
     {
-        self.auth_token = Some(Source::function(ask));
+        self.auth_token = Some(Provider::function(provide));
         self
     }
 
-    /// Which transport to use; [`Transport::WebSocket`] by default.
+    /// Sets the transport; [`Transport::WebSocket`] by default.
     pub fn transport(mut self, transport: Transport) -> Self {
-        self.transport = transport;
+        self.settings.transport = transport;
         self
     }
 
-    /// How to speak TLS: for a private authority, or a client's own certificate. By default, Mozilla's list of
-    /// authorities is trusted.
+    /// Sets the TLS configuration: for a private authority, or a client certificate. By default, the client trusts
+    /// Mozilla's list of authorities.
     #[cfg(feature = "tls")]
     pub fn tls_config(mut self, config: impl Into<Arc<rustls::ClientConfig>>) -> Self {
         self.tls = Tls { config: Some(config.into()) };
         self
     }
 
-    /// How often the client says that it lives, and how long the server may take to answer; 30 s by default, which is
-    /// phoenix.js's. The first heartbeat of a connection comes earlier by up to the jitter.
+    /// Sets the interval of the heartbeat, which is also the time limit of the server's reply; 30 s by default, as in
+    /// phoenix.js. The first heartbeat of a connection comes earlier by up to the jitter.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.settings.heartbeat = interval;
         self
     }
 
-    /// How long a push waits for its reply; 10 s by default, which is phoenix.js's.
+    /// Sets the time limit of a push's reply; 10 s by default, as in phoenix.js.
     pub fn push_timeout(mut self, timeout: Duration) -> Self {
         self.settings.push_timeout = timeout;
         self
     }
 
-    /// How long a join waits for its reply; 10 s by default, which is phoenix.js's.
+    /// Sets the time limit of a join's reply; 10 s by default, as in phoenix.js.
     pub fn join_timeout(mut self, timeout: Duration) -> Self {
         self.settings.join_timeout = timeout;
         self
     }
 
-    /// How long an attempt to connect may take, not counting the functions that are asked; 10 s by default.
+    /// Sets the time limit of an attempt to connect; 10 s by default. The functions that provide params and token do
+    /// not count.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
     }
 
-    /// When to connect again; [`Schedule::RECONNECT`] by default. It begins anew once the server has said something.
+    /// Sets the delays before the client connects again; [`Schedule::RECONNECT`] by default. The schedule restarts with
+    /// the first message of the server on a new connection.
     pub fn reconnect(mut self, schedule: Schedule) -> Self {
         self.settings.reconnect = schedule;
         self
     }
 
-    /// When to join again after a crash or a refusal; [`Schedule::REJOIN`] by default. It begins anew with a join that
-    /// is answered ok, and with a new connection, which rejoins at once.
+    /// Sets the delays before a channel joins again after a crash or a refusal; [`Schedule::REJOIN`] by default. The
+    /// schedule restarts with a successful join, and with a new connection, on which channels join at once.
     pub fn rejoin(mut self, schedule: Schedule) -> Self {
         self.settings.rejoin = schedule;
         self
     }
 
-    /// By how much each delay of the schedules varies, as a share of it: 0.5 by default, which makes 0.5 to 1.5 of each.
-    /// 0 keeps the schedules as they are.
+    /// Sets the variation of the schedules' delays, as a share of each delay; 0.5 by default, which gives 0.5 to 1.5
+    /// times the delay. 0 disables it.
     ///
-    /// A server that restarts loses thousands of clients in one moment. Without jitter they come back in step, all at
-    /// each step of the schedule; with it, the step at which the server is back is as wide as it is long.
+    /// A server that restarts loses thousands of clients at one moment. Without jitter all of them retry at the same
+    /// moments, at each step of the schedule. With the default, the retries of a step are spread over a time as long as
+    /// its delay.
     pub fn jitter(mut self, share: f32) -> Self {
         self.settings.jitter = share;
         self
     }
 
-    /// How much may wait to be sent, all channels together, joined or not; 1,000 messages and 1 MiB by default. One more
-    /// is refused at once with [`PushError::BufferFull`](crate::PushError::BufferFull). The first is taken whatever its
-    /// size.
+    /// Sets the limit of pushes that wait to be sent, over all channels, joined or not; 1,000 messages and 1 MiB by
+    /// default. Past the limit a push fails at once with [`PushError::BufferFull`](crate::PushError::BufferFull). An
+    /// empty buffer accepts a push of any size.
     pub fn push_buffer(mut self, limit: QueueLimit) -> Self {
         self.settings.push_buffer = limit;
         self
     }
 
-    /// How many events of a channel may wait to be read; 1,000 and 4 MiB by default. Past it the oldest are dropped, and
-    /// [`Event::Lagged`](crate::Event::Lagged) tells how many. The newest is kept whatever its size.
+    /// Sets the limit of a channel's unread events; 1,000 events and 4 MiB by default. Past the limit the oldest are
+    /// dropped, and [`ChannelEvent::Lagged`](crate::ChannelEvent::Lagged) has their number. The newest event is kept at
+    /// any size.
     pub fn event_queue(mut self, limit: QueueLimit) -> Self {
         self.settings.event_queue = limit;
         self
     }
 
-    /// The largest message that the server may send, in bytes; 16 MiB by default. Past it the connection is closed with
-    /// 1009, and tried again.
+    /// Sets the limit of a server's message, in bytes; 16 MiB by default. At a larger message the client closes the
+    /// connection with 1009 and connects again.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.settings.max_message_size = bytes;
         self
     }
 
-    /// Connects, and waits for how the first attempt goes. From then on the client connects again whenever it has to.
+    /// Connects and waits for the result of the first attempt. After that the client reconnects by itself.
     ///
-    /// Must be called on a tokio runtime, where the client's task runs.
+    /// Must be called on a tokio runtime, which runs the client's task.
     ///
     /// # Errors
-    /// [`ConnectError`] when the first attempt fails; the client is gone then. [`ConnectError::Refused`] has the
-    /// server's status and words.
+    /// [`ConnectError`] when the first attempt fails; the client then makes no further attempt.
+    /// [`ConnectError::Refused`] has the status and body of the server's response.
     ///
     /// # Cancellation
-    /// A dropped attempt is given up.
+    /// Dropping the future ends the attempt and the client.
     pub async fn connect(self) -> Result<Client, ConnectError> {
         let client = self.start()?;
-        client.first_connection().await?;
+        client.first_attempt().await?;
         Ok(client)
     }
 
-    /// Starts a client that connects on its own, and keeps trying from the first attempt on: for a server that may
-    /// not be up yet. [`Client::states`] tells how it goes.
+    /// Starts a client that connects in the background and retries after a failed first attempt: for a server that may
+    /// not run yet. [`Client::states`] reports the progress.
     ///
     /// # Errors
     /// Only [`ConnectError::Url`].
@@ -201,15 +201,14 @@ impl Builder {
         let connector = Arc::new(Connector {
             address: Arc::new(Address::parse(&self.url)?),
             params: self.params,
-            more_params: self.more_params,
+            params_provider: self.params_provider,
             auth_token: self.auth_token,
             tls: self.tls,
-            transport: self.transport,
             settings: Arc::clone(&settings),
-            memory: Memory::default(),
+            fallback: FallbackState::default(),
         });
         let client = Client::new(Session::new(settings, u64::from_ne_bytes(random::bytes())));
-        tokio::spawn(Driver::new(Arc::clone(&client.hold.shared), connector));
+        tokio::spawn(Driver::new(Arc::clone(&client.handle.shared), connector));
         Ok(client)
     }
 }

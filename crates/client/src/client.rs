@@ -1,82 +1,84 @@
-//! The client as users hold it.
+//! The client, as users hold it: it joins channels, reports the connection's state and disconnects.
 
-use crate::channel::{Channel, Opening};
+use crate::channel::{Channel, ChannelBuilder};
 use crate::session::Session;
-use crate::shared::{Hold, Shared};
-use crate::{Builder, ConnectError, ConnectionState, IntoPayload, JoinError, Lost};
+use crate::shared::{Handle, Shared};
+use crate::{ClientBuilder, ConnectError, ConnectionError, ConnectionState, IntoPayload, JoinError};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// A connection to a Phoenix socket that comes back when it is lost.
+/// A connection to a Phoenix socket that reconnects after it is lost.
 ///
-/// Cloning it is cheap and makes one more handle. When the last handle is gone, channels and their pushers included, the
-/// connection is closed; [`Client::disconnect`] does so now.
+/// A clone is one more handle of the same client, and cheap. When the last handle is dropped, channels and their
+/// senders included, the client closes the connection; [`Client::disconnect`] closes it now.
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) hold: Arc<Hold>,
+    pub(crate) handle: Arc<Handle>,
 }
 
 impl Client {
-    /// Begins to describe a client of the mount at this URL: `ws://localhost:4000/socket`. `wss`, `http` and `https` are
-    /// schemes too; each goes with each [`Transport`](crate::Transport).
-    pub fn builder(url: impl Into<String>) -> Builder {
-        Builder::new(url.into())
+    /// Returns a builder for a client of the mount at this URL, such as `ws://localhost:4000/socket`. The schemes are
+    /// `ws`, `wss`, `http` and `https`; each works with each [`Transport`](crate::Transport).
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(url.into())
     }
 
-    /// Connects with the defaults.
+    /// Connects with the default settings.
     ///
     /// # Errors
-    /// As [`Builder::connect`].
+    /// As [`ClientBuilder::connect`].
     pub async fn connect(url: impl Into<String>) -> Result<Self, ConnectError> {
         Client::builder(url).connect().await
     }
 
     pub(crate) fn new(session: Session) -> Self {
-        Client { hold: Arc::new(Hold { shared: Shared::new(session) }) }
+        Client { handle: Arc::new(Handle { shared: Shared::new(session) }) }
     }
 
-    /// Joins a topic and waits for the server's answer. From then on the channel is joined again whenever it crashed or
-    /// the connection was lost.
+    /// Joins a topic and waits for the server's reply. After a crash of the channel or the loss of the connection, the
+    /// client joins the channel again.
     ///
-    /// A topic is joined once a connection: joining it again ends the channel that had joined it before.
+    /// A client has one channel for each topic: a second join of a topic ends the first channel.
     ///
     /// # Errors
-    /// [`JoinError`]: refused, not answered in time, or the params cannot be written.
+    /// [`JoinError`]: the server refused, did not reply in time, or the wire cannot carry the params.
     ///
     /// # Cancellation
-    /// A dropped join is taken back: the channel is left.
+    /// Dropping the future leaves the channel.
     pub async fn join(&self, topic: &str, params: impl IntoPayload) -> Result<Channel, JoinError> {
         self.channel(topic).params(params).join().await
     }
 
-    /// Begins to describe a channel: [`Opening::join`] waits for the server, [`Opening::open`] does not.
-    pub fn channel(&self, topic: impl Into<String>) -> Opening {
-        Opening::new(Arc::clone(&self.hold), topic.into())
+    /// Returns a builder for a channel. [`ChannelBuilder::join`] waits for the server's reply, [`ChannelBuilder::open`]
+    /// does not.
+    pub fn channel(&self, topic: impl Into<String>) -> ChannelBuilder {
+        ChannelBuilder::new(Arc::clone(&self.handle), topic.into())
     }
 
-    /// How the connection is doing now.
+    /// Returns the current state of the connection.
     pub fn state(&self) -> ConnectionState {
-        self.hold.shared.look(|session| session.state())
+        self.handle.shared.access(|session| session.state())
     }
 
-    /// How the latest connection ended, attempts not counted; `None` as long as none has. It stays when there is a new
-    /// connection, so nobody has to be quick to see it.
-    pub fn last_lost(&self) -> Option<Arc<Lost>> {
-        self.hold.shared.look(|session| session.last_lost())
+    /// Returns how the latest connection ended; `None` before a connection has ended. Failed attempts do not count. The
+    /// error stays available after the client has reconnected.
+    pub fn last_error(&self) -> Option<Arc<ConnectionError>> {
+        self.handle.shared.access(|session| session.last_error())
     }
 
-    /// The connection's states from now on, this one first. A reader that is slow misses those in between.
+    /// Returns the states of the connection from now on, the current one first. A slow reader misses intermediate
+    /// states.
     pub fn states(&self) -> States {
-        States { hold: Arc::clone(&self.hold), seen: None }
+        States { handle: Arc::clone(&self.handle), seen: None }
     }
 
-    /// Waits until messages flow.
+    /// Waits until the connection is open.
     ///
     /// # Errors
-    /// [`ConnectError::Disconnected`] when the client was disconnected and they never will.
+    /// [`ConnectError::Disconnected`] when the client was disconnected for good.
     pub async fn connected(&self) -> Result<(), ConnectError> {
         let mut states = self.states();
         loop {
@@ -88,19 +90,19 @@ impl Client {
         }
     }
 
-    /// Closes the connection: what was given to be sent is sent, then the close frame (1000); waits until the server has
-    /// answered it, 5 s at most. All channels end, for all handles; nothing is connected again.
+    /// Closes the connection for good: sends the queued messages, then a close frame (1000), and waits for the server's
+    /// close frame, 5 s at most. All channels of all handles end.
     ///
     /// # Cancellation
-    /// Closing goes on.
+    /// After the future is dropped, the client still disconnects.
     pub async fn disconnect(&self) {
-        let shared = &self.hold.shared;
-        shared.act(|session| session.disconnect(Shared::now()));
-        poll_fn(|cx| shared.drive(|session| session.poll_closed(cx))).await;
+        let shared = &self.handle.shared;
+        shared.command(|session| session.disconnect(Shared::now()));
+        poll_fn(|cx| shared.update(|session| session.poll_closed(cx))).await;
     }
 
-    pub(crate) async fn first_connection(&self) -> Result<(), ConnectError> {
-        poll_fn(|cx| self.hold.shared.drive(|session| session.poll_first(cx))).await
+    pub(crate) async fn first_attempt(&self) -> Result<(), ConnectError> {
+        poll_fn(|cx| self.handle.shared.update(|session| session.poll_first_attempt(cx))).await
     }
 }
 
@@ -110,27 +112,28 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// The states of a connection, one after the other.
+/// The states of a connection, one after another. It is a [`Stream`] too. Created by [`Client::states`].
 pub struct States {
-    hold: Arc<Hold>,
+    handle: Arc<Handle>,
     seen: Option<u64>,
 }
 
 impl States {
-    /// The next state; the first one is the present. After [`ConnectionState::Closed`] there is none.
+    /// Returns the next state; the first one is the current state. No state follows [`ConnectionState::Closed`]: the
+    /// future then never completes.
     ///
     /// # Cancellation
-    /// Safe: no state is lost that would not be outdated anyway.
+    /// Safe: the next call returns the newest state.
     pub async fn next(&mut self) -> ConnectionState {
         poll_fn(|cx| self.poll(cx)).await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionState> {
-        self.hold.shared.drive(|session| session.poll_state(&mut self.seen, cx))
+        self.handle.shared.update(|session| session.poll_state(&mut self.seen, cx))
     }
 }
 
-/// Never ends.
+/// The stream never ends.
 impl Stream for States {
     type Item = ConnectionState;
 
@@ -144,13 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn handles_and_futures_go_wherever_tasks_go() {
-        fn goes<T: Send + Sync + 'static>() {}
-        goes::<Client>();
-        goes::<Channel>();
-        goes::<crate::Pusher>();
-        goes::<States>();
-        goes::<Builder>();
+    fn handles_and_futures_can_move_between_tasks() {
+        fn is_send_and_sync<T: Send + Sync + 'static>() {}
+        is_send_and_sync::<Client>();
+        is_send_and_sync::<Channel>();
+        is_send_and_sync::<crate::ChannelSender>();
+        is_send_and_sync::<States>();
+        is_send_and_sync::<ClientBuilder>();
         fn is_send<F: std::future::Future + Send>(_: impl FnOnce(Client) -> F) {}
         is_send(|client: Client| async move {
             let mut room = client.join("room", crate::Payload::empty()).await?;

@@ -1,110 +1,110 @@
-//! The one task of a client: connects when the session says so, runs the connection, and keeps the time.
+//! The driver: the one task of a client. It connects, runs the transport and keeps the session's timer.
 //!
-//! Written by hand, so that an idle client's memory is what stands here: the stream and a timer. Spawned by the builder;
-//! ends when the session has nothing to do any more, which is soon after the last handle is gone.
+//! [`ClientBuilder::start`] spawns it. It carries out [`Session::intent`] and ends when the intent is to finish,
+//! shortly after the last handle is dropped. The future is written by hand: an idle client holds no more memory than the
+//! fields of [`Driver`].
+//!
+//! [`ClientBuilder::start`]: crate::ClientBuilder::start
+//! [`Session::intent`]: crate::session::Session::intent
 
-use crate::connect::{Connection, Connector};
 use crate::session::Intent;
 use crate::shared::Shared;
-use crate::websocket::WebSocket;
-use crate::{Carrier, ConnectError, Lost};
+use crate::transport::{Connection, Connector, WebSocket};
+use crate::{ConnectError, ConnectionError, TransportKind};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-type Running<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     connector: Arc<Connector>,
-    line: Line,
+    link: Link,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// The connection, as far as it has come.
-enum Line {
-    None,
-    Attempt(Running<Result<Connection, ConnectError>>),
+/// The connection, or the attempt to open one.
+enum Link {
+    Down,
+    Connecting(BoxFuture<Result<Connection, ConnectError>>),
     WebSocket(Box<WebSocket>),
-    LongPoll(Running<Lost>),
+    LongPoll(BoxFuture<ConnectionError>),
 }
 
 impl Driver {
     pub(crate) fn new(shared: Arc<Shared>, connector: Arc<Connector>) -> Self {
-        Driver { shared, connector, line: Line::None, timer: None }
+        Driver { shared, connector, link: Link::Down, timer: None }
     }
 
-    /// Goes on as far as it can; ready when all is over.
+    /// Carries out the session's intent as far as possible; ready when the client is closed for good.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let intent = self.shared.drive(|session| {
+            let intent = self.shared.update(|session| {
                 session.elapsed(Shared::now());
                 session.intent()
             });
-            match (&mut self.line, intent) {
-                (Line::None, Intent::Connect) => {
-                    self.shared.drive(|session| session.connecting());
+            match (&mut self.link, intent) {
+                (Link::Down, Intent::Connect) => {
+                    self.shared.update(|session| session.attempt_started());
                     let connector = Arc::clone(&self.connector);
-                    self.line = Line::Attempt(Box::pin(async move { connector.attempt().await }));
+                    self.link = Link::Connecting(Box::pin(async move { connector.connect().await }));
                 }
-                (Line::None, Intent::Close | Intent::Finish) => {
-                    self.shared.drive(|session| session.closed());
+                (Link::Down, Intent::Close | Intent::Finish) => {
+                    self.shared.update(|session| session.connection_closed());
                     return Poll::Ready(());
                 }
-                (Line::None, _) => return Poll::Pending,
-                (Line::Attempt(attempt), Intent::KeepTrying) => match std::task::ready!(attempt.as_mut().poll(cx)) {
-                    Ok(connection) => self.open(connection),
-                    Err(error) => {
-                        self.line = Line::None;
-                        self.lose(Lost::Attempt(error));
-                    }
+                (Link::Down, _) => return Poll::Pending,
+                (Link::Connecting(attempt), Intent::ContinueAttempt) => match ready!(attempt.as_mut().poll(cx)) {
+                    Ok(connection) => self.connected(connection),
+                    Err(error) => self.disconnected(ConnectionError::Attempt(error)),
                 },
-                (Line::WebSocket(websocket), Intent::Keep | Intent::Close) => {
-                    let lost = std::task::ready!(websocket.poll(cx, &self.shared));
-                    self.line = Line::None;
-                    self.lose(lost);
+                (Link::WebSocket(websocket), Intent::KeepConnection | Intent::Close) => {
+                    let error = ready!(websocket.poll(cx, &self.shared));
+                    self.disconnected(error);
                 }
-                (Line::LongPoll(running), Intent::Keep | Intent::Close) => {
-                    let lost = std::task::ready!(running.as_mut().poll(cx));
-                    self.line = Line::None;
-                    self.lose(lost);
+                (Link::LongPoll(long_poll), Intent::KeepConnection | Intent::Close) => {
+                    let error = ready!(long_poll.as_mut().poll(cx));
+                    self.disconnected(error);
                 }
-                // The session has given the connection up.
-                (Line::WebSocket(websocket), _) => {
-                    websocket.abandon(cx);
-                    self.line = Line::None;
+                // The session no longer needs the connection.
+                (Link::WebSocket(websocket), _) => {
+                    websocket.abort(cx);
+                    self.link = Link::Down;
                 }
-                (Line::Attempt(_) | Line::LongPoll(_), _) => self.line = Line::None,
+                (Link::Connecting(_) | Link::LongPoll(_), _) => self.link = Link::Down,
             }
         }
     }
 
-    fn open(&mut self, connection: Connection) {
-        let over = match connection {
+    fn connected(&mut self, connection: Connection) {
+        let kind = match connection {
             Connection::WebSocket(websocket) => {
-                self.line = Line::WebSocket(websocket);
-                Carrier::WebSocket
+                self.link = Link::WebSocket(websocket);
+                TransportKind::WebSocket
             }
             Connection::LongPoll(long_poll) => {
-                self.line = Line::LongPoll(Box::pin(long_poll.run(Arc::clone(&self.shared))));
-                Carrier::LongPoll
+                self.link = Link::LongPoll(Box::pin(long_poll.run(Arc::clone(&self.shared))));
+                TransportKind::LongPoll
             }
         };
-        self.shared.drive(|session| session.opened(Shared::now(), over));
+        self.shared.update(|session| session.connection_opened(Shared::now(), kind));
     }
 
-    fn lose(&self, lost: Lost) {
-        tracing::debug!(%lost, "no connection");
-        self.shared.drive(|session| session.lost(Shared::now(), lost));
+    fn disconnected(&mut self, error: ConnectionError) {
+        self.link = Link::Down;
+        tracing::debug!(%error, "the connection was lost");
+        self.shared.update(|session| session.connection_lost(Shared::now(), error));
     }
 
-    /// Sees to it that the task is woken at the session's deadline; ready when that is now.
+    /// Sets the timer to the session's deadline; ready when the deadline has passed.
     ///
-    /// A timer that is early is left alone: it fires, and is set anew. So a push does not move it.
+    /// A timer that fires before the deadline is not moved: it fires and is set again. So a push does not move the
+    /// timer.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.shared.look(|session| session.deadline()).map(Instant::from_std) else {
+        let Some(deadline) = self.shared.access(|session| session.deadline()).map(Instant::from_std) else {
             return Poll::Pending;
         };
         let timer = match &mut self.timer {
@@ -117,7 +117,7 @@ impl Driver {
             none => none.insert(Box::pin(sleep_until(deadline))),
         };
         loop {
-            std::task::ready!(timer.as_mut().poll(cx));
+            ready!(timer.as_mut().poll(cx));
             if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
@@ -131,7 +131,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
-        driver.shared.look(|session| session.set_driver(cx.waker()));
+        driver.shared.access(|session| session.set_driver(cx.waker()));
         loop {
             if driver.advance(cx).is_ready() {
                 return Poll::Ready(());
@@ -143,9 +143,9 @@ impl Future for Driver {
     }
 }
 
-/// However the task ends, with its runtime for instance, nobody waits for it for ever.
+/// Closes the session however the task ends, with its runtime for example: no handle waits forever.
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.shared.drive(|session| session.closed());
+        self.shared.update(|session| session.connection_closed());
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, by operation: connecting, losing the connection, joining, pushing, reading a reply.
+//! The errors, by operation: connecting, keeping the connection, joining, pushing, reading a reply.
 
 use crate::{Payload, PayloadError, Status};
 use bennu_protocol::EncodeError;
@@ -11,104 +11,105 @@ use std::time::Duration;
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL is none that can be connected to. The caller's fault: nothing is tried again.
-    #[error("{url:?} is no URL of a socket: {reason}")]
+    /// The URL is not that of a socket. This is the caller's fault, and the client makes no attempt.
+    #[error("{url:?} is not the URL of a socket: {reason}")]
     Url {
-        /// As it was given.
+        /// The URL.
         url: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
-    /// The function that gives the params or the token failed. It is asked again at the next attempt.
-    #[error("the connection's params are not to be had: {0}")]
+    /// The function that provides the params or the token failed. The next attempt calls it again.
+    #[error("could not obtain the connection parameters: {0}")]
     Params(#[source] Arc<dyn Error + Send + Sync>),
-    /// The server answered and does not want this connection: what it says is here.
-    #[error("the server refused the connection with status {status}{}", colon(.body))]
+    /// The server refused this connection.
+    #[error("the server refused the connection with status {status}{}", suffix(.body))]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// The response's body, its first 1,024 bytes.
+        /// The first 1,024 bytes of the response's body.
         body: String,
     },
-    /// The server's address cannot be reached.
-    #[error("cannot connect to {address}: {source}")]
+    /// The client could not reach the server's address.
+    #[error("could not connect to {address}: {source}")]
     Io {
         /// Host and port.
         address: String,
-        /// What the system says.
+        /// The system's error.
         source: Arc<io::Error>,
     },
-    /// TLS failed: a certificate that is not trusted, for instance.
-    #[error("no TLS with {address}: {source}")]
+    /// TLS failed: for example, the server's certificate is not trusted.
+    #[error("could not establish TLS with {address}: {source}")]
     Tls {
         /// Host and port.
         address: String,
-        /// What rustls says.
+        /// The error of rustls.
         source: Arc<io::Error>,
     },
-    /// What the server answers is no handshake of this transport.
-    #[error("the server does not speak this transport: {0}")]
+    /// The server's response is not a handshake of this transport, or the client could not write its own.
+    #[error("could not complete the handshake: {0}")]
     Handshake(String),
-    /// The attempt took too long.
-    #[error("no connection within {after:?}")]
+    /// The attempt took longer than its limit.
+    #[error("could not connect within {after:?}")]
     Timeout {
-        /// The limit: [`Builder::connect_timeout`](crate::Builder::connect_timeout), or the fallback's.
+        /// The limit: [`ClientBuilder::connect_timeout`](crate::ClientBuilder::connect_timeout), or that of
+        /// [`Transport::Fallback`](crate::Transport::Fallback).
         after: Duration,
     },
-    /// The client was disconnected meanwhile.
-    #[error("the client was disconnected before it was connected")]
+    /// The client was disconnected before it had connected.
+    #[error("could not connect: the client was disconnected")]
     Disconnected,
 }
 
-/// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
+/// Formats as [`Display`](std::fmt::Display), because `main` prints the error that it returns with `Debug`.
 impl std::fmt::Debug for ConnectError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
     }
 }
 
-/// Why there is no connection any more, or not yet.
+/// Why a connection ended, or why there is none yet.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
-pub enum Lost {
+pub enum ConnectionError {
     /// The attempt to connect failed.
     #[error(transparent)]
     Attempt(#[from] ConnectError),
     /// The server closed the connection.
-    #[error("the server closed the connection{}{}", with_code(*.code), colon(.reason))]
+    #[error("the server closed the connection{}{}", with_code(*.code), suffix(.reason))]
     Closed {
-        /// The close code; none where TCP just ended.
+        /// The close code; `None` when TCP ended without a close frame.
         code: Option<u16>,
-        /// The text that came with it.
+        /// The reason in the close frame.
         reason: String,
     },
-    /// A heartbeat was not answered before the next was due.
-    #[error("no answer to a heartbeat within {after:?}")]
-    Silent {
-        /// The heartbeat's interval.
+    /// The server did not reply to a heartbeat before the next one was due, or to a long-poll request within 20 s.
+    #[error("the server did not respond within {after:?}")]
+    Timeout {
+        /// The limit: the heartbeat's interval, or that of a long-poll request.
         after: Duration,
     },
-    /// The network, or the server's machine.
-    #[error("the connection broke: {0}")]
+    /// The network or the server's machine failed.
+    #[error("the connection failed: {0}")]
     Io(Arc<io::Error>),
-    /// The server broke the transport's protocol, or a limit of this client.
-    #[error("the server broke the protocol: {0}")]
+    /// The server violated the transport's protocol, or a limit of this client.
+    #[error("the server violated the protocol: {0}")]
     Protocol(String),
-    /// Long poll: the server does not know the session any more.
-    #[error("the server has given up the long-poll session")]
+    /// The server no longer has the long-poll session: for example, the session has expired.
+    #[error("the server no longer has the long-poll session")]
     SessionGone,
-    /// The client closed it: [`Client::disconnect`](crate::Client::disconnect).
+    /// The client closed the connection: [`Client::disconnect`](crate::Client::disconnect).
     #[error("the client disconnected")]
     Disconnected,
 }
 
-impl Lost {
-    /// Whether the server wants no further attempt: it closed the connection with code 1000 and a reason, as a Bennu
-    /// server does with a client that it refuses for good. The client then stays closed.
+impl ConnectionError {
+    /// Returns whether the server allows no further attempt: it closed the connection with code 1000 and a reason, as a
+    /// Bennu server does with a client that it refuses for good. The client then stays closed.
     ///
-    /// Code 1000 without a reason is no such word: some servers close idle connections with it.
+    /// Code 1000 without a reason is not final: some servers close idle connections with it.
     pub fn is_final(&self) -> bool {
-        matches!(self, Lost::Closed { code: Some(1000), reason } if !reason.is_empty())
+        matches!(self, ConnectionError::Closed { code: Some(1000), reason } if !reason.is_empty())
     }
 }
 
@@ -116,55 +117,58 @@ impl Lost {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// The server refused, and says why.
-    #[error("the server refused to join {topic:?}: {response:?}")]
+    /// The server refused the join.
+    #[error("could not join {topic:?}: the server refused with {response:?}")]
     Refused {
         /// The topic.
         topic: String,
         /// The response: often `{"reason": ...}`.
         response: Payload,
     },
-    /// No answer came in time.
-    #[error("no answer to joining {topic:?} within {after:?}")]
+    /// The server did not reply in time.
+    #[error("could not join {topic:?} within {after:?}")]
     Timeout {
         /// The topic.
         topic: String,
-        /// [`Builder::join_timeout`](crate::Builder::join_timeout).
+        /// [`ClientBuilder::join_timeout`](crate::ClientBuilder::join_timeout).
         after: Duration,
     },
-    /// The channel ended while it was being joined: closed by the server, replaced, or the client was disconnected.
-    #[error("the channel {topic:?} ended while it was being joined")]
+    /// The channel ended during its join: closed by the server, replaced, or the client was disconnected.
+    #[error("could not join {topic:?}: the channel was closed during its join")]
     Closed {
         /// The topic.
         topic: String,
     },
-    /// The params cannot be written.
-    #[error("the params for joining {topic:?} cannot be sent: {source}")]
-    Unsendable {
+    /// The wire cannot carry the join's params.
+    #[error("could not encode the join of {topic:?}: {source}")]
+    Encode {
         /// The topic.
         topic: String,
-        /// Why.
+        /// The encoder's error.
         source: EncodeError,
     },
 }
 
-/// Why a push was not sent, or not answered.
+/// Why a push was not sent, or has no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// No reply came in time. Whether the server has handled the push is not known; one that was still in the buffer is
-    /// not sent any more.
-    #[error("no reply to {event:?} within {after:?}")]
+    /// No reply arrived in time. It is unknown whether the server has handled the push. A push that was still in the
+    /// buffer is not sent any more.
+    #[error("could not get a reply to {event:?} within {after:?}")]
     Timeout {
         /// The event.
         event: String,
-        /// [`Push::timeout`](crate::Push::timeout), or the client's.
+        /// The limit: [`Push::timeout`](crate::Push::timeout), or that of the client.
         after: Duration,
     },
-    /// As many pushes wait to be sent as may: [`QueueLimit`](crate::QueueLimit). Nothing was sent.
-    #[error("{messages} pushes with {bytes} bytes wait to be sent, the limits are {max_messages} and {max_bytes}")]
+    /// The client's buffer has reached its [`QueueLimit`](crate::QueueLimit). The push was not sent.
+    #[error(
+        "could not queue the push: {messages} pushes with {bytes} bytes wait to be sent, the limits of `push_buffer` \
+         are {max_messages} pushes and {max_bytes} bytes"
+    )]
     BufferFull {
-        /// Pushes that wait.
+        /// Pushes in the buffer.
         messages: usize,
         /// Their size, in bytes.
         bytes: usize,
@@ -173,47 +177,47 @@ pub enum PushError {
         /// The limit of bytes.
         max_bytes: usize,
     },
-    /// The connection was lost before the reply came. Whether the server has handled the push is not known.
-    #[error("the connection was lost before {event:?} was answered")]
+    /// The connection was lost before the reply arrived. It is unknown whether the server has handled the push.
+    #[error("could not get a reply to {event:?}: the connection was lost")]
     ConnectionLost {
         /// The event.
         event: String,
     },
-    /// The channel crashed in the server before it replied, maybe over this very push.
-    #[error("the channel crashed before {event:?} was answered")]
+    /// The channel crashed in the server before it replied, possibly because of this push.
+    #[error("could not get a reply to {event:?}: the channel crashed")]
     Crashed {
         /// The event.
         event: String,
     },
-    /// The channel has ended: it was left, closed, replaced, or its client disconnected.
-    #[error("the channel {topic:?} has ended")]
+    /// The channel has ended: it was left, closed or replaced, or its client was disconnected.
+    #[error("could not push to {topic:?}: the channel is closed")]
     Closed {
         /// The topic.
         topic: String,
     },
-    /// The message cannot be written.
+    /// The wire cannot carry the message.
     #[error(transparent)]
-    Unsendable(#[from] EncodeError),
+    Encode(#[from] EncodeError),
 }
 
-/// Why a reply is not what was hoped for.
+/// Why a reply does not have the expected content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
     /// The status is not `ok`.
-    #[error("the reply has status {:?}: {payload:?}", .status.as_str())]
+    #[error("the status of the reply is {:?}, not \"ok\": {payload:?}", .status.as_str())]
     Status {
         /// The status.
         status: Status,
         /// The response.
         payload: Payload,
     },
-    /// The response has another shape.
+    /// The response is not of the requested type.
     #[error(transparent)]
     Payload(#[from] PayloadError),
 }
 
-fn colon(text: &str) -> String {
+fn suffix(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
@@ -233,15 +237,17 @@ mod tests {
     }
 
     #[test]
-    fn a_close_shows_what_is_known_of_it() {
-        let lost = |code, reason: &str| Lost::Closed { code, reason: reason.to_owned() }.to_string();
-        assert_eq!(lost(Some(1012), "bye"), "the server closed the connection with code 1012: bye");
-        assert_eq!(lost(None, ""), "the server closed the connection");
+    fn a_close_shows_its_code_and_reason_if_there_are_any() {
+        let error = |code, reason: &str| ConnectionError::Closed { code, reason: reason.to_owned() }.to_string();
+        assert_eq!(error(Some(1012), "bye"), "the server closed the connection with code 1012: bye");
+        assert_eq!(error(None, ""), "the server closed the connection");
     }
 
     #[test]
-    fn a_full_buffer_names_values_and_limits() {
+    fn a_full_buffer_shows_values_and_limits() {
         let error = PushError::BufferFull { messages: 3, bytes: 70, max_messages: 3, max_bytes: 100 };
-        assert_eq!(error.to_string(), "3 pushes with 70 bytes wait to be sent, the limits are 3 and 100");
+        let text = error.to_string();
+        assert!(text.contains("3 pushes with 70 bytes wait"), "{text}");
+        assert!(text.ends_with("the limits of `push_buffer` are 3 pushes and 100 bytes"), "{text}");
     }
 }

@@ -1,8 +1,8 @@
-//! A client of Phoenix Channels, for services, devices, tests and load.
+//! A client of Phoenix Channels, for services, devices, tests and load generators.
 //!
-//! It speaks to Bennu and to Phoenix alike, and does what `phoenix.js` does: heartbeats, reconnects, rejoins, a buffer
-//! for pushes while it is away, long poll where WebSocket does not get through. What it adds: jitter on every delay,
-//! bounds on every queue, errors that say what happened, and a size that lets ten thousand of them live in a process.
+//! It connects to Bennu and to Phoenix, and has the features of `phoenix.js`: heartbeats, reconnects, rejoins, a buffer
+//! for pushes without a connection, and a fallback to long poll. In addition it has jitter on every delay, a limit on
+//! every queue and precise errors, and is so small that ten thousand clients run in one process.
 //!
 //! ```no_run
 //! use bennu_client::Client;
@@ -28,60 +28,63 @@
 //! # }
 //! ```
 //!
-//! # What happens when
+//! # Failures and their handling
 //!
-//! | | the client | the user sees |
+//! | Situation | The client | The user sees |
 //! |---|---|---|
-//! | the connection is lost | connects by [`Schedule::RECONNECT`], then joins what was joined | [`Event::Interrupted`], [`Event::Joined`]; [`Client::states`] |
-//! | the server refuses the connection | tries again, with params asked anew | [`ConnectError::Refused`] at first, [`ConnectionState::Waiting`] later |
-//! | a channel crashes | joins by [`Schedule::REJOIN`] | [`Event::Interrupted`], [`Event::Joined`] |
-//! | a join is refused | the first time, nothing; later, joins again | [`JoinError::Refused`], [`Event::Refused`] |
-//! | the server closes a channel | forgets it | [`Event::Closed`], `None` from [`Channel::next`] |
-//! | a push is waiting for its reply then | | [`PushError::ConnectionLost`], [`PushError::Crashed`], [`PushError::Closed`] |
-//! | a push is made meanwhile | keeps it, up to a limit | it takes longer, or [`PushError::Timeout`], [`PushError::BufferFull`] |
-//! | messages are not read | drops the oldest past a limit | [`Event::Lagged`] |
+//! | the connection is lost | reconnects by [`Schedule::RECONNECT`], then rejoins its channels | [`ChannelEvent::Interrupted`], [`ChannelEvent::Joined`]; [`Client::states`] |
+//! | the server refuses the connection | retries, with params from a new call of their function | [`ConnectError::Refused`] from the first attempt, [`ConnectionState::Waiting`] later |
+//! | a channel crashes | rejoins by [`Schedule::REJOIN`] | [`ChannelEvent::Interrupted`], [`ChannelEvent::Joined`] |
+//! | a join is refused | does not retry the first join of [`Client::join`]; rejoins otherwise | [`JoinError::Refused`], [`ChannelEvent::Refused`] |
+//! | the server closes a channel | removes it | [`ChannelEvent::Closed`], `None` from [`Channel::next`] |
+//! | a push has no reply at that moment | fails the push | [`PushError::ConnectionLost`], [`PushError::Crashed`], [`PushError::Closed`] |
+//! | a push is made without a joined channel | buffers it, up to a limit | a later reply, or [`PushError::Timeout`], [`PushError::BufferFull`] |
+//! | messages are not read | drops the oldest past a limit | [`ChannelEvent::Lagged`] |
 //! | the last handle is dropped | closes the connection with 1000 | |
 //!
-//! A server that closes with code 1000 is connected again like any other, as phoenix.js 1.8.16 does: proxies close so
-//! too. [`Client::disconnect`] is how a client ends for good.
+//! The client reconnects after a close with code 1000 and no reason too, as phoenix.js 1.8.16 does, because some
+//! proxies close connections in this way. [`ConnectionError::is_final`] describes the close after which it does not.
+//! [`Client::disconnect`] ends a client for good.
 //!
 //! # Features
 //!
 //! - `tls`: `wss://` and `https://` by rustls.
 
-mod address;
+// The handles of the user.
 mod builder;
 mod channel;
 mod client;
-mod connect;
-mod driver;
+pub mod presence;
+mod push;
+
+// Their data.
 mod error;
-mod http1;
-mod long_poll;
 mod message;
 mod params;
-pub mod presence;
+mod schedule;
+mod settings;
+mod state;
+
+// The connection: the pure session, the lock that the handles and the driver share, the driver's task, the transports.
+mod driver;
 mod random;
 mod session;
-mod settings;
 mod shared;
-mod state;
-mod stream;
-mod websocket;
+mod transport;
 
 pub use bennu_protocol::{EncodeError, IntoPayload, Payload, PayloadError, Status};
-pub use builder::Builder;
-pub use channel::{Channel, Opening, Push, Pusher};
+pub use builder::ClientBuilder;
+pub use channel::{Channel, ChannelBuilder};
 pub use client::{Client, States};
-pub use connect::Transport;
-pub use error::{ConnectError, JoinError, Lost, PushError, ReplyError};
-pub use message::{End, Event, Interruption, Message, Reply};
-pub use params::{Answer, Params};
-pub use session::Schedule;
-pub use settings::QueueLimit;
-pub use state::{Carrier, ConnectionState};
+pub use error::{ConnectError, ConnectionError, JoinError, PushError, ReplyError};
+pub use message::{ChannelEvent, CloseReason, Interruption, Message, Reply};
+pub use params::{ConnectParams, ProviderOutput};
+pub use push::{ChannelSender, Push};
+pub use schedule::Schedule;
+pub use settings::{QueueLimit, Transport};
+pub use state::{ConnectionState, TransportKind};
 
-/// The listings of the guide compile.
+/// Compiles the listings of the guide.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/client.md")]
 struct Guide;

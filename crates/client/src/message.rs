@@ -1,4 +1,4 @@
-//! What a channel hears: messages, what becomes of the channel itself, and the answers to pushes.
+//! The data that a channel receives: messages, events of the channel itself, and replies to pushes.
 
 use crate::{Payload, PayloadError, ReplyError, Status};
 use serde::de::DeserializeOwned;
@@ -8,15 +8,15 @@ use serde::de::DeserializeOwned;
 pub struct Message {
     /// The event's name.
     pub event: String,
-    /// Its data.
+    /// The event's payload.
     pub payload: Payload,
-    /// Which join of the channel it belongs to, counted from 1. It changes when the channel was joined again, and what
-    /// was known from earlier messages may then be out of date.
+    /// The join of the channel that the message belongs to, counted from 1. After it changes, state that was built from
+    /// earlier messages may be out of date.
     pub join: u32,
 }
 
 impl Message {
-    /// The payload as a type.
+    /// Parses the payload as a type.
     ///
     /// # Errors
     /// As [`Payload::parse`].
@@ -25,64 +25,65 @@ impl Message {
     }
 }
 
-/// Everything that happens to a channel, in its order; see [`Channel::next_event`](crate::Channel::next_event).
+/// An event of a channel, in order; see [`Channel::next_event`](crate::Channel::next_event).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum ChannelEvent {
     /// A push or a broadcast.
     Message(Message),
-    /// The channel is joined, for the first time or again; with what the server's `join` answered.
+    /// The channel is joined, for the first time or again; with the response of the server's `join`.
     Joined(Payload),
-    /// The server refused the join, with this reason. It is asked again by the rejoin schedule.
+    /// The server refused the join with this response. The client joins again by the rejoin schedule.
     Refused(Payload),
-    /// The channel is not joined any more, and will be again.
+    /// The channel is not joined at the moment; the client joins it again.
     Interrupted(Interruption),
     /// This many events were dropped because they were not read in time: [`QueueLimit`](crate::QueueLimit).
     Lagged(u64),
-    /// The channel has ended. Nothing follows.
-    Closed(End),
+    /// The channel has ended. It is the last event.
+    Closed(CloseReason),
 }
 
-/// Why a channel is not joined for a while.
+/// Why a channel is temporarily not joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interruption {
     /// The channel crashed in the server (`phx_error`).
     Crashed(Payload),
-    /// The join was not answered in time.
+    /// The server did not reply to the join in time.
     JoinTimedOut,
-    /// The connection was lost; the channel is joined again as soon as there is a new one.
+    /// The connection was lost. The channel joins again with the next connection.
     ConnectionLost,
 }
 
 /// Why a channel has ended for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum End {
+pub enum CloseReason {
     /// The client left.
     Left,
-    /// The server closed it (`phx_close`).
-    Closed,
-    /// The client joined the same topic once more; a topic is joined once a connection.
+    /// The server closed the channel (`phx_close`).
+    ClosedByServer,
+    /// The client joined the same topic again. A connection has one channel for each topic.
     Replaced,
-    /// The client was disconnected for good, by its user or by the server ([`Lost::is_final`](crate::Lost::is_final)).
+    /// The client was disconnected for good, by its user or by the server
+    /// ([`ConnectionError::is_final`](crate::ConnectionError::is_final)).
     Disconnected,
 }
 
-/// The answer to a push.
+/// The reply to a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// `ok`, `error`, or any other word of the application.
+    /// `ok`, `error`, or another status of the application.
     pub status: Status,
     /// The response.
     pub payload: Payload,
 }
 
 impl Reply {
-    /// The response, if the status is `ok`.
+    /// Returns the response if the status is `ok`.
     ///
     /// # Errors
-    /// [`ReplyError::Status`] for any other status, with the response.
+    /// [`ReplyError::Status`] with the response for any other status.
     pub fn ok(self) -> Result<Payload, ReplyError> {
         match self.status {
             Status::Ok => Ok(self.payload),
@@ -90,15 +91,15 @@ impl Reply {
         }
     }
 
-    /// The response as a type, if the status is `ok`.
+    /// Parses the response as a type if the status is `ok`.
     ///
     /// # Errors
-    /// [`ReplyError::Status`] for any other status, [`ReplyError::Payload`] when the response has another shape.
+    /// [`ReplyError::Status`] for any other status, [`ReplyError::Payload`] when the response is not of this type.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
         Ok(self.ok()?.parse()?)
     }
 
-    /// Whether the status is `ok`.
+    /// Returns whether the status is `ok`.
     pub fn is_ok(&self) -> bool {
         self.status == Status::Ok
     }

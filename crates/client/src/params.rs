@@ -1,4 +1,4 @@
-//! What a connection brings along: params and a token, as values or from a function that is asked at every attempt.
+//! The credentials of a connection, params and a token: fixed values, or the output of a function at each attempt.
 
 use crate::ConnectError;
 use std::error::Error;
@@ -6,19 +6,19 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// The params of a connection: `connect` of the server's socket reads them.
+/// The params of a connection, which the `connect` of the server's socket reads.
 ///
 /// ```
-/// use bennu_client::Params;
+/// use bennu_client::ConnectParams;
 ///
-/// let params = Params::from([("token", "secret"), ("device", "7")]);
+/// let params = ConnectParams::from([("token", "secret"), ("device", "7")]);
 /// let more = params.with("locale", "en");
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Params(Vec<(String, String)>);
+pub struct ConnectParams(Vec<(String, String)>);
 
-impl Params {
-    /// With one more; a key may stand twice.
+impl ConnectParams {
+    /// Adds a param. A key may occur more than once.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.push((key.into(), value.into()));
@@ -29,90 +29,90 @@ impl Params {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    pub(crate) fn append(&mut self, other: Params) {
+    pub(crate) fn append(&mut self, other: ConnectParams) {
         self.0.extend(other.0);
     }
 }
 
-impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for Params {
+impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for ConnectParams {
     fn from(pairs: [(K, V); N]) -> Self {
         pairs.into_iter().collect()
     }
 }
 
-impl<K: Into<String>, V: Into<String>> From<Vec<(K, V)>> for Params {
+impl<K: Into<String>, V: Into<String>> From<Vec<(K, V)>> for ConnectParams {
     fn from(pairs: Vec<(K, V)>) -> Self {
         pairs.into_iter().collect()
     }
 }
 
-impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Params {
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for ConnectParams {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Params(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+        ConnectParams(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 }
 
-/// What a function of one's own may answer when it is asked for params or for a token: the value, or a `Result` of it.
-pub trait Answer<T> {
-    /// The value, or why there is none.
+/// The output of a function that provides params or a token: the value, or a `Result` of it.
+pub trait ProviderOutput<T> {
+    /// Converts the output to a result.
     ///
     /// # Errors
-    /// Whatever the function found.
-    fn answer(self) -> Result<T, Arc<dyn Error + Send + Sync>>;
+    /// The function's error.
+    fn into_result(self) -> Result<T, Arc<dyn Error + Send + Sync>>;
 }
 
-impl Answer<Params> for Params {
-    fn answer(self) -> Result<Params, Arc<dyn Error + Send + Sync>> {
+impl ProviderOutput<ConnectParams> for ConnectParams {
+    fn into_result(self) -> Result<ConnectParams, Arc<dyn Error + Send + Sync>> {
         Ok(self)
     }
 }
 
-impl<K: Into<String>, V: Into<String>, const N: usize> Answer<Params> for [(K, V); N] {
-    fn answer(self) -> Result<Params, Arc<dyn Error + Send + Sync>> {
+impl<K: Into<String>, V: Into<String>, const N: usize> ProviderOutput<ConnectParams> for [(K, V); N] {
+    fn into_result(self) -> Result<ConnectParams, Arc<dyn Error + Send + Sync>> {
         Ok(self.into())
     }
 }
 
-impl Answer<String> for String {
-    fn answer(self) -> Result<String, Arc<dyn Error + Send + Sync>> {
+impl ProviderOutput<String> for String {
+    fn into_result(self) -> Result<String, Arc<dyn Error + Send + Sync>> {
         Ok(self)
     }
 }
 
-impl<T, A: Answer<T>, E: Into<Box<dyn Error + Send + Sync>>> Answer<T> for Result<A, E> {
-    fn answer(self) -> Result<T, Arc<dyn Error + Send + Sync>> {
+impl<T, O: ProviderOutput<T>, E: Into<Box<dyn Error + Send + Sync>>> ProviderOutput<T> for Result<O, E> {
+    fn into_result(self) -> Result<T, Arc<dyn Error + Send + Sync>> {
         match self {
-            Ok(answer) => answer.answer(),
+            Ok(output) => output.into_result(),
             Err(error) => Err(error.into().into()),
         }
     }
 }
 
-type Asked<T> = Pin<Box<dyn Future<Output = Result<T, Arc<dyn Error + Send + Sync>>> + Send>>;
+type ProviderFuture<T> = Pin<Box<dyn Future<Output = Result<T, Arc<dyn Error + Send + Sync>>> + Send>>;
 
-/// Where a value comes from at each attempt.
+/// Provides a value for each attempt to connect.
 #[derive(Clone)]
-pub(crate) enum Source<T> {
+pub(crate) enum Provider<T> {
     Value(T),
-    Function(Arc<dyn Fn() -> Asked<T> + Send + Sync>),
+    Function(Arc<dyn Fn() -> ProviderFuture<T> + Send + Sync>),
 }
 
-impl<T: Clone> Source<T> {
-    pub(crate) fn function<F, R>(ask: F) -> Self
+impl<T: Clone> Provider<T> {
+    pub(crate) fn function<F, R>(provide: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,
-        R: Future<Output: Answer<T>> + Send + 'static,
+        R: Future<Output: ProviderOutput<T>> + Send + 'static,
     {
-        Source::Function(Arc::new(move || {
-            let asked = ask();
-            Box::pin(async move { asked.await.answer() })
+        Provider::Function(Arc::new(move || {
+            let output = provide();
+            Box::pin(async move { output.await.into_result() })
         }))
     }
 
     pub(crate) async fn get(&self) -> Result<T, ConnectError> {
         match self {
-            Source::Value(value) => Ok(value.clone()),
-            Source::Function(ask) => ask().await.map_err(ConnectError::Params),
+            Provider::Value(value) => Ok(value.clone()),
+            Provider::Function(provide) => provide().await.map_err(ConnectError::Params),
         }
     }
 }

@@ -1,61 +1,61 @@
-//! Who is there: the client's copy of a topic's presences, kept by a state and the differences that follow it.
+//! Presence: the client's copy of a topic's presences, built from the server's state and diffs.
 //!
-//! [`sync_state`] and [`sync_diff`] are pure; [`Presence`] feeds them with a channel's messages. The behaviour is that of
-//! `phoenix.js`: metas are told apart by `phx_ref`, a key without metas is gone.
+//! [`sync_state`] and [`sync_diff`] are pure; [`Presence`] applies them to a channel's messages. The behaviour is that
+//! of `phoenix.js`: metas are identified by their `phx_ref`, and a key without metas is removed.
 
 use crate::Message;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The event that brings the whole state, after a join.
+/// The event with the whole state, which the server sends after a join.
 const STATE: &str = "presence_state";
-/// The event that brings what has changed.
+/// The event with the changes.
 const DIFF: &str = "presence_diff";
 
-/// Differences that may wait for the state that they belong to. A server sends the state right after the join; one that
-/// never does must not make a client collect for ever.
-const MAX_PENDING: usize = 1000;
+/// The limit of diffs that wait for the state of their join. A server sends the state right after the join; a server
+/// that never does must not grow the client's memory.
+const MAX_PENDING_DIFFS: usize = 1000;
 
 /// The presences of a topic, by key.
-pub type Presences = BTreeMap<String, Entry>;
+pub type PresenceState = BTreeMap<String, Entry>;
 
-/// One key's presence: a meta for each of its connections.
+/// The presence of one key: a meta for each of its connections.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Entry {
-    /// One for each connection, the oldest first. Each is an object with a `phx_ref` of its own.
+    /// The metas, one for each connection, the oldest first. Each is an object with a unique `phx_ref`.
     #[serde(default)]
     pub metas: Vec<Value>,
-    /// What the server's `fetch` added beside the metas.
+    /// The data that the server's `fetch` has added beside the metas.
     #[serde(flatten)]
     pub rest: serde_json::Map<String, Value>,
 }
 
-/// What has changed.
+/// The changes of a state.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct Diff {
-    /// Metas that are new.
+pub struct PresenceDiff {
+    /// New metas.
     #[serde(default)]
-    pub joins: Presences,
-    /// Metas that are gone.
+    pub joins: PresenceState,
+    /// Removed metas.
     #[serde(default)]
-    pub leaves: Presences,
+    pub leaves: PresenceState,
 }
 
-/// Is told of changes; the empty methods do nothing.
+/// Receives the changes of a state. Both methods do nothing by default.
 ///
-/// A pair of closures is one too: `(on_join, on_leave)`.
-pub trait Watch {
-    /// Metas were added to a key. `current` is the key's presence before, `newly` holds the new metas only.
+/// A pair of closures `(on_join, on_leave)` is a listener too.
+pub trait Listener {
+    /// Metas were added to a key. `current` is the key's earlier presence, `newly` has the new metas only.
     fn joined(&mut self, _key: &str, _current: Option<&Entry>, _newly: &Entry) {}
-    /// Metas were taken from a key. `current` is what is left, maybe nothing; `left` holds the metas that went.
+    /// Metas were removed from a key. `current` has the remaining metas, possibly none; `left` has the removed ones.
     fn left(&mut self, _key: &str, _current: &Entry, _left: &Entry) {}
 }
 
-/// Nobody watches.
-impl Watch for () {}
+/// Ignores all changes.
+impl Listener for () {}
 
-impl<J, L> Watch for (J, L)
+impl<J, L> Listener for (J, L)
 where
     J: FnMut(&str, Option<&Entry>, &Entry),
     L: FnMut(&str, &Entry, &Entry),
@@ -69,9 +69,9 @@ where
     }
 }
 
-/// Replaces a state by a new one, and tells the difference.
-pub fn sync_state(state: &mut Presences, new: Presences, watch: &mut impl Watch) {
-    let mut diff = Diff::default();
+/// Replaces a state by a new one and reports the differences to the listener.
+pub fn sync_state(state: &mut PresenceState, new: PresenceState, listener: &mut impl Listener) {
+    let mut diff = PresenceDiff::default();
     for (key, entry) in &*state {
         let left = match new.get(key) {
             Some(new) => without(entry, &refs(new)),
@@ -90,34 +90,34 @@ pub fn sync_state(state: &mut Presences, new: Presences, watch: &mut impl Watch)
             diff.joins.insert(key, joined);
         }
     }
-    sync_diff(state, diff, watch);
+    sync_diff(state, diff, listener);
 }
 
-/// Applies a difference: first what joined, then what left.
-pub fn sync_diff(state: &mut Presences, diff: Diff, watch: &mut impl Watch) {
+/// Applies a diff, joins before leaves, and reports it to the listener.
+pub fn sync_diff(state: &mut PresenceState, diff: PresenceDiff, listener: &mut impl Listener) {
     for (key, newly) in diff.joins {
         let current = state.remove(&key);
         let mut entry = newly.clone();
         if let Some(current) = &current {
-            // Those that were known before stay in front.
+            // Earlier metas stay in front of new ones.
             let mut metas = without(current, &refs(&newly)).metas;
             metas.append(&mut entry.metas);
             entry.metas = metas;
         }
-        watch.joined(&key, current.as_ref(), &newly);
+        listener.joined(&key, current.as_ref(), &newly);
         state.insert(key, entry);
     }
     for (key, left) in diff.leaves {
         let Some(current) = state.get_mut(&key) else { continue };
         current.metas = without(current, &refs(&left)).metas;
-        watch.left(&key, current, &left);
+        listener.left(&key, current, &left);
         if current.metas.is_empty() {
             state.remove(&key);
         }
     }
 }
 
-/// The presences of one channel, kept up to date by its messages.
+/// The presences of one channel, updated by its messages.
 ///
 /// ```
 /// use bennu_client::{Message, Payload, presence::Presence};
@@ -137,55 +137,55 @@ pub fn sync_diff(state: &mut Presences, diff: Diff, watch: &mut impl Watch) {
 /// # assert_eq!(presence.keys().collect::<Vec<_>>(), ["ann"]);
 /// ```
 #[derive(Debug, Default)]
-pub struct Presence<W = ()> {
-    state: Presences,
+pub struct Presence<L = ()> {
+    state: PresenceState,
     /// The join that the state belongs to.
     join: Option<u32>,
-    /// The join that the pending differences belong to.
+    /// The join that the pending diffs belong to.
     pending_join: u32,
-    pending: Vec<Diff>,
-    watch: W,
+    pending: Vec<PresenceDiff>,
+    listener: L,
 }
 
 impl Presence {
-    /// Nobody is there yet.
+    /// Creates an empty presence without a listener.
     pub fn new() -> Self {
         Presence::default()
     }
 }
 
-impl<W: Watch> Presence<W> {
-    /// With somebody who is told of each change: `Presence::watched((on_join, on_leave))`.
-    pub fn watched(watch: W) -> Self {
-        Presence { state: Presences::new(), join: None, pending_join: 0, pending: Vec::new(), watch }
+impl<L: Listener> Presence<L> {
+    /// Creates an empty presence that reports each change: `Presence::with_listener((on_join, on_leave))`.
+    pub fn with_listener(listener: L) -> Self {
+        Presence { state: PresenceState::new(), join: None, pending_join: 0, pending: Vec::new(), listener }
     }
 
-    /// Takes a message of the channel; `true` when the state is up to date with it, `false` for any other message and
-    /// for differences that came before their state.
+    /// Handles a message of the channel. Returns `true` when the state is up to date with the message, `false` for
+    /// other messages and for diffs that arrive before their state.
     ///
-    /// After the channel was joined again, differences wait for the new state.
+    /// After the channel has joined again, diffs wait for the new state.
     pub fn handle(&mut self, message: &Message) -> bool {
         match message.event.as_str() {
             STATE => {
                 let Some(state) = read(message) else { return false };
                 self.join = Some(message.join);
-                sync_state(&mut self.state, state, &mut self.watch);
+                sync_state(&mut self.state, state, &mut self.listener);
                 let current = self.pending_join == message.join;
                 for diff in self.pending.drain(..).filter(|_| current) {
-                    sync_diff(&mut self.state, diff, &mut self.watch);
+                    sync_diff(&mut self.state, diff, &mut self.listener);
                 }
                 true
             }
             DIFF => {
                 let Some(diff) = read(message) else { return false };
                 if self.join == Some(message.join) {
-                    sync_diff(&mut self.state, diff, &mut self.watch);
+                    sync_diff(&mut self.state, diff, &mut self.listener);
                     return true;
                 }
                 if std::mem::replace(&mut self.pending_join, message.join) != message.join {
                     self.pending.clear();
                 }
-                if self.pending.len() < MAX_PENDING {
+                if self.pending.len() < MAX_PENDING_DIFFS {
                     self.pending.push(diff);
                 }
                 false
@@ -194,32 +194,37 @@ impl<W: Watch> Presence<W> {
         }
     }
 
-    /// The presences, by key.
-    pub fn state(&self) -> &Presences {
+    /// Returns the presences, by key.
+    pub fn state(&self) -> &PresenceState {
         &self.state
     }
 
-    /// The keys, in order.
+    /// Returns the keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.state.keys().map(String::as_str)
     }
 
-    /// Something of each presence, in the order of the keys.
+    /// Maps each presence to a value, in the order of the keys.
     pub fn list_by<T>(&self, mut choose: impl FnMut(&str, &Entry) -> T) -> Vec<T> {
         self.state.iter().map(|(key, entry)| choose(key, entry)).collect()
     }
 
-    /// Who is told of changes.
-    pub fn watch(&self) -> &W {
-        &self.watch
+    /// Returns the listener.
+    pub fn listener(&self) -> &L {
+        &self.listener
     }
 }
 
 fn read<T: serde::de::DeserializeOwned>(message: &Message) -> Option<T> {
-    message.parse().inspect_err(|error| tracing::warn!(%error, event = message.event, "presence cannot be read")).ok()
+    message
+        .parse()
+        .inspect_err(
+            |error| tracing::warn!(%error, event = message.event, "could not parse a presence message, it is ignored"),
+        )
+        .ok()
 }
 
-/// What tells metas apart.
+/// Returns the refs of an entry's metas.
 fn refs(entry: &Entry) -> BTreeSet<&str> {
     entry.metas.iter().filter_map(phx_ref).collect()
 }
@@ -228,7 +233,7 @@ fn phx_ref(meta: &Value) -> Option<&str> {
     meta.get("phx_ref")?.as_str()
 }
 
-/// The entry with those of its metas that have none of these refs.
+/// Returns the entry without the metas that have one of these refs.
 fn without(entry: &Entry, refs: &BTreeSet<&str>) -> Entry {
     let metas = entry.metas.iter().filter(|meta| !phx_ref(meta).is_some_and(|reference| refs.contains(reference)));
     Entry { metas: metas.cloned().collect(), rest: entry.rest.clone() }

@@ -1,6 +1,6 @@
-//! Random bytes from the system, many at a time: a mask for each frame costs no system call of its own.
+//! Random bytes of the system, read 2 KiB at a time: the mask of a frame needs no system call of its own.
 //!
-//! RFC 6455 §5.3 wants masks that nobody can predict; so each byte of a thread's pool is used once.
+//! RFC 6455 §5.3 requires unpredictable masks; so each byte of a thread's pool is used once.
 
 use std::cell::RefCell;
 
@@ -15,7 +15,7 @@ thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_BYTES], used: POOL_BYTES }) };
 }
 
-/// Bytes that were never given out before.
+/// Returns bytes that no earlier call has returned.
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     POOL.with_borrow_mut(|pool| {
         let mut taken = [0; N];
@@ -34,7 +34,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn no_bytes_are_given_out_twice() {
+    fn no_bytes_are_returned_twice() {
         let distinct: HashSet<[u8; 16]> = (0..1000).map(|_| super::bytes()).collect();
         assert_eq!(distinct.len(), 1000);
     }

@@ -1,45 +1,47 @@
-//! How a client's connection is doing, to be looked at or waited for.
+//! The state of a client's connection, as users see it: [`Client::state`](crate::Client::state) and
+//! [`Client::states`](crate::Client::states).
 
-use crate::Lost;
+use crate::ConnectionError;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How the connection is doing.
+/// The state of a connection.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// An attempt is under way.
+    /// An attempt to connect is in progress.
     Connecting,
-    /// Messages flow.
+    /// The connection is open.
     Connected {
-        /// Over which transport.
-        over: Carrier,
-        /// How many connections there have been, this one included.
+        /// The transport.
+        over: TransportKind,
+        /// The number of connections so far, this one included.
         count: u64,
     },
-    /// There is no connection; the next attempt follows.
+    /// There is no connection, and an attempt follows.
     Waiting {
-        /// After this time.
+        /// The time from the loss of the connection to the next attempt.
         retry_in: Duration,
-        /// Why there is none.
-        cause: Arc<Lost>,
+        /// Why the connection was lost, or why the attempt failed.
+        cause: Arc<ConnectionError>,
     },
-    /// The client was disconnected, or the server refused it for good (see [`Lost::is_final`]): it does nothing any more.
+    /// The client was disconnected, or the server refused it for good ([`ConnectionError::is_final`]). This state is
+    /// final.
     Closed,
 }
 
 impl ConnectionState {
-    /// Whether messages flow.
+    /// Returns whether the connection is open.
     pub fn is_connected(&self) -> bool {
         matches!(self, ConnectionState::Connected { .. })
     }
 }
 
-/// What carries the messages of a connection.
+/// The transport of an open connection; [`Transport`](crate::Transport) configures it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Carrier {
+pub enum TransportKind {
     /// A WebSocket.
     WebSocket,
-    /// HTTP requests that wait for their answer.
+    /// HTTP requests that wait for messages.
     LongPoll,
 }

@@ -1,7 +1,7 @@
-//! Servers that break the rules: the client says what is wrong, keeps its bounds, and tries again.
+//! Servers that violate the protocol: the client returns a precise error, keeps its limits and retries.
 
-use bennu_client::{Client, ConnectError, ConnectionState, Lost, Transport};
-use bennu_websocket::{Decoder, Event, Limits, Opcode, encode, handshake};
+use bennu_client::{Client, ConnectError, ConnectionError, ConnectionState, Transport};
+use bennu_websocket::{Decoder, DecoderLimits, Incoming, Opcode, encode, handshake};
 use serde_json::json;
 use std::future::Future;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A server that handles each connection so; its URL.
+/// Starts a server that handles each connection with `handle`; returns its URL.
 async fn serve<F: Future<Output = ()> + Send + 'static>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/socket", listener.local_addr().unwrap());
@@ -44,15 +44,15 @@ async fn upgrade(stream: &mut TcpStream, more: &str) {
     stream.write_all(answer.as_bytes()).await.unwrap();
 }
 
-/// Why there is no connection, the first time.
-async fn outage(client: &Client) -> Lost {
+/// Waits until the client has lost its first connection; returns how it ended.
+async fn outage(client: &Client) -> ConnectionError {
     let mut states = client.states();
     let cause = async {
         loop {
             let state = states.next().await;
-            // The state may have passed already.
-            if let Some(lost) = client.last_lost() {
-                return (*lost).clone();
+            // The client may have left the waiting state already.
+            if let Some(error) = client.last_error() {
+                return (*error).clone();
             } else if let ConnectionState::Waiting { cause, .. } = state {
                 return (*cause).clone();
             }
@@ -63,11 +63,11 @@ async fn outage(client: &Client) -> Lost {
 
 async fn fails(url: &str, transport: Transport) -> ConnectError {
     let attempt = Client::builder(url).transport(transport).connect();
-    tokio::time::timeout(SOON, attempt).await.expect("an answer").expect_err("no such server is connected to")
+    tokio::time::timeout(SOON, attempt).await.expect("a result").expect_err("the server is not a socket")
 }
 
 #[tokio::test]
-async fn answers_that_are_no_handshake_are_told_apart() {
+async fn responses_that_are_not_a_handshake_have_distinct_errors() {
     let answers = [
         ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", ""),
         (
@@ -78,7 +78,7 @@ async fn answers_that_are_no_handshake_are_told_apart() {
         ("SSH-2.0-OpenSSH_9.2\r\n", ""),
         ("", ""),
     ];
-    for (answer, words) in answers {
+    for (answer, expected) in answers {
         let url = serve(move |mut stream| async move {
             request(&mut stream).await;
             let _ = stream.write_all(answer.as_bytes()).await;
@@ -86,7 +86,7 @@ async fn answers_that_are_no_handshake_are_told_apart() {
         .await;
         let error = fails(&url, Transport::WebSocket).await;
         assert!(matches!(error, ConnectError::Handshake(_) | ConnectError::Io { .. }), "{answer:?}: {error}");
-        assert!(error.to_string().contains(words), "{answer:?}: {error}");
+        assert!(error.to_string().contains(expected), "{answer:?}: {error}");
         let error = fails(&url, Transport::LongPoll).await;
         assert!(matches!(error, ConnectError::Handshake(_) | ConnectError::Io { .. }), "{answer:?}: {error}");
     }
@@ -98,7 +98,7 @@ async fn answers_that_are_no_handshake_are_told_apart() {
 }
 
 #[tokio::test]
-async fn of_a_refusal_without_end_a_kilobyte_is_kept() {
+async fn the_first_kilobyte_of_an_endless_refusal_is_kept() {
     let url = serve(|mut stream| async move {
         request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 418 I'm a teapot\r\n\r\n").await.unwrap();
@@ -112,7 +112,7 @@ async fn of_a_refusal_without_end_a_kilobyte_is_kept() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_stalls_is_told_as_far_as_it_came() {
+async fn a_refusal_that_stalls_is_returned_with_the_received_part() {
     let url = serve(|mut stream| async move {
         request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 100\r\n\r\nnot you").await.unwrap();
@@ -126,49 +126,49 @@ async fn a_refusal_that_stalls_is_told_as_far_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_server_that_masks_is_closed_with_1002_and_tried_again() {
-    let (told, mut codes) = tokio::sync::mpsc::unbounded_channel();
+async fn a_connection_whose_server_masks_frames_is_closed_with_1002_and_opened_again() {
+    let (sender, mut codes) = tokio::sync::mpsc::unbounded_channel();
     let url = serve(move |mut stream| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             upgrade(&mut stream, "").await;
             stream.write_all(&encode::masked_frame(Opcode::Text, b"hello", [1, 2, 3, 4])).await.unwrap();
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer).await;
-            let event = Decoder::new(Limits::default(), None)
+            let event = Decoder::new(DecoderLimits::default(), None)
                 .decode(&mut answer)
-                .map(|(event, _)| event.map(Event::into_owned));
-            let _ = told.send(event);
+                .map(|(event, _)| event.map(Incoming::into_owned));
+            let _ = sender.send(event);
         }
     })
     .await;
     let client = Client::connect(url).await.unwrap();
-    assert!(matches!(outage(&client).await, Lost::Protocol(words) if words.contains("masked")));
+    assert!(matches!(outage(&client).await, ConnectionError::Protocol(reason) if reason.contains("masked")));
     for _ in 0..2 {
         let close = tokio::time::timeout(SOON, codes.recv()).await.unwrap().unwrap();
-        assert!(matches!(close, Ok(Some(Event::Close(frame))) if frame.code.is_some_and(|code| code.0 == 1002)));
+        assert!(matches!(close, Ok(Some(Incoming::Close(frame))) if frame.code.is_some_and(|code| code.0 == 1002)));
     }
 }
 
 #[tokio::test]
-async fn of_ten_thousand_pings_the_last_is_answered_in_any_case() {
-    let (told, mut answered) = tokio::sync::mpsc::unbounded_channel();
+async fn the_last_of_ten_thousand_pings_is_always_answered() {
+    let (sender, mut answered) = tokio::sync::mpsc::unbounded_channel();
     let url = serve(move |mut stream| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             upgrade(&mut stream, "").await;
             for n in 0u32..10_000 {
                 stream.write_all(&encode::frame(Opcode::Ping, &n.to_be_bytes())).await.unwrap();
             }
-            let (mut decoder, mut pongs) = (Decoder::new(Limits::default(), None), 0);
+            let (mut decoder, mut pongs) = (Decoder::new(DecoderLimits::default(), None), 0);
             let mut buffer = vec![0; 65_536];
             loop {
                 let count = stream.read(&mut buffer).await.unwrap();
                 let mut input = &mut buffer[..count];
                 while let (Some(event), rest) = decoder.decode(input).unwrap() {
                     pongs += 1;
-                    if event == Event::Pong(9_999u32.to_be_bytes().to_vec().into()) {
-                        let _ = told.send(pongs);
+                    if event == Incoming::Pong(9_999u32.to_be_bytes().to_vec().into()) {
+                        let _ = sender.send(pongs);
                     }
                     input = rest;
                 }
@@ -182,7 +182,7 @@ async fn of_ten_thousand_pings_the_last_is_answered_in_any_case() {
 }
 
 #[tokio::test]
-async fn noise_after_the_handshake_never_panics() {
+async fn random_bytes_after_the_handshake_never_panic() {
     let mut state = 7u64;
     let mut random = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -190,7 +190,7 @@ async fn noise_after_the_handshake_never_panics() {
     };
     for _ in 0..50 {
         let mut noise: Vec<u8> = (0..2000).map(|_| random()).collect();
-        // Mostly beginnings of frames that are legal.
+        // The first two bytes are mostly those of a valid frame.
         noise[0] = [0x81, 0x82, 0x88, 0x89, 0x01][usize::from(noise[0] % 5)];
         noise[1] &= 0x7F;
         let url = serve(move |mut stream| {
@@ -209,13 +209,13 @@ async fn noise_after_the_handshake_never_panics() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_at_once_is_asked_by_the_schedule_and_not_every_ten_milliseconds() {
-    let (told, mut attempts) = tokio::sync::mpsc::unbounded_channel();
+async fn a_server_that_closes_at_once_gets_attempts_by_the_schedule_and_not_every_ten_milliseconds() {
+    let (sender, mut attempts) = tokio::sync::mpsc::unbounded_channel();
     let url = serve(move |mut stream| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             upgrade(&mut stream, "").await;
-            let _ = told.send(());
+            let _ = sender.send(());
         }
     })
     .await;
@@ -225,12 +225,12 @@ async fn a_server_that_hangs_up_at_once_is_asked_by_the_schedule_and_not_every_t
     while attempts.try_recv().is_ok() {
         count += 1;
     }
-    // After 10, 60, 160, 310, 510 and 760 ms, each delay half as long at the least.
+    // Attempts follow after 10, 60, 160, 310, 510 and 760 ms. Jitter halves each delay at most.
     assert!((2..=9).contains(&count), "{count} attempts");
 }
 
 #[test]
-fn a_client_whose_runtime_ends_is_told() {
+fn a_client_whose_runtime_ends_is_closed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = runtime.block_on(async {
         let url = serve(|mut stream| async move {

@@ -1,4 +1,4 @@
-//! `wss://` and `https://`: a private authority is trusted when it is given, and not otherwise.
+//! `wss://` and `https://`: the client trusts a private authority only when it is configured.
 #![cfg(feature = "tls")]
 
 use axum::Router;
@@ -36,7 +36,7 @@ impl Channel<Open> for Echo {
     }
 }
 
-/// A server with a certificate of its own for `localhost`; its port and the certificate.
+/// Starts a server with a self-signed certificate for `localhost`; returns its port and the certificate.
 async fn serve() -> (u16, CertificateDer<'static>) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = cert.der().clone();
@@ -62,7 +62,7 @@ fn trusting(certificate: CertificateDer<'static>) -> ClientConfig {
 }
 
 #[tokio::test]
-async fn messages_of_any_size_pass_over_tls_by_either_transport() {
+async fn messages_of_any_size_pass_over_tls_with_either_transport() {
     let (port, certificate) = serve().await;
     for (scheme, transport) in [("wss", Transport::WebSocket), ("https", Transport::LongPoll)] {
         let builder = Client::builder(format!("{scheme}://localhost:{port}/socket")).transport(transport);
@@ -78,11 +78,11 @@ async fn messages_of_any_size_pass_over_tls_by_either_transport() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_refused() {
+async fn a_certificate_without_a_trusted_authority_is_rejected() {
     let (port, certificate) = serve().await;
     let refused = Client::connect(format!("wss://localhost:{port}/socket")).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Tls { .. }), "{refused}");
-    // Nor does it vouch for another name.
+    // The certificate is not valid for another name either.
     let builder = Client::builder(format!("wss://127.0.0.1:{port}/socket")).tls_config(trusting(certificate));
     let refused = builder.connect().await.unwrap_err();
     assert!(matches!(refused, ConnectError::Tls { .. }), "{refused}");

@@ -1,36 +1,37 @@
-//! What waits for the user of one channel: a bounded queue of events.
+//! The inbox of a channel: a bounded queue of events.
 //!
-//! Filled by the session, emptied by the channel's handle. Past a limit the oldest go, and the count of what went is the
-//! next event that the user sees: a reader that is late learns so, and reads what is new instead of what is stale.
+//! The session fills it and the channel's handle empties it. Past a limit the oldest events are dropped, and
+//! [`ChannelEvent::Lagged`] with their number is the next event: a slow reader learns of the gap and continues with new
+//! events instead of stale ones.
 
-use crate::{Event, QueueLimit};
+use crate::{ChannelEvent, QueueLimit};
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
-/// What an event counts besides its payload, in bytes.
+/// The size of an event beside its payload, in bytes.
 const EVENT_BYTES: usize = 128;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    events: VecDeque<Event>,
+    events: VecDeque<ChannelEvent>,
     /// Invariant: the sum of [`size`] over the events.
     bytes: usize,
-    /// Events that were dropped since the user was last told.
+    /// Events that were dropped since the latest [`ChannelEvent::Lagged`].
     lagged: u64,
-    /// Nothing follows what waits.
+    /// No event follows the queued ones.
     ended: bool,
     reader: Option<Waker>,
 }
 
 impl Inbox {
-    /// Queues an event; returns the reader to wake.
-    pub(crate) fn push(&mut self, event: Event, limit: QueueLimit) -> Option<Waker> {
+    /// Queues an event and returns the reader to wake.
+    pub(crate) fn push(&mut self, event: ChannelEvent, limit: QueueLimit) -> Option<Waker> {
         if self.ended {
             return None;
         }
         self.bytes += size(&event);
         self.events.push_back(event);
-        // The newest stays, whatever its size.
+        // The newest event stays at any size.
         while self.events.len() > 1 && (self.events.len() > limit.messages || self.bytes > limit.bytes) {
             self.take();
             self.lagged += 1;
@@ -38,16 +39,16 @@ impl Inbox {
         self.reader.take()
     }
 
-    /// Says that nothing follows; returns the reader to wake.
+    /// Ends the queue and returns the reader to wake. Queued events can still be read.
     pub(crate) fn end(&mut self) -> Option<Waker> {
         self.ended = true;
         self.reader.take()
     }
 
-    /// The next event; `None` at the end.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    /// Returns the next event; `None` at the end.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<ChannelEvent>> {
         if self.lagged > 0 {
-            return Poll::Ready(Some(Event::Lagged(std::mem::take(&mut self.lagged))));
+            return Poll::Ready(Some(ChannelEvent::Lagged(std::mem::take(&mut self.lagged))));
         }
         match self.take() {
             Some(event) => Poll::Ready(Some(event)),
@@ -56,9 +57,10 @@ impl Inbox {
         }
     }
 
-    /// How the first join went, as soon as that is known; messages that came before stay. `None` at the end.
-    pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        if let Some(at) = self.events.iter().position(|event| !matches!(event, Event::Message(_))) {
+    /// Returns the next event that is not a message, which is the result of the join; `None` at the end. Messages that
+    /// arrived earlier stay queued.
+    pub(crate) fn poll_join_result(&mut self, cx: &mut Context<'_>) -> Poll<Option<ChannelEvent>> {
+        if let Some(at) = self.events.iter().position(|event| !matches!(event, ChannelEvent::Message(_))) {
             let event = self.events.remove(at);
             self.bytes -= event.as_ref().map_or(0, size);
             return Poll::Ready(event);
@@ -74,23 +76,23 @@ impl Inbox {
         Poll::Pending
     }
 
-    fn take(&mut self) -> Option<Event> {
+    fn take(&mut self) -> Option<ChannelEvent> {
         let event = self.events.pop_front()?;
         self.bytes -= size(&event);
         if self.events.is_empty() {
-            // A burst must not cost an idle channel its buffer.
+            // Releases the memory of a burst: an idle channel keeps no buffer.
             self.events = VecDeque::new();
         }
         Some(event)
     }
 }
 
-fn size(event: &Event) -> usize {
+fn size(event: &ChannelEvent) -> usize {
     EVENT_BYTES
         + match event {
-            Event::Message(message) => message.event.len() + message.payload.len(),
-            Event::Joined(payload) | Event::Refused(payload) => payload.len(),
-            Event::Interrupted(_) | Event::Lagged(_) | Event::Closed(_) => 0,
+            ChannelEvent::Message(message) => message.event.len() + message.payload.len(),
+            ChannelEvent::Joined(payload) | ChannelEvent::Refused(payload) => payload.len(),
+            ChannelEvent::Interrupted(_) | ChannelEvent::Lagged(_) | ChannelEvent::Closed(_) => 0,
         }
 }
 
@@ -101,21 +103,21 @@ mod tests {
 
     const LIMIT: QueueLimit = QueueLimit { messages: 3, bytes: 10_000 };
 
-    fn message(n: usize) -> Event {
-        Event::Message(Message { event: n.to_string(), payload: Payload::binary(vec![0; 100]), join: 1 })
+    fn message(n: usize) -> ChannelEvent {
+        ChannelEvent::Message(Message { event: n.to_string(), payload: Payload::binary(vec![0; 100]), join: 1 })
     }
 
     fn next(inbox: &mut Inbox) -> Option<String> {
         match inbox.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Some(Event::Message(message))) => Some(message.event),
-            Poll::Ready(Some(Event::Lagged(count))) => Some(format!("lagged {count}")),
+            Poll::Ready(Some(ChannelEvent::Message(message))) => Some(message.event),
+            Poll::Ready(Some(ChannelEvent::Lagged(count))) => Some(format!("lagged {count}")),
             Poll::Ready(other) => other.map(|event| format!("{event:?}")),
             Poll::Pending => Some("pending".to_owned()),
         }
     }
 
     #[test]
-    fn past_its_limit_the_oldest_go_and_their_count_comes_first() {
+    fn past_its_limit_the_oldest_events_are_dropped_and_their_count_comes_first() {
         let mut inbox = Inbox::default();
         (0..5).for_each(|n| drop(inbox.push(message(n), LIMIT)));
         let read = [(); 5].map(|()| next(&mut inbox).expect("not ended"));
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_a_limit_too_but_one_event_always_has_room() {
+    fn bytes_are_limited_too_but_one_event_is_kept_at_any_size() {
         let mut inbox = Inbox::default();
         let limit = QueueLimit { messages: 100, bytes: 500 };
         (0..4).for_each(|n| drop(inbox.push(message(n), limit)));
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_read_before_the_end_and_nothing_comes_after_it() {
+    fn queued_events_are_read_before_the_end_and_later_ones_are_dropped() {
         let mut inbox = Inbox::default();
         inbox.push(message(1), LIMIT);
         inbox.end();
@@ -145,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn the_outcome_of_a_join_overtakes_messages_and_leaves_them() {
+    fn the_result_of_a_join_overtakes_messages_and_leaves_them_queued() {
         let mut inbox = Inbox::default();
         inbox.push(message(1), LIMIT);
-        inbox.push(Event::Joined(Payload::empty()), LIMIT);
-        let outcome = inbox.poll_outcome(&mut Context::from_waker(Waker::noop()));
-        assert!(matches!(outcome, Poll::Ready(Some(Event::Joined(_)))));
+        inbox.push(ChannelEvent::Joined(Payload::empty()), LIMIT);
+        let result = inbox.poll_join_result(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(result, Poll::Ready(Some(ChannelEvent::Joined(_)))));
         assert_eq!(next(&mut inbox).as_deref(), Some("1"));
         assert_eq!(inbox.bytes, 0);
     }

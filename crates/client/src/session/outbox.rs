@@ -1,30 +1,31 @@
-//! What waits to be sent, all channels of a client together.
+//! The outbox: the messages of all channels that the transport has not fetched yet.
 //!
-//! Messages are kept as they were given and encoded when they leave: a push that has to wait for another join is handed
-//! back to its room, and then carries that join's ref. Pushes are counted, here and in the rooms where they wait for a join, and have a limit;
-//! what the protocol itself sends (joins, leaves, heartbeats) is at most a few a channel.
+//! Messages are encoded when they leave the outbox. A push whose channel is interrupted returns to the channel's state
+//! and leaves with the join ref of the next join. The outbox counts all pushes that wait, here and in the channels, and
+//! holds them to the user's limit. The protocol's own messages (joins, leaves, heartbeats) are not counted: there are
+//! at most a few for each channel.
 
 use super::ChannelId;
 use crate::{Payload, PushError, QueueLimit};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What a push counts besides its event and payload, in bytes.
+/// The size of a push beside its event and payload, in bytes.
 const PUSH_BYTES: usize = 128;
 
-/// A message of the user.
+/// A push that waits to be sent.
 #[derive(Debug)]
-pub(crate) struct Push {
+pub(crate) struct QueuedPush {
     pub(crate) reference: u64,
-    /// Somebody waits for the reply: when that has ended before it was sent, there is nothing to send.
-    pub(crate) awaited: bool,
+    /// The push is a request. If the request is gone before the push is sent, the push is void.
+    pub(crate) expects_reply: bool,
     pub(crate) event: Box<str>,
     pub(crate) payload: Payload,
 }
 
 #[derive(Debug)]
 pub(crate) enum Outgoing {
-    Push { channel: ChannelId, topic: Arc<str>, join_ref: u64, push: Push },
+    Push { channel: ChannelId, topic: Arc<str>, join_ref: u64, push: QueuedPush },
     Join(ChannelId, u64),
     Leave { topic: Arc<str>, join_ref: u64, reference: u64 },
     Heartbeat(u64),
@@ -32,15 +33,16 @@ pub(crate) enum Outgoing {
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    ready: VecDeque<Outgoing>,
-    /// Pushes here and in rooms, and their size.
+    queue: VecDeque<Outgoing>,
+    /// Pushes that wait, here and in the channels.
     pushes: usize,
+    /// Their size.
     bytes: usize,
 }
 
 impl Outbox {
-    /// Whether one more push may wait. The first may, whatever its size.
-    pub(crate) fn admit(&self, push: &Push, limit: QueueLimit) -> Result<(), PushError> {
+    /// Checks whether one more push is within the limit. The first push is accepted at any size.
+    pub(crate) fn check_limit(&self, push: &QueuedPush, limit: QueueLimit) -> Result<(), PushError> {
         let (messages, bytes) = (self.pushes + 1, self.bytes + size(push));
         if self.pushes > 0 && (messages > limit.messages || bytes > limit.bytes) {
             return Err(PushError::BufferFull {
@@ -53,42 +55,42 @@ impl Outbox {
         Ok(())
     }
 
-    /// A push waits from now on, here or in its room.
-    pub(crate) fn count(&mut self, push: &Push) {
+    /// Counts a push that starts to wait, here or in its channel.
+    pub(crate) fn count(&mut self, push: &QueuedPush) {
         self.pushes += 1;
         self.bytes += size(push);
     }
 
-    /// A push does not wait any more.
-    pub(crate) fn discount(&mut self, push: &Push) {
+    /// Stops counting a push.
+    pub(crate) fn discount(&mut self, push: &QueuedPush) {
         self.pushes -= 1;
         self.bytes -= size(push);
     }
 
     pub(crate) fn push(&mut self, outgoing: Outgoing) {
-        self.ready.push_back(outgoing);
+        self.queue.push_back(outgoing);
     }
 
-    /// The next one; a push is discounted.
+    /// Takes the next message; a push is no longer counted.
     pub(crate) fn pop(&mut self) -> Option<Outgoing> {
-        let outgoing = self.ready.pop_front()?;
+        let outgoing = self.queue.pop_front()?;
         if let Outgoing::Push { push, .. } = &outgoing {
             self.discount(push);
         }
-        if self.ready.is_empty() && self.ready.capacity() > 16 {
-            self.ready = VecDeque::new();
+        if self.queue.is_empty() && self.queue.capacity() > 16 {
+            self.queue = VecDeque::new();
         }
         Some(outgoing)
     }
 
-    /// Hands back the pushes of a channel that were not sent, in their order. They still count.
-    pub(crate) fn recall(&mut self, id: ChannelId) -> Vec<Push> {
+    /// Takes the pushes of a channel out of the queue, in their order. They are still counted.
+    pub(crate) fn take_pushes(&mut self, id: ChannelId) -> Vec<QueuedPush> {
         let concerns = |outgoing: &Outgoing| matches!(outgoing, Outgoing::Push { channel, .. } if *channel == id);
-        if !self.ready.iter().any(concerns) {
+        if !self.queue.iter().any(concerns) {
             return Vec::new();
         }
-        let (of_channel, others) = std::mem::take(&mut self.ready).into_iter().partition(concerns);
-        self.ready = others;
+        let (of_channel, others) = std::mem::take(&mut self.queue).into_iter().partition(concerns);
+        self.queue = others;
         let of_channel: VecDeque<Outgoing> = of_channel;
         let pushes = of_channel.into_iter().filter_map(|outgoing| match outgoing {
             Outgoing::Push { push, .. } => Some(push),
@@ -97,28 +99,29 @@ impl Outbox {
         pushes.collect()
     }
 
-    /// Drops all that waits for a connection that is gone.
+    /// Drops all queued messages, after their connection was lost.
     pub(crate) fn clear(&mut self) {
         while self.pop().is_some() {}
     }
 
-    /// Takes out one push.
+    /// Removes one push, if it is queued here.
     pub(crate) fn remove(&mut self, reference: u64) {
         let found = self
-            .ready
+            .queue
             .iter()
             .position(|outgoing| matches!(outgoing, Outgoing::Push { push, .. } if push.reference == reference));
-        if let Some(Outgoing::Push { push, .. }) = found.and_then(|at| self.ready.remove(at)) {
+        if let Some(Outgoing::Push { push, .. }) = found.and_then(|at| self.queue.remove(at)) {
             self.discount(&push);
         }
     }
 
+    /// Returns the counted pushes and their size in bytes.
     #[cfg(test)]
     pub(crate) fn counted(&self) -> (usize, usize) {
         (self.pushes, self.bytes)
     }
 }
 
-fn size(push: &Push) -> usize {
+fn size(push: &QueuedPush) -> usize {
     PUSH_BYTES + push.event.len() + push.payload.len()
 }

@@ -1,4 +1,4 @@
-//! A property test: whatever users, server, network and clock do, the session keeps its promises.
+//! A property test: the session keeps its invariants under any sequence of calls, messages, losses and times.
 
 use super::*;
 use proptest::prelude::*;
@@ -13,18 +13,18 @@ enum Step {
     Cancel(usize),
     Leave(usize),
     Release(usize),
-    /// The server answers what it was asked, the oldest first or the newest first.
-    Answer {
+    /// The server replies to its oldest or its newest message.
+    Reply {
         status: &'static str,
         newest: bool,
     },
-    Say(usize),
+    Broadcast(usize),
     End(usize, bool),
-    Noise(Vec<u8>),
-    Pass(u64),
+    InvalidFrame(Vec<u8>),
+    Advance(u64),
     Connect(bool),
-    Lose,
-    Send,
+    LoseConnection,
+    Transmit,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -36,32 +36,32 @@ fn step() -> impl Strategy<Value = Step> {
         1 => channel.clone().prop_map(Step::Leave),
         1 => channel.prop_map(Step::Release),
         6 => (prop_oneof![4 => Just("ok"), 1 => Just("error")], any::<bool>())
-            .prop_map(|(status, newest)| Step::Answer { status, newest }),
-        2 => (0usize..3).prop_map(Step::Say),
+            .prop_map(|(status, newest)| Step::Reply { status, newest }),
+        2 => (0usize..3).prop_map(Step::Broadcast),
         2 => ((0usize..3), any::<bool>()).prop_map(|(topic, crash)| Step::End(topic, crash)),
-        1 => proptest::collection::vec(any::<u8>(), 0..30).prop_map(Step::Noise),
-        3 => (0u64..20_000).prop_map(Step::Pass),
+        1 => proptest::collection::vec(any::<u8>(), 0..30).prop_map(Step::InvalidFrame),
+        3 => (0u64..20_000).prop_map(Step::Advance),
         3 => prop_oneof![3 => Just(true), 1 => Just(false)].prop_map(Step::Connect),
-        1 => Just(Step::Lose),
-        6 => Just(Step::Send),
+        1 => Just(Step::LoseConnection),
+        6 => Just(Step::Transmit),
     ]
 }
 
-/// What the world knows.
+/// The user's and the server's view of the session.
 #[derive(Default)]
-struct World {
+struct Model {
     channels: Vec<ChannelId>,
     released: Vec<ChannelId>,
-    /// Requests that have no answer yet.
-    awaited: Vec<u64>,
-    /// By the number in its event, how often a push was sent.
+    /// Requests without an answer.
+    pending: Vec<u64>,
+    /// How often each push was sent, by the number in its event.
     sent: HashMap<u64, u32>,
     pushed: u64,
-    /// What the server has been asked: join ref, ref, topic.
-    asked: Vec<[String; 3]>,
-    /// The latest join of each topic, as the server knows it.
+    /// The server's messages without a reply: join ref, ref, topic.
+    received: Vec<[String; 3]>,
+    /// The server's latest join ref of each topic.
     joins: HashMap<String, String>,
-    /// The last push that arrived of each join.
+    /// The latest push that arrived with each join.
     order: HashMap<String, u64>,
 }
 
@@ -73,110 +73,110 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..120),
     ) {
         let limit = QueueLimit { messages: 8, bytes: 4000 };
-        let mut play = Play::with(Settings { push_buffer: limit, event_queue: limit, ..Settings::default() });
-        let mut world = World::default();
+        let mut sim = Simulation::with(Settings { push_buffer: limit, event_queue: limit, ..Settings::default() });
+        let mut model = Model::default();
         for step in steps {
-            world.take(&mut play, step)?;
-            let (pushes, bytes) = play.session.outbox.counted();
+            model.apply(&mut sim, step)?;
+            let (pushes, bytes) = sim.session.outbox.counted();
             prop_assert!(pushes <= 8 && bytes <= 4000);
-            // A second answer would find the request gone, and stay pending.
-            world.awaited.retain(|reference| play.answer(*reference).is_none());
+            // A request that was answered is removed, so a second answer would stay pending.
+            model.pending.retain(|reference| sim.answer(*reference).is_none());
         }
-        // Whatever happened, it ends: everything is answered, nothing is kept.
-        play.session.disconnect(play.now);
-        play.sent();
-        play.session.closed();
-        for reference in &world.awaited {
-            prop_assert!(play.answer(*reference).is_some(), "{} has no answer", reference);
+        // At the end every request has an answer, and nothing is left.
+        sim.session.disconnect(sim.now);
+        sim.sent();
+        sim.session.connection_closed();
+        for reference in &model.pending {
+            prop_assert!(sim.answer(*reference).is_some(), "{} has no answer", reference);
         }
-        for id in &world.channels {
-            prop_assert!(play.has_ended(*id));
-            play.session.release(play.now, *id);
+        for id in &model.channels {
+            prop_assert!(sim.has_ended(*id));
+            sim.session.release(sim.now, *id);
         }
-        prop_assert!(play.session.rooms.is_empty() && play.session.topics.is_empty());
-        prop_assert!(play.session.deadlines.is_empty());
-        prop_assert!(play.session.requests.is_empty());
-        prop_assert_eq!(play.session.outbox.counted(), (0, 0));
+        prop_assert!(sim.session.channels.is_empty() && sim.session.topics.is_empty());
+        prop_assert!(sim.session.timers.is_empty());
+        prop_assert!(sim.session.requests.is_empty());
+        prop_assert_eq!(sim.session.outbox.counted(), (0, 0));
     }
 }
 
-impl World {
-    fn take(&mut self, play: &mut Play, step: Step) -> Result<(), TestCaseError> {
-        let channel = |world: &Self, at: usize| world.channels.get(at).copied();
+impl Model {
+    fn apply(&mut self, sim: &mut Simulation, step: Step) -> Result<(), TestCaseError> {
+        let channel = |model: &Self, at: usize| model.channels.get(at).copied();
         match step {
-            Step::Open(topic) => self.channels.push(play.open(TOPICS[topic])),
+            Step::Open(topic) => self.channels.push(sim.open(TOPICS[topic])),
             Step::Push(at, awaited) => {
                 let Some(id) = channel(self, at) else { return Ok(()) };
                 self.pushed += 1;
                 let timeout = awaited.then_some(10 * SECOND);
-                let pushed = play.session.push(play.now, id, &self.pushed.to_string(), Payload::empty(), timeout);
-                self.awaited.extend(pushed.ok().filter(|_| awaited));
+                let pushed = sim.session.push(sim.now, id, &self.pushed.to_string(), Payload::empty(), timeout);
+                self.pending.extend(pushed.ok().filter(|_| awaited));
             }
             Step::Cancel(at) => {
-                if at < self.awaited.len() {
-                    play.session.cancel(self.awaited.remove(at));
+                if at < self.pending.len() {
+                    sim.session.cancel(self.pending.remove(at));
                 }
             }
             Step::Leave(at) => {
-                let left = channel(self, at).and_then(|id| play.session.leave(play.now, id));
-                self.awaited.extend(left);
+                let left = channel(self, at).and_then(|id| sim.session.leave(sim.now, id));
+                self.pending.extend(left);
             }
             Step::Release(at) => {
                 if let Some(id) = channel(self, at).filter(|id| !self.released.contains(id)) {
-                    play.session.release(play.now, id);
+                    sim.session.release(sim.now, id);
                     self.released.push(id);
                 }
             }
-            Step::Answer { status, newest } => {
-                if !self.asked.is_empty() {
-                    let at = if newest { self.asked.len() - 1 } else { 0 };
-                    let [join_ref, reference, topic] = self.asked.remove(at);
-                    play.receive(&format!(
+            Step::Reply { status, newest } => {
+                if !self.received.is_empty() {
+                    let at = if newest { self.received.len() - 1 } else { 0 };
+                    let [join_ref, reference, topic] = self.received.remove(at);
+                    sim.receive(&format!(
                         r#"["{join_ref}","{reference}","{topic}","phx_reply",{{"status":"{status}","response":{{}}}}]"#
                     ));
                 }
             }
-            Step::Say(topic) => play.receive(&format!(r#"[null,null,"{}","said",{{}}]"#, TOPICS[topic])),
+            Step::Broadcast(topic) => sim.receive(&format!(r#"[null,null,"{}","said",{{}}]"#, TOPICS[topic])),
             Step::End(topic, crash) => {
                 if let Some(join_ref) = self.joins.get(TOPICS[topic]) {
                     let event = if crash { event::ERROR } else { event::CLOSE };
-                    play.receive(&format!(r#"["{join_ref}","{join_ref}","{}","{event}",{{}}]"#, TOPICS[topic]));
+                    sim.receive(&format!(r#"["{join_ref}","{join_ref}","{}","{event}",{{}}]"#, TOPICS[topic]));
                 }
             }
-            Step::Noise(bytes) => {
-                play.receive(&String::from_utf8_lossy(&bytes));
-                play.session.receive(play.now, Frame::Binary(&bytes));
+            Step::InvalidFrame(bytes) => {
+                sim.receive(&String::from_utf8_lossy(&bytes));
+                sim.session.receive(sim.now, Frame::Binary(&bytes));
             }
-            Step::Pass(millis) => {
-                play.pass(Duration::from_millis(millis));
-                play.session.connecting();
+            Step::Advance(millis) => {
+                sim.advance(Duration::from_millis(millis));
+                sim.session.attempt_started();
             }
             Step::Connect(works) => {
-                if matches!(play.session.intent(), Intent::Connect | Intent::KeepTrying) {
-                    play.session.connecting();
+                if matches!(sim.session.intent(), Intent::Connect | Intent::ContinueAttempt) {
+                    sim.session.attempt_started();
                     match works {
-                        true => play.session.opened(play.now, Carrier::WebSocket),
-                        false => play.lose(),
+                        true => sim.session.connection_opened(sim.now, TransportKind::WebSocket),
+                        false => sim.lose_connection(),
                     }
                 }
             }
-            Step::Lose => {
-                play.lose();
-                self.asked.clear();
+            Step::LoseConnection => {
+                sim.lose_connection();
+                self.received.clear();
                 self.joins.clear();
             }
-            Step::Send => {
-                for text in play.sent() {
-                    self.arrive(&text)?;
+            Step::Transmit => {
+                for text in sim.sent() {
+                    self.server_receives(&text)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The server gets a message.
-    fn arrive(&mut self, text: &str) -> Result<(), TestCaseError> {
-        let inbound = Serializer::V2.decode(Frame::Text(text)).expect("a message");
+    /// Handles a message as the server.
+    fn server_receives(&mut self, text: &str) -> Result<(), TestCaseError> {
+        let inbound = Serializer::V2.decode(Frame::Text(text)).expect("the session sends valid messages");
         let word = |reference: &bennu_protocol::Ref| reference.as_str().unwrap_or_default().to_owned();
         let topic = inbound.topic.as_str().unwrap_or_default().to_owned();
         let join_ref = word(&inbound.join_ref);
@@ -192,7 +192,7 @@ impl World {
             prop_assert!(*last < number, "push {} came after {}", number, *last);
             *last = number;
         }
-        self.asked.push([join_ref, word(&inbound.reference), topic]);
+        self.received.push([join_ref, word(&inbound.reference), topic]);
         Ok(())
     }
 }

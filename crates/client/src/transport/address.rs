@@ -1,28 +1,32 @@
-//! Where a client connects to: the mount's URL, and the request targets that come of it.
+//! The address of a server's mount: the parsed URL, and the request targets of the transports.
 
-use crate::{ConnectError, Params};
+use crate::{ConnectError, ConnectParams};
 use std::fmt::Write;
 
 /// A parsed URL of a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// `wss` or `https`.
+    /// The scheme is `wss` or `https`.
     pub(crate) secure: bool,
     /// Without the brackets of an IPv6 address.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// For the `Host` header: with a port unless it is the scheme's own.
+    /// The value of the `Host` header: without the port when it is the scheme's default.
     pub(crate) authority: String,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     path: String,
-    /// Params that stand in the URL itself.
+    /// The query of the URL itself.
     query: String,
 }
 
 impl Address {
+    /// Parses the URL of a mount.
+    ///
+    /// # Errors
+    /// [`ConnectError::Url`].
     pub(crate) fn parse(url: &str) -> Result<Self, ConnectError> {
         let fail = |reason| ConnectError::Url { url: url.to_owned(), reason };
-        let uri: http::Uri = url.parse().map_err(|_| fail("it cannot be read"))?;
+        let uri: http::Uri = url.parse().map_err(|_| fail("it is not a valid URI"))?;
         let (secure, default_port) = match uri.scheme_str() {
             Some("ws" | "http") => (false, 80),
             Some("wss" | "https") => (true, 443),
@@ -30,9 +34,9 @@ impl Address {
             None => return Err(fail("it must begin with ws://, wss://, http:// or https://")),
         };
         if secure && !cfg!(feature = "tls") {
-            return Err(fail("TLS is not built in: the feature `tls` of bennu-client"));
+            return Err(fail("TLS is not compiled in, enable the feature `tls` of bennu-client"));
         }
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("it names no host"))?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("it has no host"))?;
         let port = uri.port_u16().unwrap_or(default_port);
         Ok(Address {
             secure,
@@ -44,26 +48,26 @@ impl Address {
         })
     }
 
-    /// The target of a request that opens a connection: `/socket/websocket?vsn=2.0.0&...`.
-    pub(crate) fn open(&self, transport: &str, params: &Params) -> String {
+    /// Returns the target of a request that opens a connection: `/socket/websocket?vsn=2.0.0&...`.
+    pub(crate) fn connect_target(&self, transport: &str, params: &ConnectParams) -> String {
         let mut target = self.target(transport);
         if !self.query.is_empty() {
             let _ = write!(target, "&{}", self.query);
         }
         for (key, value) in params.iter() {
             target.push('&');
-            encode(key, &mut target);
+            percent_encode(key, &mut target);
             target.push('=');
-            encode(value, &mut target);
+            percent_encode(value, &mut target);
         }
         target
     }
 
-    /// The target of a request within a long-poll session.
-    pub(crate) fn resume(&self, token: &str) -> String {
+    /// Returns the target of a request within a long-poll session.
+    pub(crate) fn session_target(&self, token: &str) -> String {
         let mut target = self.target("longpoll");
         target.push_str("&token=");
-        encode(token, &mut target);
+        percent_encode(token, &mut target);
         target
     }
 
@@ -72,8 +76,8 @@ impl Address {
     }
 }
 
-/// Percent-encodes what may not stand in a query for itself (RFC 3986 §2.3).
-fn encode(text: &str, output: &mut String) {
+/// Percent-encodes all bytes but the unreserved characters of RFC 3986 §2.3.
+fn percent_encode(text: &str, output: &mut String) {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => output.push(char::from(byte)),
@@ -94,17 +98,20 @@ mod tests {
 
     #[test]
     fn a_mount_has_a_target_for_each_transport() {
-        let params = Params::from([("token", "a+b c"), ("é", "&=")]);
+        let params = ConnectParams::from([("token", "a+b c"), ("é", "&=")]);
         for url in ["ws://localhost:4000/socket", "http://localhost:4000/socket/"] {
-            let target = address(url).open("websocket", &params);
+            let target = address(url).connect_target("websocket", &params);
             assert_eq!(target, "/socket/websocket?vsn=2.0.0&token=a%2Bb%20c&%C3%A9=%26%3D");
-            assert_eq!(address(url).resume("x=="), "/socket/longpoll?vsn=2.0.0&token=x%3D%3D");
+            assert_eq!(address(url).session_target("x=="), "/socket/longpoll?vsn=2.0.0&token=x%3D%3D");
         }
-        assert_eq!(address("ws://h/s?a=1").open("longpoll", &Params::default()), "/s/longpoll?vsn=2.0.0&a=1");
+        assert_eq!(
+            address("ws://h/s?a=1").connect_target("longpoll", &ConnectParams::default()),
+            "/s/longpoll?vsn=2.0.0&a=1"
+        );
     }
 
     #[test]
-    fn the_port_is_the_schemes_own_unless_it_is_said() {
+    fn a_url_without_a_port_has_the_default_port_of_its_scheme() {
         let plain = address("ws://example.com/socket");
         assert_eq!((plain.port, plain.authority.as_str(), plain.secure), (80, "example.com", false));
         let chosen = address("ws://[::1]:4000/socket");
@@ -112,23 +119,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_socket_is_refused_with_a_reason() {
+    fn a_url_that_is_not_a_sockets_is_rejected_with_a_reason() {
         for (url, reason) in [
             ("localhost:4000/socket", "scheme"),
             ("/socket", "must begin with"),
             ("ftp://host/socket", "must be ws"),
-            ("ws://", "cannot be read"),
-            ("ws://a b/", "cannot be read"),
+            ("ws://", "not a valid URI"),
+            ("ws://a b/", "not a valid URI"),
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
-            assert!(error.contains(reason) || error.contains("cannot be read"), "{error}");
+            assert!(error.contains(reason) || error.contains("not a valid URI"), "{error}");
             assert!(error.starts_with(&format!("{url:?}")), "{error}");
         }
     }
 
     #[cfg(feature = "tls")]
     #[test]
-    fn a_secure_scheme_has_the_port_of_https() {
+    fn a_secure_scheme_has_the_default_port_of_https() {
         let secure = address("wss://example.com/socket");
         assert_eq!((secure.port, secure.authority.as_str(), secure.secure), (443, "example.com", true));
     }

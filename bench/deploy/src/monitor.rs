@@ -1,23 +1,24 @@
-//! Who is where: what every client reports, and who waits for all of them.
+//! The monitor: records the state that each client reports, and waits for a state of all clients.
 //!
-//! Invariant: a client is back when it is joined and sees everybody of its room; each client reports itself only.
+//! The clients report to it, and the run waits on it. Invariant: a client is back when it is joined and its presence
+//! list has every client of its room. Each client reports its own state only.
 
-use crate::outcome::{Outcome, Restart, Spread};
-use crate::{Error, ROOM};
+use crate::report::{Distribution, Report, Restart};
+use crate::{Error, ROOM_SIZE};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-pub(crate) struct Board {
+pub(crate) struct Monitor {
     state: Mutex<State>,
     changed: Notify,
     marker: AtomicU64,
 }
 
 struct State {
-    clients: Vec<Client>,
+    clients: Vec<ClientState>,
     back: usize,
     measuring: bool,
     joins: Vec<Duration>,
@@ -26,32 +27,33 @@ struct State {
 }
 
 #[derive(Clone, Default)]
-struct Client {
+struct ClientState {
     joined: bool,
-    /// How many it sees in its room.
+    /// The number of clients in its presence list.
     seen: usize,
-    marked: u64,
+    /// The number of the latest marker that it has received.
+    marker: u64,
 }
 
-impl Board {
+impl Monitor {
     pub(crate) fn new(clients: usize) -> Self {
-        let clients = vec![Client::default(); clients];
+        let clients = vec![ClientState::default(); clients];
         let (joins, absences, joined_at) = Default::default();
         let state = State { clients, back: 0, measuring: false, joins, absences, joined_at };
-        Board { state: Mutex::new(state), changed: Notify::new(), marker: AtomicU64::new(0) }
+        Monitor { state: Mutex::new(state), changed: Notify::new(), marker: AtomicU64::new(0) }
     }
 
-    /// A client's room.
+    /// Returns the topic of a client's room.
     pub(crate) fn room(client: usize) -> String {
-        format!("presence:{}", client / ROOM)
+        format!("presence:{}", client / ROOM_SIZE)
     }
 
     pub(crate) fn rooms(&self) -> Vec<String> {
         let clients = self.state.lock().clients.len();
-        (0..clients).step_by(ROOM).map(Board::room).collect()
+        (0..clients).step_by(ROOM_SIZE).map(Monitor::room).collect()
     }
 
-    /// It is joined, and asked for that so long ago.
+    /// Records a join, and the time from the client's connection to the reply.
     pub(crate) fn joined(&self, client: usize, took: Duration) {
         self.change(client, |client| client.joined = true);
         let mut state = self.state.lock();
@@ -65,12 +67,12 @@ impl Board {
         self.change(client, |client| client.joined = false);
     }
 
-    /// It sees so many in its room.
+    /// Records the length of a client's presence list.
     pub(crate) fn sees(&self, client: usize, count: usize) {
         self.change(client, |client| client.seen = count);
     }
 
-    /// It has seen somebody leave and come again.
+    /// Records the time between a leave and the next join of one presence, as one client sees it.
     pub(crate) fn absence(&self, lasted: Duration) {
         let mut state = self.state.lock();
         if state.measuring {
@@ -79,10 +81,10 @@ impl Board {
     }
 
     pub(crate) fn marked(&self, client: usize, number: u64) {
-        self.change(client, |client| client.marked = number);
+        self.change(client, |client| client.marker = number);
     }
 
-    fn change(&self, number: usize, change: impl FnOnce(&mut Client)) {
+    fn change(&self, number: usize, change: impl FnOnce(&mut ClientState)) {
         let mut state = self.state.lock();
         let room = room_size(state.clients.len(), number);
         let client = &mut state.clients[number];
@@ -98,44 +100,48 @@ impl Board {
         self.state.lock().measuring = true;
     }
 
-    /// Waits until every client is back; the error says who is not.
-    pub(crate) async fn all_back(&self, patience: Duration) -> Result<(), String> {
+    /// Waits until every client is back.
+    ///
+    /// # Errors
+    /// After the limit, with the clients that are not back.
+    pub(crate) async fn all_back(&self, limit: Duration) -> Result<(), String> {
         let done = |state: &State| state.back == state.clients.len();
-        if self.wait(patience, done).await { Ok(()) } else { Err(self.missing()) }
+        if self.wait(limit, done).await { Ok(()) } else { Err(self.missing()) }
     }
 
     pub(crate) fn next_marker(&self) -> u64 {
         self.marker.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Whether every client got this broadcast within the time.
-    pub(crate) async fn all_marked(&self, number: u64, patience: Duration) -> bool {
-        self.wait(patience, |state| state.clients.iter().all(|client| client.marked >= number)).await
+    /// Returns whether every client received this marker within the limit.
+    pub(crate) async fn all_marked(&self, number: u64, limit: Duration) -> bool {
+        self.wait(limit, |state| state.clients.iter().all(|client| client.marker >= number)).await
     }
 
-    async fn wait(&self, patience: Duration, done: impl Fn(&State) -> bool) -> bool {
+    async fn wait(&self, limit: Duration, done: impl Fn(&State) -> bool) -> bool {
         let waiting = async {
             while !done(&self.state.lock()) {
                 self.changed.notified().await;
             }
         };
-        timeout(patience, waiting).await.is_ok()
+        timeout(limit, waiting).await.is_ok()
     }
 
     fn missing(&self) -> String {
         let state = self.state.lock();
         let all = state.clients.len();
-        let is_missing = |(number, client): &(usize, &Client)| !client.is_back(room_size(all, *number));
+        let is_missing = |(number, client): &(usize, &ClientState)| !client.is_back(room_size(all, *number));
         let mut missing: Vec<_> = state.clients.iter().enumerate().filter(is_missing).collect();
-        // One that is not joined is missed by its whole room.
+        // Clients that are not joined come first: each of them also makes its whole room incomplete.
         missing.sort_by_key(|(_, client)| client.joined);
-        let shown =
-            |(number, client): &(usize, &Client)| format!("{number} (joined: {}, sees {})", client.joined, client.seen);
-        let shown: Vec<String> = missing.iter().take(5).map(shown).collect();
-        format!("{} of {all} are not back: {}", missing.len(), shown.join(", "))
+        let describe = |(number, client): &(usize, &ClientState)| {
+            format!("{number} (joined: {}, sees {})", client.joined, client.seen)
+        };
+        let first: Vec<String> = missing.iter().take(5).map(describe).collect();
+        format!("{} of {all} clients are not back: {}", missing.len(), first.join(", "))
     }
 
-    pub(crate) fn outcome(&self, restarts: Vec<Restart>) -> Outcome {
+    pub(crate) fn report(&self, restarts: Vec<Restart>) -> Report {
         let state = self.state.lock();
         let mut busiest = 0;
         let mut from = 0;
@@ -145,19 +151,22 @@ impl Board {
             }
             busiest = busiest.max(n + 1 - from);
         }
-        Outcome {
+        Report {
             clients: state.clients.len(),
             restarts,
-            joins: Spread::of(state.joins.clone()),
-            absences: Spread::of(state.absences.clone()),
+            joins: Distribution::of(state.joins.clone()),
+            absences: Distribution::of(state.absences.clone()),
             busiest,
         }
     }
 
-    /// What a client that reports by text has said.
-    pub(crate) fn report(&self, line: &str) -> Result<(), Error> {
+    /// Records one line of `swarm.mjs`: the name of a report and its numbers, times in milliseconds.
+    pub(crate) fn record_line(&self, line: &str) -> Result<(), Error> {
         let words: Vec<&str> = line.split(' ').collect();
-        let number = |n: usize| words.get(n).ok_or("a number is missing")?.parse::<u64>().map_err(|_| "no number");
+        let number = |n: usize| -> Result<u64, String> {
+            let word = words.get(n).ok_or_else(|| format!("the report {line:?} has no word {n}"))?;
+            word.parse().map_err(|_| format!("the word {word:?} of the report {line:?} is not a number"))
+        };
         let millis = |n| number(n).map(Duration::from_millis);
         match words[0] {
             "joined" => self.joined(number(1)? as usize, millis(2)?),
@@ -165,19 +174,19 @@ impl Board {
             "sees" => self.sees(number(1)? as usize, number(2)? as usize),
             "absence" => self.absence(millis(1)?),
             "marked" => self.marked(number(1)? as usize, number(2)?),
-            _ => return Err(format!("what is {line:?}?").into()),
+            _ => return Err(format!("{line:?} is not a report of swarm.mjs").into()),
         }
         Ok(())
     }
 }
 
-impl Client {
+impl ClientState {
     fn is_back(&self, room: usize) -> bool {
         self.joined && self.seen == room
     }
 }
 
-/// The last room may have fewer.
+/// Returns the number of clients in a client's room; the last room may have fewer than [`ROOM_SIZE`].
 fn room_size(clients: usize, client: usize) -> usize {
-    ROOM.min(clients - client / ROOM * ROOM)
+    ROOM_SIZE.min(clients - client / ROOM_SIZE * ROOM_SIZE)
 }

@@ -1,7 +1,7 @@
-//! The byte stream to a server: TCP, or TLS over it. Dialled here, owned by the transports.
+//! The byte stream to a server: TCP, or TLS over TCP. [`dial`] opens it for the transports, which own it.
 
+use super::address::Address;
 use crate::ConnectError;
-use crate::address::Address;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ pub(crate) enum Stream {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
-/// How to speak TLS: a configuration, or nothing where it is not built in.
+/// The TLS configuration; empty without the feature `tls`.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
     #[cfg(feature = "tls")]
     pub(crate) config: Option<Arc<rustls::ClientConfig>>,
 }
 
-/// Connects to a server.
+/// Connects to the server at `address`.
 ///
 /// # Errors
 /// [`ConnectError::Io`] and [`ConnectError::Tls`].
@@ -30,16 +30,16 @@ pub(crate) async fn dial(address: &Address, tls: &Tls) -> Result<Stream, Connect
     let name = || format!("{}:{}", address.host, address.port);
     let failed = |error: io::Error| ConnectError::Io { address: name(), source: Arc::new(error) };
     let tcp = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(failed)?;
-    // Messages are small and answers are waited for.
+    // Messages are small, and the client waits for the replies.
     tcp.set_nodelay(true).map_err(failed)?;
     if !address.secure {
         return Ok(Stream::Tcp(tcp));
     }
-    secure(tcp, address, tls).await.map_err(|error| ConnectError::Tls { address: name(), source: Arc::new(error) })
+    start_tls(tcp, address, tls).await.map_err(|error| ConnectError::Tls { address: name(), source: Arc::new(error) })
 }
 
 #[cfg(feature = "tls")]
-async fn secure(tcp: TcpStream, address: &Address, tls: &Tls) -> io::Result<Stream> {
+async fn start_tls(tcp: TcpStream, address: &Address, tls: &Tls) -> io::Result<Stream> {
     use rustls::pki_types::ServerName;
     let config = tls.config.clone().unwrap_or_else(public_roots);
     let name = ServerName::try_from(address.host.clone()).map_err(io::Error::other)?;
@@ -48,11 +48,11 @@ async fn secure(tcp: TcpStream, address: &Address, tls: &Tls) -> io::Result<Stre
 }
 
 #[cfg(not(feature = "tls"))]
-async fn secure(_: TcpStream, _: &Address, _: &Tls) -> io::Result<Stream> {
-    Err(io::Error::other("TLS is not built in: the feature `tls` of bennu-client"))
+async fn start_tls(_: TcpStream, _: &Address, _: &Tls) -> io::Result<Stream> {
+    Err(io::Error::other("TLS is not compiled in, enable the feature `tls` of bennu-client"))
 }
 
-/// The certificates of Mozilla's list; made once, shared by all clients.
+/// Returns a configuration that trusts Mozilla's list of authorities; created once, shared by all clients.
 #[cfg(feature = "tls")]
 fn public_roots() -> Arc<rustls::ClientConfig> {
     static CONFIG: std::sync::LazyLock<Arc<rustls::ClientConfig>> = std::sync::LazyLock::new(|| {

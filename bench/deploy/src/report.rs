@@ -1,67 +1,67 @@
-//! What came of it.
+//! The report of a run.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A deploy after which everybody was back.
+/// The figures of a rolling restart after which every client was back.
 #[derive(Debug)]
-pub struct Outcome {
-    /// Clients that took part.
+pub struct Report {
+    /// The number of clients.
     pub clients: usize,
-    /// Each node's restart.
+    /// The restart of each node, in order.
     pub restarts: Vec<Restart>,
-    /// From a client's connection until its join was answered.
-    pub joins: Spread,
-    /// From when a client saw somebody leave until it saw them again.
-    pub absences: Spread,
-    /// Joins in the busiest 100 ms.
+    /// The times from a client's connection to the reply to its join.
+    pub joins: Distribution,
+    /// The times from a leave to the next join of one presence, as the other clients saw them.
+    pub absences: Distribution,
+    /// The most joins within 100 ms.
     pub busiest: usize,
 }
 
-/// One node's restart.
+/// The restart of one node.
 #[derive(Debug)]
 pub struct Restart {
-    /// Which one.
+    /// The node's name.
     pub node: String,
-    /// From SIGTERM to the end of its process.
+    /// The time from SIGTERM to the end of the process.
     pub ended: Duration,
-    /// From SIGTERM until every client was joined and saw its whole room.
+    /// The time from SIGTERM until every client was joined and saw its whole room.
     pub back: Duration,
 }
 
-/// How durations are spread.
+/// The distribution of durations.
 #[derive(Debug)]
-pub struct Spread {
-    /// How many there were.
+pub struct Distribution {
+    /// The number of durations.
     pub count: usize,
-    /// Half took no longer.
+    /// The median.
     pub p50: Duration,
-    /// Of a hundred, one took longer.
+    /// The 99th percentile.
     pub p99: Duration,
-    /// None took longer.
+    /// The longest duration.
     pub longest: Duration,
 }
 
-impl Spread {
+impl Distribution {
     pub(crate) fn of(mut durations: Vec<Duration>) -> Self {
         durations.sort();
         let at = |share: f64| {
             let index = (durations.len() as f64 * share) as usize;
             durations.get(index.min(durations.len().saturating_sub(1))).copied().unwrap_or_default()
         };
-        Spread { count: durations.len(), p50: at(0.5), p99: at(0.99), longest: at(1.0) }
+        Distribution { count: durations.len(), p50: at(0.5), p99: at(0.99), longest: at(1.0) }
     }
 }
 
-impl fmt::Display for Spread {
+impl fmt::Display for Distribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Spread { count, p50, p99, longest } = self;
+        let Distribution { count, p50, p99, longest } = self;
         let [p50, p99, longest] = [p50, p99, longest].map(Duration::as_millis);
         write!(f, "{p50} ms, 99 % at most {p99} ms, longest {longest} ms, of {count}")
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} clients", self.clients)?;
         for Restart { node, ended, back } in &self.restarts {
@@ -83,10 +83,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_of_a_hundred_has_its_middle_its_last_but_one_and_its_longest() {
-        let spread = Spread::of((1..=100).rev().map(Duration::from_millis).collect());
-        let millis = [spread.p50, spread.p99, spread.longest].map(|duration| duration.as_millis());
-        assert_eq!((spread.count, millis), (100, [51, 100, 100]));
-        assert_eq!(Spread::of(Vec::new()).longest, Duration::ZERO);
+    fn the_distribution_of_a_hundred_durations_has_its_median_its_99th_percentile_and_its_longest() {
+        let distribution = Distribution::of((1..=100).rev().map(Duration::from_millis).collect());
+        let millis = [distribution.p50, distribution.p99, distribution.longest].map(|duration| duration.as_millis());
+        assert_eq!((distribution.count, millis), (100, [51, 100, 100]));
+        assert_eq!(Distribution::of(Vec::new()).longest, Duration::ZERO);
     }
 }

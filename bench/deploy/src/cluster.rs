@@ -1,6 +1,6 @@
-//! The servers: Redis, three nodes, and nginx before them.
+//! The servers: Redis, three nodes, and nginx in front of the nodes.
 
-use crate::board::Board;
+use crate::monitor::Monitor;
 use crate::process::{Process, free_port};
 use crate::{Error, Plan};
 use serde_json::json;
@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-/// The nodes' names.
+/// The names of the nodes.
 pub(crate) const NODES: [&str; 3] = ["a@deploy", "b@deploy", "c@deploy"];
 
-pub(crate) struct Site {
+pub(crate) struct Cluster {
     server: PathBuf,
-    cluster: String,
+    redis_url: String,
     nodes: Vec<Node>,
     port: u16,
     _nginx: Process,
@@ -29,49 +29,49 @@ struct Node {
     process: Option<Process>,
 }
 
-impl Site {
+impl Cluster {
     pub(crate) async fn start(plan: &Plan) -> Result<Self, Error> {
         let folder = Folder::new()?;
         let port = free_port()?;
         let mut command = quiet("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""]);
         let redis = Process::start(command.current_dir(&folder.0), port).await?;
-        let cluster = format!("redis://127.0.0.1:{port}");
+        let redis_url = format!("redis://127.0.0.1:{port}");
         let mut nodes = Vec::new();
         for name in NODES {
             let port = free_port()?;
-            nodes.push(Node { port, process: Some(run(&plan.server, name, port, &cluster).await?) });
+            nodes.push(Node { port, process: Some(start_node(&plan.server, name, port, &redis_url).await?) });
         }
         let ports: Vec<u16> = nodes.iter().map(|node| node.port).collect();
         let (nginx, port) = nginx(&folder.0, &ports).await?;
         let server = plan.server.clone();
-        Ok(Site { server, cluster, nodes, port, _nginx: nginx, _redis: redis, _folder: folder })
+        Ok(Cluster { server, redis_url, nodes, port, _nginx: nginx, _redis: redis, _folder: folder })
     }
 
-    /// Where clients connect.
+    /// Returns the URL of the socket behind nginx.
     pub(crate) fn url(&self) -> String {
         format!("ws://127.0.0.1:{}/socket", self.port)
     }
 
-    /// Tells a node to end, and waits until it has.
-    pub(crate) async fn end(&mut self, node: usize) -> Result<(), Error> {
-        self.nodes[node].process.take().ok_or("it does not run")?.terminate().await
+    /// Sends SIGTERM to a node and waits until it has ended.
+    pub(crate) async fn terminate_node(&mut self, node: usize) -> Result<(), Error> {
+        self.nodes[node].process.take().ok_or("the node is not running")?.terminate().await
     }
 
-    pub(crate) async fn run(&mut self, node: usize) -> Result<(), Error> {
+    pub(crate) async fn start_node(&mut self, node: usize) -> Result<(), Error> {
         let port = self.nodes[node].port;
-        self.nodes[node].process = Some(run(&self.server, NODES[node], port, &self.cluster).await?);
+        self.nodes[node].process = Some(start_node(&self.server, NODES[node], port, &self.redis_url).await?);
         Ok(())
     }
 
-    /// Broadcasts until everybody has got one and the same broadcast.
-    pub(crate) async fn reach_all(&self, board: &Board) -> Result<(), String> {
+    /// Broadcasts markers until one of them has reached every client.
+    pub(crate) async fn broadcast_to_all(&self, monitor: &Monitor) -> Result<(), String> {
         loop {
-            let number = board.next_marker();
-            for room in board.rooms() {
+            let number = monitor.next_marker();
+            for room in monitor.rooms() {
                 self.broadcast(&room, number).await.map_err(|error| error.to_string())?;
             }
-            if board.all_marked(number, Duration::from_secs(2)).await {
+            if monitor.all_marked(number, Duration::from_secs(2)).await {
                 return Ok(());
             }
         }
@@ -85,23 +85,28 @@ impl Site {
             body.len()
         );
         stream.write_all(format!("{head}{body}").as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(answer.into()) }
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await?;
+        if response.starts_with("HTTP/1.1 200") {
+            Ok(())
+        } else {
+            Err(format!("could not broadcast to {topic}: {response}").into())
+        }
     }
 }
 
-async fn run(server: &Path, name: &str, port: u16, cluster: &str) -> Result<Process, Error> {
+async fn start_node(server: &Path, name: &str, port: u16, redis_url: &str) -> Result<Process, Error> {
     let mut command = Command::new(server);
-    command.arg(port.to_string()).env("NODE", name).env("CLUSTER", cluster);
+    command.arg(port.to_string()).env("NODE", name).env("CLUSTER", redis_url);
     if std::env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "error");
     }
     Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()), port).await
 }
 
-/// What a deploy needs of a proxy: WebSockets pass, who cannot be served by one node is served by another, and no node is
-/// taken for dead because it restarts. One process, so that it is gone when that is killed.
+/// Starts nginx with the settings that a rolling restart needs: it passes WebSockets, repeats a request that one node
+/// cannot serve at another node, and never marks a restarting node as failed. It is a single process, which a kill
+/// ends.
 async fn nginx(folder: &Path, nodes: &[u16]) -> Result<(Process, u16), Error> {
     let port = free_port()?;
     let servers: String = nodes.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=0; ")).collect();
@@ -149,7 +154,7 @@ fn quiet(program: &str) -> Command {
     command
 }
 
-/// A folder for the servers; gone when dropped.
+/// A temporary folder for the servers, removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {

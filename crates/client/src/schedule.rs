@@ -1,11 +1,12 @@
-//! How long to wait before the next try: Phoenix's schedules, and the jitter on top of them.
+//! Retry schedules: Phoenix's delays, and the jitter that varies them.
 //!
-//! Used by the session for reconnects, rejoins and the first heartbeat. No clock and no source of randomness but a seed.
+//! The session uses them for reconnects, rejoins and the first heartbeat. The module reads no clock, and the caller's
+//! seed is its only source of randomness.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// Delays before the first, second, third try and so on; the last one is repeated.
+/// The delays before the first, second, third retry and so on. The last delay is repeated.
 ///
 /// ```
 /// use bennu_client::Schedule;
@@ -19,7 +20,7 @@ use std::time::Duration;
 pub struct Schedule(Cow<'static, [Duration]>);
 
 impl Schedule {
-    /// Phoenix's for connections: 10, 50, 100, 150, 200, 250, 500, 1,000, 2,000, then always 5,000 ms.
+    /// The schedule of phoenix.js for connections: 10, 50, 100, 150, 200, 250, 500, 1,000, 2,000, then always 5,000 ms.
     pub const RECONNECT: Schedule = Schedule(Cow::Borrowed(&[
         Duration::from_millis(10),
         Duration::from_millis(50),
@@ -33,7 +34,7 @@ impl Schedule {
         Duration::from_millis(5000),
     ]));
 
-    /// Phoenix's for channels: 1, 2, 5, then always 10 s.
+    /// The schedule of phoenix.js for channels: 1, 2, 5, then always 10 s.
     pub const REJOIN: Schedule = Schedule(Cow::Borrowed(&[
         Duration::from_secs(1),
         Duration::from_secs(2),
@@ -41,50 +42,51 @@ impl Schedule {
         Duration::from_secs(10),
     ]));
 
-    /// A schedule of one's own. Without any delay in it, each try follows the one before after 5 s.
+    /// Creates a schedule from these delays. Without any delay, every retry comes after 5 s.
     pub fn new(delays: impl Into<Vec<Duration>>) -> Self {
         Schedule(Cow::Owned(delays.into()))
     }
 
-    /// The delay before a try, without jitter. Tries count from 0.
-    pub fn delay(&self, tries: u32) -> Duration {
+    /// Returns the delay before a retry, without jitter. Retries count from 0.
+    pub fn delay(&self, retry: u32) -> Duration {
         let last = self.0.len().saturating_sub(1);
-        let at = usize::try_from(tries).unwrap_or(last).min(last);
+        let at = usize::try_from(retry).unwrap_or(last).min(last);
         self.0.get(at).copied().unwrap_or(Duration::from_secs(5))
     }
 }
 
-/// At most ten years: a user's `Duration::MAX` means never, and must not overflow a clock.
-pub(super) fn bounded(delay: Duration) -> Duration {
+/// Limits a delay to ten years: `Duration::MAX` means never, and must not overflow an `Instant`.
+pub(crate) fn bounded(delay: Duration) -> Duration {
     delay.min(Duration::from_secs(10 * 365 * 24 * 60 * 60))
 }
 
-/// Numbers that look random: SplitMix64 from a seed. Spreads clients in time and hides nothing.
+/// A pseudo-random generator (SplitMix64) that varies delays, so that clients do not retry at the same time. It is not
+/// cryptographic.
 #[derive(Debug, Clone)]
 pub(crate) struct Jitter {
     state: u64,
-    /// By how much a delay may be longer or shorter, as a share of it: 0.5 makes 0.5 to 1.5 of 1.
+    /// The largest variation, as a share of the delay: 0.5 gives 0.5 to 1.5 times the delay.
     share: f32,
 }
 
 impl Jitter {
     pub(crate) fn new(seed: u64, share: f32) -> Self {
-        // What is no number is no jitter.
+        // NaN and negative shares mean no jitter.
         Jitter { state: seed, share: if share >= 0.0 { share.min(1.0) } else { 0.0 } }
     }
 
-    /// The delay times a factor between `1 - share` and `1 + share`.
-    pub(crate) fn around(&mut self, delay: Duration) -> Duration {
+    /// Returns the delay times a factor between `1 - share` and `1 + share`.
+    pub(crate) fn vary(&mut self, delay: Duration) -> Duration {
         let share = f64::from(self.share);
         bounded(delay).mul_f64(1.0 - share + 2.0 * share * self.fraction())
     }
 
-    /// The delay times a factor between `1 - share` and 1: never later than it should be.
-    pub(crate) fn before(&mut self, delay: Duration) -> Duration {
+    /// Returns the delay times a factor between `1 - share` and 1: never a longer one.
+    pub(crate) fn shorten(&mut self, delay: Duration) -> Duration {
         bounded(delay).mul_f64(1.0 - f64::from(self.share) * self.fraction())
     }
 
-    /// From 0 up to, and without, 1.
+    /// Returns a number from 0 to 1, 1 excluded.
     fn fraction(&mut self) -> f64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
@@ -99,8 +101,8 @@ impl Jitter {
 mod tests {
     use super::*;
 
-    fn millis(schedule: &Schedule, tries: u32) -> Vec<u128> {
-        (0..tries).map(|tries| schedule.delay(tries).as_millis()).collect()
+    fn millis(schedule: &Schedule, retries: u32) -> Vec<u128> {
+        (0..retries).map(|retry| schedule.delay(retry).as_millis()).collect()
     }
 
     #[test]
@@ -112,26 +114,26 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_without_delays_is_no_busy_loop() {
+    fn a_schedule_without_delays_waits_five_seconds() {
         assert_eq!(Schedule::new([]).delay(0), Duration::from_secs(5));
     }
 
     #[test]
-    fn jitter_stays_within_its_share_and_fills_it() {
+    fn jitter_stays_within_its_share_and_uses_all_of_it() {
         let mut jitter = Jitter::new(7, 0.5);
         let second = Duration::from_secs(1);
-        let delays: Vec<u128> = (0..1000).map(|_| jitter.around(second).as_millis()).collect();
+        let delays: Vec<u128> = (0..1000).map(|_| jitter.vary(second).as_millis()).collect();
         assert!(delays.iter().all(|delay| (500..=1500).contains(delay)));
         assert!(delays.iter().any(|delay| *delay < 550) && delays.iter().any(|delay| *delay > 1450));
-        assert!((0..1000).all(|_| (500..=1000).contains(&jitter.before(second).as_millis())));
+        assert!((0..1000).all(|_| (500..=1000).contains(&jitter.shorten(second).as_millis())));
     }
 
     #[test]
-    fn delays_for_ever_and_jitter_that_is_no_number_do_no_harm() {
+    fn endless_delays_and_a_share_that_is_not_a_number_do_not_overflow() {
         for share in [0.5, 7.0, -1.0, f32::NAN, f32::INFINITY] {
             let mut jitter = Jitter::new(7, share);
-            assert!(jitter.around(Duration::MAX) <= 2 * bounded(Duration::MAX));
-            assert!(jitter.before(Duration::from_secs(1)) <= Duration::from_secs(1));
+            assert!(jitter.vary(Duration::MAX) <= 2 * bounded(Duration::MAX));
+            assert!(jitter.shorten(Duration::from_secs(1)) <= Duration::from_secs(1));
         }
     }
 
@@ -139,7 +141,7 @@ mod tests {
     fn two_seeds_give_two_sequences_and_no_jitter_gives_the_delay() {
         let delays = |seed, share| {
             let mut jitter = Jitter::new(seed, share);
-            [0; 4].map(|_| jitter.around(Duration::from_secs(10)))
+            [0; 4].map(|_| jitter.vary(Duration::from_secs(10)))
         };
         assert_ne!(delays(1, 0.5), delays(2, 0.5));
         assert_eq!(delays(1, 0.0), [Duration::from_secs(10); 4]);

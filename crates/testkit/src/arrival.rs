@@ -1,64 +1,64 @@
-//! What has arrived at a test: at its clients, or on the topics that the test itself has subscribed to.
+//! Arrivals: messages to the clients of a test, and broadcasts on the topics to which the test has subscribed.
 
 use bennu_channels::protocol::Close;
 use bennu_channels::{Payload, Status};
 use serde_json::Value;
 use std::fmt;
 
-/// One thing that arrived. Equal to `(event, payload)` when it is a push or a broadcast of just that, so that a whole
-/// mailbox compares with a list: `assert_eq!(channel.mailbox(), [("number", json!({ "value": 1 }))])`.
+/// One arrival. A push or a broadcast equals the pair of its event and payload, so a mailbox can be compared with a
+/// list: `assert_eq!(channel.mailbox(), [("number", json!({ "value": 1 }))])`.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Arrival {
-    /// A client got an event: a channel pushed it, or it was broadcast. A channel that ends is the event `phx_close`
-    /// or, when it crashed, `phx_error`.
+    /// An event that a client received: a push of a channel, or a broadcast. The end of a channel is the event
+    /// `phx_close` or, after a crash, `phx_error`.
     Push {
-        /// Which client: they are counted from 1.
+        /// The number of the client, from 1.
         client: usize,
         /// The topic.
         topic: String,
         /// The event's name.
         event: String,
-        /// Its data.
+        /// The payload.
         payload: Payload,
-        /// The join that it is for; `None` for a broadcast, which is for every join of its topic.
+        /// The join that receives the event; `None` for a broadcast, which every join of the topic receives.
         join_ref: Option<String>,
     },
-    /// A client got the answer to a message.
+    /// A reply that a client received.
     Reply {
-        /// Which client: they are counted from 1.
+        /// The number of the client, from 1.
         client: usize,
-        /// The message's topic.
+        /// The topic of the message.
         topic: String,
-        /// The message's ref.
+        /// The ref of the message.
         reference: String,
-        /// How it ended.
+        /// The status.
         status: Status,
         /// The response.
         payload: Payload,
-        /// The join that the message was for; `None` when its topic was not joined.
+        /// The join of the message; `None` when its topic was not joined.
         join_ref: Option<String>,
     },
-    /// An event was broadcast on a topic that the test has subscribed to.
+    /// A broadcast on a topic to which the test has subscribed.
     Broadcast {
         /// The topic.
         topic: String,
         /// The event's name.
         event: String,
-        /// Its data.
+        /// The payload.
         payload: Payload,
     },
-    /// The server ended a client's connection.
+    /// The server closed the connection of a client.
     Closed {
-        /// Which client: they are counted from 1.
+        /// The number of the client, from 1.
         client: usize,
-        /// Why.
+        /// The reason.
         reason: Close,
     },
 }
 
 impl Arrival {
-    /// The event's name, of a push or a broadcast.
+    /// Returns the event of a push or a broadcast.
     pub fn event(&self) -> Option<&str> {
         match self {
             Arrival::Push { event, .. } | Arrival::Broadcast { event, .. } => Some(event),
@@ -66,7 +66,7 @@ impl Arrival {
         }
     }
 
-    /// The topic; a connection that was closed has none.
+    /// Returns the topic; `None` for a closed connection.
     pub fn topic(&self) -> Option<&str> {
         match self {
             Arrival::Push { topic, .. } | Arrival::Reply { topic, .. } | Arrival::Broadcast { topic, .. } => {
@@ -76,7 +76,7 @@ impl Arrival {
         }
     }
 
-    /// The data; a connection that was closed has none.
+    /// Returns the payload; `None` for a closed connection.
     pub fn payload(&self) -> Option<&Payload> {
         match self {
             Arrival::Push { payload, .. } | Arrival::Reply { payload, .. } | Arrival::Broadcast { payload, .. } => {
@@ -94,7 +94,7 @@ impl PartialEq<(&str, Value)> for Arrival {
     }
 }
 
-/// One line, as failing assertions show it.
+/// One line, as in the text of a failed assertion.
 impl fmt::Display for Arrival {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,39 +1,45 @@
-//! The assertions that the macros await: wait for an arrival, or for none. Whether they hold is a `Result`, so that the
-//! panic is the macro's, at the line of the test.
+//! The functions behind the assertion macros: wait for a matching arrival, or for none.
+//!
+//! They return a failure as the text of an `Err`. The macro panics with it, so the panic has the location of the test.
 
-use crate::expectation::{Matcher, Wanted};
+use crate::clock;
+use crate::expectation::{Matcher, Selector};
 use crate::failure;
-use crate::mailbox::View;
+use crate::mailbox::MailboxView;
 use std::time::Duration;
 
-/// How long an assertion waits, in virtual time, unless it says otherwise. As in Phoenix (ExUnit).
+/// The default timeout of an assertion, in virtual time. The default of Phoenix (ExUnit).
 pub const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Waits for an arrival and takes it out of the mailbox; gives what the matcher made of it.
+/// The default timeout of an `assert_` macro in real time. A database that answers late must not fail a test, and a test that
+/// passes does not wait for it.
+const REAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Waits for a matching arrival and removes it from the mailbox. Returns the matcher's value.
 ///
 /// # Errors
-/// The message of the failure.
+/// The text of the failure.
 pub async fn assert<R>(
-    view: View,
-    wanted: Wanted,
-    (mut matcher, patience): (Matcher<'_, R>, Option<Duration>),
+    view: MailboxView,
+    selector: Selector,
+    (mut matcher, timeout): (Matcher<'_, R>, Option<Duration>),
 ) -> Result<R, String> {
-    let patience = patience.unwrap_or(TIMEOUT);
-    let taken = view.take(patience, |arrival| matcher.test(wanted.payload(arrival)?).ok()).await;
-    taken.ok_or_else(|| failure::missing(&view, &wanted, &mut matcher, patience))
+    let timeout = timeout.unwrap_or_else(|| if clock::is_paused() { TIMEOUT } else { REAL_TIMEOUT });
+    let taken = view.take(timeout, |arrival| matcher.test(selector.payload(arrival)?).ok()).await;
+    taken.ok_or_else(|| failure::missing(&view, &selector, &mut matcher, timeout))
 }
 
-/// Waits and sees that nothing of the kind is there or arrives.
+/// Checks that no matching arrival is in the mailbox or arrives within the timeout.
 ///
 /// # Errors
-/// The message of the failure.
+/// The text of the failure.
 pub async fn refute<R>(
-    view: View,
-    wanted: Wanted,
-    (mut matcher, patience): (Matcher<'_, R>, Option<Duration>),
+    view: MailboxView,
+    selector: Selector,
+    (mut matcher, timeout): (Matcher<'_, R>, Option<Duration>),
 ) -> Result<(), String> {
-    let patience = patience.unwrap_or(TIMEOUT);
+    let timeout = timeout.unwrap_or(TIMEOUT);
     let taken =
-        view.take(patience, |arrival| matcher.test(wanted.payload(arrival)?).is_ok().then(|| arrival.clone())).await;
-    taken.map_or(Ok(()), |arrival| Err(failure::unwanted(&view, &wanted, &matcher, &arrival)))
+        view.take(timeout, |arrival| matcher.test(selector.payload(arrival)?).is_ok().then(|| arrival.clone())).await;
+    taken.map_or(Ok(()), |arrival| Err(failure::unexpected(&view, &selector, &matcher, &arrival)))
 }

@@ -1,7 +1,7 @@
-//! A joined topic of a client, as a test holds it.
+//! A channel of a test: one joined topic of one client.
 
-use crate::mailbox::{Inbox, Scope, View};
-use crate::reply::PushRef;
+use crate::mailbox::{Mailbox, MailboxView, Scope};
+use crate::push_ref::PushRef;
 use crate::socket::TestSocket;
 use crate::test::ChannelTest;
 use bennu_channels::protocol::event;
@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// See the module; from [`TestSocket::subscribe_and_join`] or [`TestSocket::join`]. Cloning is cheap and is the same
-/// join.
+/// A joined channel, from [`TestSocket::subscribe_and_join`] or [`TestSocket::join`]. Cloning is cheap; all clones are
+/// the same join.
 ///
-/// It stays joined when it is dropped.
+/// The channel stays joined when its handles are dropped.
 pub struct TestChannel<S: Socket> {
     socket: TestSocket<S>,
     topic: Arc<str>,
@@ -24,7 +24,7 @@ pub struct TestChannel<S: Socket> {
     join_reply: Payload,
 }
 
-/// How long a channel may take to answer a look at its state, in virtual time: it may be in a long callback.
+/// The longest wait for a read of a channel's state, in virtual time: the channel may be in a long callback.
 const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl<S: Socket> TestChannel<S> {
@@ -32,32 +32,31 @@ impl<S: Socket> TestChannel<S> {
         TestChannel { socket, topic: topic.into(), join_ref: join_ref.into(), join_reply }
     }
 
-    /// The topic that was joined.
+    /// Returns the topic.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// The client that has joined.
+    /// Returns the client that has joined.
     pub fn socket(&self) -> &TestSocket<S> {
         &self.socket
     }
 
-    /// The test that it belongs to.
+    /// Returns the test of this channel.
     pub fn test(&self) -> &ChannelTest {
         self.socket.test()
     }
 
-    /// What the reply to the join carried.
+    /// Returns the payload of the reply to the join.
     ///
     /// # Panics
-    /// When that was binary data.
+    /// When the payload is binary data.
     #[track_caller]
     pub fn join_reply(&self) -> Value {
-        self.join_reply.parse().unwrap_or_else(|error| panic!("the reply to the join is no JSON: {error}"))
+        self.join_reply.parse().unwrap_or_else(|error| panic!("the reply to the join is not JSON: {error}"))
     }
 
-    /// Sends a message to the channel: its `handle_in` gets it. The ref is for
-    /// [`assert_reply!`](crate::assert_reply).
+    /// Sends a message to the channel's `handle_in`. Returns its ref, for [`assert_reply!`](crate::assert_reply).
     ///
     /// # Panics
     /// When the payload cannot be sent.
@@ -66,12 +65,13 @@ impl<S: Socket> TestChannel<S> {
         self.socket.push(&self.join_ref, &self.topic, event, payload.into_payload())
     }
 
-    /// Leaves the topic. The ref is for [`assert_reply!`](crate::assert_reply), which an `ok` answers.
+    /// Leaves the topic. Returns the ref of the message, whose reply is `ok`; see
+    /// [`assert_reply!`](crate::assert_reply).
     pub fn leave(&self) -> PushRef {
         self.push(event::LEAVE, Payload::empty())
     }
 
-    /// The client goes away, with this channel and all its others: see [`TestSocket::close`].
+    /// Disconnects the client, with all its channels; see [`TestSocket::close`].
     ///
     /// # Panics
     /// As [`TestSocket::close`].
@@ -80,7 +80,8 @@ impl<S: Socket> TestChannel<S> {
         self.socket.close()
     }
 
-    /// Broadcasts on the channel's topic to everybody but the test itself: this channel gets it too.
+    /// Broadcasts on the channel's topic to all subscribers except the test itself. This channel receives the broadcast
+    /// too.
     ///
     /// # Panics
     /// When the payload cannot be broadcast.
@@ -89,8 +90,8 @@ impl<S: Socket> TestChannel<S> {
         self.test().broadcast_from(&self.topic, event, payload);
     }
 
-    /// Sends the channel a message for its `handle_info`, as a timer or another task would. Name the channel's type:
-    /// `channel.send::<RoomChannel, _>(Tick)`.
+    /// Sends a message to the channel's `handle_info`, as a timer or another task does. The type of the channel is a
+    /// type argument: `channel.send::<RoomChannel, _>(Tick)`.
     ///
     /// # Panics
     /// When the channel has ended, or is of another type.
@@ -101,21 +102,21 @@ impl<S: Socket> TestChannel<S> {
         }
     }
 
-    /// Looks at the channel's state, once everything that was sent to it before has been handled. For the rare
-    /// assertion that nothing outside can make: `channel.state(|room: &RoomChannel| room.said).await`.
+    /// Reads the channel's state, after the channel has handled all earlier messages. Use it for the rare assertion
+    /// that is not possible from outside: `channel.state(|room: &RoomChannel| room.messages).await`.
     ///
     /// # Panics
-    /// When the channel has ended, or is of another type; and when `look` does.
+    /// When the channel has ended, when it is of another type, and when `read` panics.
     #[track_caller]
     pub fn state<C: Channel<S>, R: Send + 'static>(
         &self,
-        look: impl FnOnce(&C) -> R + Send + 'static,
+        read: impl FnOnce(&C) -> R + Send + 'static,
     ) -> impl Future<Output = R> {
         let caller = Location::caller();
         async move {
             let Ok(channel) = self.reference::<C>() else { self.gone::<C>(caller) };
-            match timeout(STATE_TIMEOUT, channel.inspect(look)).await {
-                Ok(Ok(seen)) => seen,
+            match timeout(STATE_TIMEOUT, channel.inspect(read)).await {
+                Ok(Ok(value)) => value,
                 Ok(Err(ChannelGone)) => self.gone::<C>(caller),
                 Err(_) => panic!("{caller}: {self:?} is still in a callback after {STATE_TIMEOUT:?}"),
             }
@@ -128,14 +129,14 @@ impl<S: Socket> TestChannel<S> {
 
     fn gone<C>(&self, caller: &Location<'_>) -> ! {
         let channel = std::any::type_name::<C>();
-        panic!("{caller}: {self:?} has ended, or is no {channel}; what arrived: {:#?}", self.mailbox())
+        panic!("{caller}: {self:?} has ended, or is not a {channel}; arrivals: {:#?}", self.mailbox())
     }
 }
 
-impl<S: Socket> Inbox for TestChannel<S> {
-    fn view(&self) -> View {
+impl<S: Socket> Mailbox for TestChannel<S> {
+    fn view(&self) -> MailboxView {
         let (client, topic, join_ref) = (self.socket.client(), self.topic.clone(), self.join_ref.clone());
-        self.test().look(Scope::Channel { client, topic, join_ref })
+        self.test().view_of(Scope::Channel { client, topic, join_ref })
     }
 }
 

@@ -1,27 +1,26 @@
-//! How a client of a test connects: through the socket's `connect`, or past it.
+//! The ways in which a client of a test connects: by the socket's `connect`, or with a socket that the test provides.
 
 use crate::params::query;
 use crate::socket::TestSocket;
 use crate::test::ChannelTest;
 use crate::transport::{FRAMING, Transport};
 use bennu_channels::protocol::Serializer;
-use bennu_channels::{
-    Connect, ConnectInfo, Connected, Encoding, GivenState, Limits, NotConnected, Socket, SocketMount,
-};
+use bennu_channels::transport::{Connected, Encoding, Limits, NotConnected, SocketMount};
+use bennu_channels::{Connect, ConnectInfo, GivenState, Socket};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// A test's client reads everything at once, so it is never too slow; the rest is as usual.
+/// The defaults, except for an unbounded outbox: a client of a test takes all frames at once and is never too slow.
 const LIMITS: Limits = Limits { max_channels: 100, outbox_bytes: usize::MAX, mailbox_bytes: 1 << 20 };
 
 impl<T> ChannelTest<T> {
-    /// A client connects, with the parameters of its URL; they are what `phoenix.js` would make of this object.
+    /// Connects a client. `params` is encoded as the query of its URL, as `phoenix.js` encodes an object.
     ///
     /// # Errors
     /// [`NotConnected`] when the socket refuses or panics.
     ///
     /// # Panics
-    /// When `params` is no object, or a pattern of the socket's router cannot be a route.
+    /// When `params` is not an object, or when a pattern of the socket's router is not a valid route.
     pub async fn connect<S: Socket>(&self, params: Value) -> Result<TestSocket<S>, NotConnected>
     where
         T: GivenState<S::State>,
@@ -29,7 +28,7 @@ impl<T> ChannelTest<T> {
         self.connect_with(params, ConnectInfo::new()).await
     }
 
-    /// A client connects of which the transport knows something: headers, an address, a session.
+    /// Connects a client with the information of a transport: headers, an address, a session.
     ///
     /// # Errors
     /// As [`ChannelTest::connect`].
@@ -46,10 +45,10 @@ impl<T> ChannelTest<T> {
         Ok(self.open(mount.connect(request).await?))
     }
 
-    /// A client that is connected already, as if `connect` had returned this socket.
+    /// Connects a client as if `connect` had returned this socket.
     ///
     /// # Panics
-    /// When a pattern of the socket's router cannot be a route.
+    /// When a pattern of the socket's router is not a valid route.
     #[track_caller]
     pub fn socket<S: Socket>(&self, socket: S) -> TestSocket<S>
     where
@@ -62,12 +61,12 @@ impl<T> ChannelTest<T> {
     fn open<S: Socket>(&self, connected: Connected) -> TestSocket<S> {
         let client = self.next_client();
         let id = connected.id().map(str::to_owned);
-        let socket = connected.socket::<S>().expect("the mount and the socket are of one type");
-        let transport = Arc::new(Transport::new(client, self.mailbox()));
+        let socket = connected.socket::<S>().expect("the mount and the socket have the same type");
+        let transport = Arc::new(Transport::new(client, self.arrivals()));
         let encoding = Encoding { serializer: Serializer::V2, framing: &FRAMING };
         let connection = connected.open(encoding, transport.clone());
         transport.attach(&connection);
-        self.keep(connection.clone());
+        self.add_connection(connection.clone());
         TestSocket::new(self.stateless(), client, id, socket, connection)
     }
 }

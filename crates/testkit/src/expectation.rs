@@ -1,33 +1,33 @@
-//! What an assertion expects: which kind of arrival, and what its payload must be like.
+//! The expectation of an assertion: a selector of arrivals, and a matcher of payloads.
 //!
-//! Made by the macros, which tell by its syntax whether a payload is compared (any expression), matched (a pattern) or
-//! asked about (a closure); see [`assert_push!`](crate::assert_push).
+//! The macros create both. They choose the matcher by the syntax of the argument: an expression is compared, a pattern
+//! is matched, a closure is called; see [`assert_push!`](crate::assert_push).
 
 use crate::arrival::Arrival;
-use crate::reply::PushRef;
+use crate::push_ref::PushRef;
 use bennu_channels::{Payload, PayloadError, Status};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 
-/// Which arrivals are meant, whatever their payload.
-pub enum Wanted {
-    /// A push of this event, or of any.
+/// Selects arrivals by kind, event and status, without their payload.
+pub enum Selector {
+    /// A push of this event, or of any event.
     Push(Option<String>),
-    /// A broadcast of this event, or of any.
+    /// A broadcast of this event, or of any event.
     Broadcast(Option<String>),
-    /// A reply to this message, with this status or any.
+    /// A reply to this message, with this status or any status.
     Reply(String, Option<Status>),
 }
 
-/// What a payload must be like; `R` is what the assertion then returns.
+/// Matches payloads. `R` is the value that the assertion returns.
 pub struct Matcher<'a, R> {
     pub(crate) description: Description,
     test: Box<dyn FnMut(&Payload) -> Result<R, Mismatch> + 'a>,
 }
 
-/// The payload that is expected, for people.
+/// The expected payload, for the text of failures.
 pub(crate) enum Description {
     Any,
     Value(Payload),
@@ -35,81 +35,81 @@ pub(crate) enum Description {
     Code(&'static str),
 }
 
-/// How a payload is not what was expected.
+/// The difference between a payload and the expected one.
 pub(crate) enum Mismatch {
-    /// It is another value.
+    /// The payload has another value.
     Value,
-    /// It has the type, but does not match.
+    /// The payload has the type, and the pattern or the closure rejects it.
     Code,
-    /// It does not have the type.
+    /// The payload does not have the type.
     Shape(PayloadError),
 }
 
-impl Wanted {
-    /// A push of this event.
+impl Selector {
+    /// Selects pushes of this event.
     pub fn push(event: impl Into<String>) -> Self {
-        Wanted::Push(Some(event.into()))
+        Selector::Push(Some(event.into()))
     }
 
-    /// A broadcast of this event.
+    /// Selects broadcasts of this event.
     pub fn broadcast(event: impl Into<String>) -> Self {
-        Wanted::Broadcast(Some(event.into()))
+        Selector::Broadcast(Some(event.into()))
     }
 
-    /// The reply to a message, with this status.
+    /// Selects the reply to a message, if it has this status.
     pub fn reply(reference: &PushRef, status: impl Into<Status>) -> Self {
-        Wanted::Reply(reference.as_str().to_owned(), Some(status.into()))
+        Selector::Reply(reference.as_str().to_owned(), Some(status.into()))
     }
 
-    /// The reply to a message, whatever its status.
+    /// Selects the reply to a message, with any status.
     pub fn any_reply(reference: &PushRef) -> Self {
-        Wanted::Reply(reference.as_str().to_owned(), None)
+        Selector::Reply(reference.as_str().to_owned(), None)
     }
 
-    /// The payload of an arrival that is meant.
+    /// Returns the payload of a selected arrival.
     pub(crate) fn payload<'a>(&self, arrival: &'a Arrival) -> Option<&'a Payload> {
         let candidate = self.candidate(arrival)?;
-        let is_meant = match (self, arrival) {
-            (Wanted::Push(event), Arrival::Push { event: arrived, .. })
-            | (Wanted::Broadcast(event), Arrival::Broadcast { event: arrived, .. }) => {
+        let is_selected = match (self, arrival) {
+            (Selector::Push(event), Arrival::Push { event: arrived, .. })
+            | (Selector::Broadcast(event), Arrival::Broadcast { event: arrived, .. }) => {
                 event.as_ref().is_none_or(|event| event == arrived)
             }
-            (Wanted::Reply(_, status), Arrival::Reply { status: arrived, .. }) => {
+            (Selector::Reply(_, status), Arrival::Reply { status: arrived, .. }) => {
                 status.as_ref().is_none_or(|status| status == arrived)
             }
             _ => false,
         };
-        is_meant.then_some(candidate)
+        is_selected.then_some(candidate)
     }
 
-    /// The payload of an arrival of the same kind, which is meant or could have been mistaken for it.
+    /// Returns the payload of an arrival that is selected, or that differs from it only in event or status.
     pub(crate) fn candidate<'a>(&self, arrival: &'a Arrival) -> Option<&'a Payload> {
         match (self, arrival) {
-            (Wanted::Push(_), Arrival::Push { payload, .. })
-            | (Wanted::Broadcast(_), Arrival::Broadcast { payload, .. }) => Some(payload),
-            (Wanted::Reply(to, _), Arrival::Reply { reference, payload, .. }) => (to == reference).then_some(payload),
+            (Selector::Push(_), Arrival::Push { payload, .. })
+            | (Selector::Broadcast(_), Arrival::Broadcast { payload, .. }) => Some(payload),
+            (Selector::Reply(to, _), Arrival::Reply { reference, payload, .. }) => (to == reference).then_some(payload),
             _ => None,
         }
     }
 
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Wanted::Push(_) => "push",
-            Wanted::Broadcast(_) => "broadcast",
-            Wanted::Reply(..) => "reply",
+            Selector::Push(_) => "push",
+            Selector::Broadcast(_) => "broadcast",
+            Selector::Reply(..) => "reply",
         }
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wanted::Push(Some(event)) => write!(f, "push {event:?}"),
-            Wanted::Push(None) => f.write_str("push of any event"),
-            Wanted::Broadcast(Some(event)) => write!(f, "broadcast {event:?}"),
-            Wanted::Broadcast(None) => f.write_str("broadcast of any event"),
-            Wanted::Reply(reference, Some(status)) => write!(f, "reply {} to ref {reference}", status.as_str()),
-            Wanted::Reply(reference, None) => write!(f, "reply of any status to ref {reference}"),
+            Selector::Push(Some(event)) => write!(f, "push {event:?}"),
+            Selector::Push(None) => f.write_str("push of any event"),
+            Selector::Broadcast(Some(event)) => write!(f, "broadcast {event:?}"),
+            Selector::Broadcast(None) => f.write_str("broadcast of any event"),
+            Selector::Reply(reference, Some(status)) => write!(f, "reply {} to ref {reference}", status.as_str()),
+            Selector::Reply(reference, None) => write!(f, "reply of any status to ref {reference}"),
         }
     }
 }
@@ -120,12 +120,12 @@ impl<R> Matcher<'_, R> {
     }
 }
 
-/// Any payload will do.
+/// Matches any payload.
 pub fn any() -> Matcher<'static, Payload> {
     Matcher { description: Description::Any, test: Box::new(|payload| Ok(payload.clone())) }
 }
 
-/// The payload must be this one: JSON is compared by value, binary data by its bytes.
+/// Matches one payload: JSON is compared by value, binary data by its bytes.
 pub fn equal(expected: &impl Expected) -> Matcher<'static, Payload> {
     let expected = expected.to_payload();
     Matcher {
@@ -138,7 +138,7 @@ pub fn equal(expected: &impl Expected) -> Matcher<'static, Payload> {
     }
 }
 
-/// The payload must have the type of the closure's parameter, and the closure must hold.
+/// Matches payloads of the type of the closure's parameter for which the closure returns `true`.
 pub fn holds<'a, T: DeserializeOwned>(
     code: &'static str,
     mut test: impl FnMut(T) -> bool + 'a,
@@ -152,7 +152,7 @@ pub fn holds<'a, T: DeserializeOwned>(
     }
 }
 
-/// The payload must have the type of the pattern, and match it; gives what is made of it.
+/// Matches payloads of the pattern's type that match the pattern. The assertion returns the value of the expression.
 pub fn binds<'a, T: DeserializeOwned, R>(
     code: &'static str,
     mut test: impl FnMut(T) -> Option<R> + 'a,
@@ -163,16 +163,16 @@ pub fn binds<'a, T: DeserializeOwned, R>(
     }
 }
 
-/// What a payload can be compared with: JSON, or binary data.
+/// A value with which a payload can be compared: JSON or binary data.
 #[diagnostic::on_unimplemented(
-    message = "a payload cannot be compared with a value of type `{Self}`",
+    message = "could not compare a payload with a value of type `{Self}`",
     note = "compare it with JSON: `json!({{ \"value\": 1 }})`, or with bytes: `vec![1u8, 2]`",
-    note = "a type is matched by a pattern with braces: `Number {{ value: 1 }}`; any other pattern needs what it is for: \
+    note = "match a type with a pattern with braces: `Number {{ value: 1 }}`; any other pattern needs an expression: \
             `Some(n) => n`",
-    note = "or it is asked about by a closure: `|number: Number| number.value > 1`"
+    note = "or test it with a closure: `|number: Number| number.value > 1`"
 )]
 pub trait Expected {
-    /// The payload that is expected.
+    /// Returns the expected payload.
     fn to_payload(&self) -> Payload;
 }
 

@@ -1,35 +1,45 @@
-//! What a failing assertion says: what was expected, everything that did arrive, and how the nearest of it differs.
+//! The text of a failed assertion: the expectation, all arrivals, and the difference of the closest one.
 
 use crate::arrival::Arrival;
-use crate::expectation::{Description, Matcher, Mismatch, Wanted};
-use crate::mailbox::View;
+use crate::expectation::{Description, Matcher, Mismatch, Selector};
+use crate::mailbox::MailboxView;
 use bennu_channels::Payload;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Nothing like it arrived.
-pub(crate) fn missing<R>(view: &View, wanted: &Wanted, matcher: &mut Matcher<'_, R>, patience: Duration) -> String {
+/// Describes the failure of an assertion without a matching arrival.
+pub(crate) fn missing<R>(
+    view: &MailboxView,
+    selector: &Selector,
+    matcher: &mut Matcher<'_, R>,
+    timeout: Duration,
+) -> String {
     let arrivals = view.arrivals();
-    let mut text = format!("no such {} arrived within {patience:?}\n\n", wanted.kind());
-    let _ = writeln!(text, "expected: {wanted} {}", matcher.description);
-    if let Wanted::Broadcast(_) = wanted {
+    let mut text = format!("no matching {} arrived within {timeout:?}\n\n", selector.kind());
+    let _ = writeln!(text, "expected: {selector} {}", matcher.description);
+    if let Selector::Broadcast(_) = selector {
         text.push_str(&subscriptions(&view.topics()));
     }
-    list(&mut text, "arrived", &arrivals);
-    if let Some(nearest) = nearest(&arrivals, wanted, matcher) {
-        let _ = write!(text, "\n{nearest}");
+    list(&mut text, "arrivals", &arrivals);
+    if let Some(closest) = closest(&arrivals, selector, matcher) {
+        let _ = write!(text, "\n{closest}");
     }
     text
 }
 
-/// Something like it arrived.
-pub(crate) fn unwanted<R>(view: &View, wanted: &Wanted, matcher: &Matcher<'_, R>, arrival: &Arrival) -> String {
-    let mut text = format!("a {} arrived that should not\n\n", wanted.kind());
-    let _ = writeln!(text, "refuted: {wanted} {}", matcher.description);
+/// Describes the failure of a refutation with a matching arrival.
+pub(crate) fn unexpected<R>(
+    view: &MailboxView,
+    selector: &Selector,
+    matcher: &Matcher<'_, R>,
+    arrival: &Arrival,
+) -> String {
+    let mut text = format!("an unexpected {} arrived\n\n", selector.kind());
+    let _ = writeln!(text, "refuted: {selector} {}", matcher.description);
     let _ = writeln!(text, "arrived: {}", line(arrival));
-    list(&mut text, "besides it arrived", &view.arrivals());
+    list(&mut text, "other arrivals", &view.arrivals());
     text
 }
 
@@ -40,61 +50,63 @@ fn subscriptions(topics: &[String]) -> String {
     }
 }
 
-fn list(text: &mut String, what: &str, arrivals: &[Arrival]) {
+fn list(text: &mut String, heading: &str, arrivals: &[Arrival]) {
     if arrivals.is_empty() {
-        let _ = writeln!(text, "\n{what}: nothing");
+        let _ = writeln!(text, "\n{heading}: none");
         return;
     }
-    let _ = writeln!(text, "\n{what}, in order:");
+    let _ = writeln!(text, "\n{heading}, in order:");
     for (number, arrival) in arrivals.iter().enumerate() {
         let _ = writeln!(text, "  {}. {}", number + 1, line(arrival));
     }
 }
 
-/// Longer lines help nobody; the diff shows the nearest arrival whole.
+/// Formats an arrival as one line, cut after 500 characters. The diff contains the closest arrival in full.
 fn line(arrival: &Arrival) -> String {
-    const LONGEST: usize = 500;
+    const MAX_CHARS: usize = 500;
     let whole = arrival.to_string();
-    match whole.char_indices().nth(LONGEST) {
+    match whole.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}… ({} bytes)", &whole[..end], whole.len()),
         None => whole,
     }
 }
 
-/// Of the arrivals of that kind: one that is what was asked for but for its payload, as like it as possible, or one
-/// that has the payload and is called otherwise.
-fn nearest<R>(arrivals: &[Arrival], wanted: &Wanted, matcher: &mut Matcher<'_, R>) -> Option<String> {
+/// Describes the closest arrival: the selected one with the smallest difference in its payload, or else one with the
+/// expected payload and another event or status.
+fn closest<R>(arrivals: &[Arrival], selector: &Selector, matcher: &mut Matcher<'_, R>) -> Option<String> {
     let numbered = || (1..).zip(arrivals);
-    let meant = numbered().filter_map(|(number, arrival)| Some((number, wanted.payload(arrival)?)));
-    let like = meant.map(|(number, payload)| {
+    let selected = numbered().filter_map(|(number, arrival)| Some((number, selector.payload(arrival)?)));
+    let differing = selected.map(|(number, payload)| {
         let (distance, how) = difference(payload, matcher);
-        (distance, number, format!("the nearest is {number}, {how}"))
+        (distance, number, format!("the closest arrival is {number}; it {how}"))
     });
-    if let Some((_, _, text)) = like.min_by_key(|(distance, number, _)| (*distance, *number)) {
+    if let Some((_, _, text)) = differing.min_by_key(|(distance, number, _)| (*distance, *number)) {
         return Some(text);
     }
     let (number, arrival) = numbered()
-        .find(|(_, arrival)| wanted.candidate(arrival).is_some_and(|payload| matcher.test(payload).is_ok()))?;
-    let other = match (wanted, arrival) {
-        (Wanted::Reply(..), Arrival::Reply { status, .. }) => format!("status is {}", status.as_str()),
+        .find(|(_, arrival)| selector.candidate(arrival).is_some_and(|payload| matcher.test(payload).is_ok()))?;
+    let other = match (selector, arrival) {
+        (Selector::Reply(..), Arrival::Reply { status, .. }) => format!("status is {}", status.as_str()),
         _ => format!("event is {:?}", arrival.event().unwrap_or_default()),
     };
-    Some(format!("the nearest is {number}, whose {other}\n"))
+    Some(format!("the closest arrival is {number}; its {other}\n"))
 }
 
-/// How far a payload is from what is expected, and in which way.
+/// Returns the number of lines by which a payload differs from the expected one, and a description of the difference.
 fn difference<R>(payload: &Payload, matcher: &mut Matcher<'_, R>) -> (usize, String) {
     match (matcher.test(payload), &matcher.description) {
         (Err(Mismatch::Value), Description::Value(expected)) => {
             let (changes, shown) = diff(&pretty(expected), &pretty(payload));
-            (changes, format!("which differs (- expected, + arrived):\n{shown}"))
+            (changes, format!("differs (- expected, + arrived):\n{shown}"))
         }
-        (Err(Mismatch::Shape(error)), _) => (usize::MAX, format!("whose {error}:\n{}", indented(&pretty(payload)))),
-        _ => (0, format!("which does not match:\n{}", indented(&pretty(payload)))),
+        (Err(Mismatch::Shape(error)), _) => {
+            (usize::MAX, format!("does not match: {error}:\n{}", indented(&pretty(payload))))
+        }
+        _ => (0, format!("does not match:\n{}", indented(&pretty(payload)))),
     }
 }
 
-/// A diff by lines with three lines around each change, and how many lines it changes.
+/// Returns the number of changed lines, and a diff by lines with three lines around each change.
 fn diff(expected: &str, arrived: &str) -> (usize, String) {
     let diff = TextDiff::from_lines(expected, arrived);
     let (mut changes, mut shown) = (0, String::new());
@@ -114,7 +126,7 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// JSON with one field a line, sorted by name; binary data by its first bytes.
+/// Formats JSON with one field a line, sorted by name, and binary data by its first 64 bytes.
 fn pretty(payload: &Payload) -> String {
     if let Some(data) = payload.as_binary() {
         return format!("{} bytes: {:02x?}\n", data.len(), &data[..data.len().min(64)]);

@@ -1,8 +1,8 @@
-//! How a client of a test joins a topic.
+//! The join of a topic by a client of a test.
 
 use crate::arrival::Arrival;
 use crate::channel::TestChannel;
-use crate::mailbox::Inbox;
+use crate::mailbox::Mailbox;
 use crate::socket::TestSocket;
 use bennu_channels::protocol::event;
 use bennu_channels::{IntoPayload, Payload, Socket, Status};
@@ -11,19 +11,19 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// How long a join may take, in virtual time. It is what `phoenix.js` waits.
+/// The longest wait for the reply to a join, in virtual time. The default of `phoenix.js`.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A join that did not succeed, with the response that says why. It equals that response:
+/// A failed join, with its response. It equals the response:
 /// `assert_eq!(refused, json!({ "reason": "unauthorized" }))`.
 ///
-/// A join that crashed has the reason `join crashed`, a topic that no channel has `unmatched topic`.
+/// The reason is `join crashed` after a crash, and `unmatched topic` for a topic without a route.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refused(Payload);
 
 impl<S: Socket> TestSocket<S> {
-    /// Joins a topic, by the routes of its socket, and subscribes the test to it as well: broadcasts arrive at the
-    /// client, and again at the test for [`assert_broadcast!`](crate::assert_broadcast).
+    /// Joins a topic by the routes of the socket, and subscribes the test to the topic. Broadcasts then arrive at the
+    /// client, and once more at the test, for [`assert_broadcast!`](crate::assert_broadcast).
     ///
     /// # Errors
     /// [`Refused`], as [`TestSocket::join`].
@@ -40,13 +40,13 @@ impl<S: Socket> TestSocket<S> {
         self.join(topic, params)
     }
 
-    /// Joins a topic, by the routes of its socket.
+    /// Joins a topic by the routes of the socket.
     ///
     /// # Errors
-    /// [`Refused`] when the channel refuses or crashes, and when no route matches.
+    /// [`Refused`] when the channel refuses the join or crashes, and when no route matches.
     ///
     /// # Panics
-    /// When there is no answer within 10 s of virtual time.
+    /// When no reply arrives within 10 s of virtual time.
     #[track_caller]
     pub fn join(&self, topic: &str, params: impl IntoPayload) -> impl Future<Output = Result<TestChannel<S>, Refused>> {
         let (caller, params) = (Location::caller(), params.into_payload());
@@ -54,17 +54,17 @@ impl<S: Socket> TestSocket<S> {
             let join_ref = self.next_ref();
             self.send(&join_ref, &join_ref, topic, event::JOIN, params);
             let view = self.view();
-            let answered = view.take(JOIN_TIMEOUT, |arrival| match arrival {
+            let reply = view.take(JOIN_TIMEOUT, |arrival| match arrival {
                 Arrival::Reply { reference, status, payload, .. } if *reference == join_ref => {
                     Some((status.clone(), payload.clone()))
                 }
                 _ => None,
             });
-            match answered.await {
+            match reply.await {
                 Some((Status::Ok, response)) => Ok(TestChannel::new(self.clone(), topic, join_ref, response)),
                 Some((_, response)) => Err(Refused(response)),
                 None => panic!(
-                    "{caller}: the join of {topic:?} was not answered within {JOIN_TIMEOUT:?}; what arrived: {:#?}",
+                    "{caller}: no reply to the join of {topic:?} arrived within {JOIN_TIMEOUT:?}; arrivals: {:#?}",
                     self.mailbox()
                 ),
             }
@@ -73,7 +73,7 @@ impl<S: Socket> TestSocket<S> {
 }
 
 impl Refused {
-    /// The response.
+    /// Returns the response.
     pub fn response(&self) -> &Payload {
         &self.0
     }

@@ -1,7 +1,7 @@
-//! Tests of sockets and channels: without a network, in virtual time, each with an endpoint of its own.
+//! A test kit for sockets and channels: without a network, in virtual time, with one endpoint for each test.
 //!
-//! What `Phoenix.ChannelTest` is to Phoenix. A [`ChannelTest`] makes clients, a [`TestSocket`] joins topics by the routes
-//! of its socket, a [`TestChannel`] pushes; everything that arrives waits in the test's mailbox until an assertion takes
+//! It corresponds to `Phoenix.ChannelTest`. A [`ChannelTest`] connects clients, a [`TestSocket`] joins topics by the
+//! routes of its socket, a [`TestChannel`] pushes. Every arrival waits in the test's mailbox until an assertion takes
 //! it:
 //!
 //! ```
@@ -36,7 +36,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! // In a test: #[tokio::test] async fn what_is_said_is_broadcast() {
+//! // In a test: #[tokio::test] async fn a_message_is_broadcast() {
 //! let test = ChannelTest::new();
 //! let socket = test.connect::<UserSocket>(json!({})).await.unwrap();
 //! let channel = socket.subscribe_and_join("room:lobby", json!({})).await.unwrap();
@@ -49,19 +49,20 @@
 //! # }
 //! ```
 //!
-//! **Time.** Making a [`ChannelTest`] stops the clock of the test's runtime, which is that of a plain `#[tokio::test]`.
-//! From there on the clock only moves when every task waits, and then at once to the next timer: `sleep` takes no time,
-//! and a `refute_` that waits 100 ms neither. A task in `spawn_blocking` keeps the clock from moving for as long as it
-//! runs. What waits for the world outside (a database, a socket of the system) does not: the clock then runs to the next
-//! timer at once, which is the end of your assertion's patience. In a test with such a channel call
-//! `tokio::time::resume()` after [`ChannelTest::new`], and time is real again.
+//! **Time.** [`ChannelTest::new`] pauses the clock of the test's runtime, which is that of a plain `#[tokio::test]`.
+//! From then on the clock advances only when every task waits, and then at once to the next timer: `sleep` takes no
+//! real time, and neither does a `refute_` macro that waits 100 ms. A task in `spawn_blocking` stops the clock for as
+//! long as it runs. A task that waits for the outside world (a database, a socket of the system) does not: the clock
+//! then advances at once to the next timer, which is the timeout of your assertion. In a test with such a channel call
+//! `tokio::time::resume()` after [`ChannelTest::new`]. Time is real again from then on, and the `assert_` macros wait 5 s by
+//! default, since the outside world may be slow.
 //!
-//! **Nothing is shared.** Each test has its endpoint, its PubSub and its mailbox, and [`capture_log`] and
-//! [`capture_metrics`] see one thread, which is one test. Tests run in parallel as any others do.
+//! **Isolation.** Each test has its own endpoint, PubSub and mailbox. [`capture_log`] and [`capture_metrics`] capture
+//! one thread, which is one test. Tests run in parallel.
 //!
-//! **Order.** A mailbox has what arrived in the order in which it was sent, across all clients; one broadcast reaches its
-//! subscribers in no particular order. Assertions take the first that fits, wherever it stands. Where the order matters,
-//! compare [`Inbox::mailbox`].
+//! **Order.** A mailbox contains the arrivals of all clients in the order of sending; one broadcast reaches its
+//! subscribers in no particular order. An assertion takes the first matching arrival at any position. Where the order
+//! matters, compare [`Mailbox::mailbox`].
 
 mod arrival;
 mod assertion;
@@ -77,7 +78,7 @@ mod mailbox;
 mod metrics;
 mod params;
 pub mod prelude;
-mod reply;
+mod push_ref;
 mod socket;
 mod test;
 mod transport;
@@ -88,15 +89,17 @@ pub use channel::TestChannel;
 pub use expectation::Expected;
 pub use join::Refused;
 pub use log::{Log, capture_log};
-pub use mailbox::{Inbox, View};
+pub use mailbox::{Mailbox, MailboxView};
 pub use metrics::{Metrics, capture_metrics};
-pub use reply::PushRef;
+pub use push_ref::PushRef;
 pub use socket::TestSocket;
 pub use test::ChannelTest;
 
-/// What the macros expand to; not to be used otherwise.
+pub use bennu_channels::transport::NotConnected;
+
+/// The functions and types in the expansion of the macros. Not a public API.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::assertion::{assert, refute};
-    pub use crate::expectation::{Wanted, any, binds, equal, holds};
+    pub use crate::expectation::{Selector, any, binds, equal, holds};
 }

@@ -1,6 +1,7 @@
-//! The log of one test: what `tracing` gets on the test's thread, and so from all its channels.
+//! The log of one test: the `tracing` events of the test's thread, on which all its channels run.
 //!
-//! The subscriber is the thread's own, so tests do not share it; while it captures, the thread's log goes nowhere else.
+//! The subscriber belongs to the thread, so tests do not share it. During a capture no other subscriber receives the
+//! thread's events.
 
 use parking_lot::Mutex;
 use std::fmt::{self, Write};
@@ -10,9 +11,10 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// Captures the log from here on, until what it returns is dropped.
+/// Captures the log until the returned [`Log`] is dropped.
 ///
-/// All levels, from this thread: a test's channels run on it, what they hand to `spawn_blocking` does not.
+/// Captures all levels of the current thread. A test's channels run on this thread, their `spawn_blocking` tasks do
+/// not.
 ///
 /// ```
 /// use bennu_testkit::prelude::*;
@@ -22,40 +24,40 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 /// assert!(log.contains("ERROR no token attempts=3"));
 /// ```
 pub fn capture_log() -> Log {
-    keep_callsites_alive();
+    keep_callsites_enabled();
     let lines = Arc::<Mutex<Vec<String>>>::default();
     let subscriber = tracing_subscriber::registry().with(Recorder(lines.clone()));
-    Log { lines, _capturing: tracing::subscriber::set_default(subscriber) }
+    Log { lines, _subscriber: tracing::subscriber::set_default(subscriber) }
 }
 
-/// A log that is being captured; see [`capture_log`].
+/// A captured log; see [`capture_log`].
 pub struct Log {
     lines: Arc<Mutex<Vec<String>>>,
-    _capturing: DefaultGuard,
+    _subscriber: DefaultGuard,
 }
 
 impl Log {
-    /// The lines so far, each with its level, its message, and its fields as `name=value`.
+    /// Returns the lines, each with its level, its message, and its fields as `name=value`.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().clone()
     }
 
-    /// Whether a line contains this text.
+    /// Returns whether a line contains this text.
     pub fn contains(&self, text: &str) -> bool {
         self.lines.lock().iter().any(|line| line.contains(text))
     }
 
-    /// Sees that a line contains this text.
+    /// Asserts that a line contains this text.
     ///
     /// # Panics
-    /// When none does. The message has the whole log.
+    /// When no line contains it. The panic's text contains the whole log.
     #[track_caller]
     pub fn assert_contains(&self, text: &str) {
         assert!(self.contains(text), "no line of the log contains {text:?}:\n{self}");
     }
 }
 
-/// A line each.
+/// The lines, separated by line feeds.
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.lines()[..] {
@@ -71,12 +73,14 @@ impl fmt::Debug for Log {
     }
 }
 
-/// While a process has one subscriber, `tracing` asks only the thread that first comes to a place in the code whether
-/// anybody wants to hear of it, and remembers the answer for all threads: a test next door, which captures nothing, would
-/// silence this one. With others about, it asks all of them.
-fn keep_callsites_alive() {
-    static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
-    OTHERS.get_or_init(|| [Dispatch::new(NoSubscriber::new()), Dispatch::new(NoSubscriber::new())]);
+/// Prevents another thread from disabling a callsite for this one.
+///
+/// While a process has one dispatcher, `tracing` registers a callsite with the dispatcher of the first thread that
+/// reaches it, and caches that interest for all threads. A parallel test without a capture would disable the callsite
+/// for a test with one. With several dispatchers, `tracing` combines the interest of all of them.
+fn keep_callsites_enabled() {
+    static DISPATCHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
+    DISPATCHERS.get_or_init(|| [Dispatch::new(NoSubscriber::new()), Dispatch::new(NoSubscriber::new())]);
 }
 
 struct Recorder(Arc<Mutex<Vec<String>>>);
@@ -89,20 +93,20 @@ impl<S: Subscriber> Layer<S> for Recorder {
     }
 }
 
-/// The message first, wherever its field stands.
+/// One line: the message, then the other fields.
 struct Line {
     message: String,
     fields: String,
 }
 
 impl Visit for Line {
-    /// As it is, without quotes and escapes: so it is easier to look for.
+    /// Writes the text without quotes and escapes, which makes it easier to search for.
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Writing to a string does not fail; a value that cannot be shown is left out.
+        // A write to a string does not fail. A value whose `Debug` fails is omitted.
         let _ = match field.name() {
             "message" => write!(self.message, " {value:?}"),
             name => write!(self.fields, " {name}={value:?}"),
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no line of the log contains \"lost\":\nWARN found\nINFO kept")]
-    fn a_text_that_was_not_logged_is_reported_with_what_was() {
+    fn a_missing_text_is_reported_with_the_whole_log() {
         let log = capture_log();
         tracing::warn!("found");
         tracing::info!("kept");
@@ -133,22 +137,22 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "(nothing was logged)")]
-    fn an_empty_log_says_that_it_is_empty() {
+    fn an_empty_log_is_reported_as_empty() {
         capture_log().assert_contains("something");
     }
 
     #[test]
-    fn threads_that_capture_nothing_do_not_silence_one_that_does() {
-        fn said() {
-            tracing::info!("said by many");
+    fn threads_without_a_capture_do_not_disable_the_callsites_of_one_with_a_capture() {
+        fn log_event() {
+            tracing::info!("from many threads");
         }
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    said();
+                    log_event();
                     let log = capture_log();
-                    said();
-                    assert_eq!(log.lines(), ["INFO said by many"]);
+                    log_event();
+                    assert_eq!(log.lines(), ["INFO from many threads"]);
                 });
             }
         });

@@ -1,74 +1,75 @@
-//! The assertions as tests write them.
+//! The assertion macros.
 //!
-//! Macros, since a payload may be given as a value, a pattern or a closure, and since a failure must point to the line
-//! of the test. What they wait and look with is in `assertion`.
+//! They are macros because a payload may be a value, a pattern or a closure, and because a failure must have the
+//! location of the test. The functions of `assertion` wait and match.
 
-/// Sees that a push arrives: at a [`TestChannel`](crate::TestChannel), at any channel of a
+/// Asserts that a push arrives: at a [`TestChannel`](crate::TestChannel), at any channel of a
 /// [`TestSocket`](crate::TestSocket), or at any client of a [`ChannelTest`](crate::ChannelTest).
 ///
-/// Takes the first push that fits out of the mailbox; others stay. Waits 100 ms of virtual time, or as long as the last
-/// argument says. It contains an `.await`, so it stands in an `async` test. Broadcasts that a channel does not intercept
-/// are pushes too, as they are to a client; so is `phx_close` or `phx_error` when the channel ends.
+/// Removes the first matching push from the mailbox; the others stay. Waits 100 ms of virtual time, 5 s where time is
+/// real, or the time of the last argument. The expansion contains an `.await`, so the macro requires an `async` function. Broadcasts that a
+/// channel does not intercept are pushes too, as they are for a client; so are `phx_close` and `phx_error` at the end
+/// of a channel.
 ///
 /// ```text
 /// assert_push!(channel);                                        // any event
 /// assert_push!(channel, "number");                              // any payload
-/// assert_push!(channel, "number", json!({ "value": 1 }));       // this payload, and nothing besides
-/// assert_push!(channel, "number", expected);                    // any expression is compared, a name too
+/// assert_push!(channel, "number", json!({ "value": 1 }));       // exactly this payload
+/// assert_push!(channel, "number", expected);                    // any expression is compared, also a variable
 /// assert_push!(channel, "number", Number { value: 1 });         // a type with braces is a pattern
 /// assert_push!(channel, "number", Number { value } if value > 1);
 /// let value = assert_push!(channel, "number", Number { value } => value);
-/// assert_push!(channel, "shape", Shape::Circle(radius) => radius);  // any pattern, once it says what it is for
+/// assert_push!(channel, "shape", Shape::Circle(radius) => radius);  // any pattern, followed by an expression
 /// assert_push!(channel, "number", |number: Number| number.value > 1);
 /// assert_push!(channel, "number", json!({ "value": 1 }), Duration::from_secs(5));
-/// assert_push!(channel, "number", _, Duration::ZERO);           // only what is there already
+/// assert_push!(channel, "number", _, Duration::ZERO);           // only earlier arrivals
 /// ```
 ///
-/// Patterns and closures parse the payload into their type; one that has another shape does not fit. With `=>` the
-/// value is what stands behind it, otherwise the [`Payload`](bennu_channels::Payload).
+/// Patterns and closures parse the payload into their type; a payload of another shape does not match. With `=>` the
+/// macro returns the value of the expression, otherwise the [`Payload`](bennu_channels::Payload).
 ///
 /// # Panics
-/// When nothing arrives that fits. The message lists what did, and shows how the nearest differs.
+/// When no matching push arrives. The text lists all arrivals and the difference of the closest one.
 #[macro_export]
 macro_rules! assert_push {
     ($($arguments:tt)+) => { $crate::__event!(assert, push, Push, $($arguments)+) };
 }
 
-/// Sees that no push arrives that fits, neither one that waits already nor a new one: the counterpart of
-/// [`assert_push!`], with the same arguments.
+/// Asserts that no matching push is in the mailbox or arrives: the counterpart of [`assert_push!`], with the same
+/// arguments.
 ///
-/// When nothing is in flight, its 100 ms are virtual and take no time.
+/// Its 100 ms are virtual: they take no real time when nothing is in flight.
 ///
 /// # Panics
-/// When one arrives. The message shows it, and what arrived besides.
+/// When a matching push arrives. The text contains it and all other arrivals.
 #[macro_export]
 macro_rules! refute_push {
     ($($arguments:tt)+) => { $crate::__event!(refute, push, Push, $($arguments)+) };
 }
 
-/// Sees that an event is broadcast on a topic that the test has subscribed to, which `subscribe_and_join` does: the
-/// topic of a [`TestChannel`](crate::TestChannel), or any topic of a [`ChannelTest`](crate::ChannelTest).
+/// Asserts that an event is broadcast on a topic to which the test has subscribed, for example by `subscribe_and_join`:
+/// the topic of a [`TestChannel`](crate::TestChannel), or any topic of a [`ChannelTest`](crate::ChannelTest).
 ///
 /// The arguments are those of [`assert_push!`].
 ///
 /// # Panics
-/// When nothing is broadcast that fits. The message lists what did arrive, and shows how the nearest differs.
+/// When no matching broadcast arrives. The text lists all arrivals and the difference of the closest one.
 #[macro_export]
 macro_rules! assert_broadcast {
     ($($arguments:tt)+) => { $crate::__event!(assert, broadcast, Broadcast, $($arguments)+) };
 }
 
-/// Sees that nothing is broadcast that fits: the counterpart of [`assert_broadcast!`], with the same arguments.
+/// Asserts that no matching event is broadcast: the counterpart of [`assert_broadcast!`], with the same arguments.
 ///
 /// # Panics
-/// When something is. The message shows it, and what arrived besides.
+/// When a matching broadcast arrives. The text contains it and all other arrivals.
 #[macro_export]
 macro_rules! refute_broadcast {
     ($($arguments:tt)+) => { $crate::__event!(refute, broadcast, Broadcast, $($arguments)+) };
 }
 
-/// Sees that a message is answered: with `ok`, `error`, another status, or `_` for any; then the payload as in
-/// [`assert_push!`].
+/// Asserts that the reply to a message arrives. The second argument is its status: `ok`, `error`, an expression, or `_`
+/// for any status. The third is its payload, as in [`assert_push!`].
 ///
 /// ```text
 /// let reference = channel.push("ping", json!({}));
@@ -78,17 +79,17 @@ macro_rules! refute_broadcast {
 /// ```
 ///
 /// # Panics
-/// When no answer comes that fits. The message lists what did arrive, and shows how it differs.
+/// When no matching reply arrives. The text lists all arrivals and the difference of the closest one.
 #[macro_export]
 macro_rules! assert_reply {
     ($($arguments:tt)+) => { $crate::__reply!(assert, $($arguments)+) };
 }
 
-/// Sees that a message is not answered in this way: the counterpart of [`assert_reply!`], with the same arguments.
-/// `refute_reply!(reference)` sees that it is not answered at all.
+/// Asserts that no matching reply arrives: the counterpart of [`assert_reply!`], with the same arguments.
+/// `refute_reply!(reference)` asserts that no reply arrives at all.
 ///
 /// # Panics
-/// When it is. The message shows the answer, and what arrived besides.
+/// When a matching reply arrives. The text contains it and all other arrivals.
 #[macro_export]
 macro_rules! refute_reply {
     ($($arguments:tt)+) => { $crate::__reply!(refute, $($arguments)+) };
@@ -97,14 +98,14 @@ macro_rules! refute_reply {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __event {
-    ($assertion:ident, $wanted:ident, $kind:ident, $inbox:expr $(,)?) => {
-        $crate::__await!($assertion, $inbox, $crate::__private::Wanted::$kind(None), ())
+    ($assertion:ident, $selector:ident, $kind:ident, $mailbox:expr $(,)?) => {
+        $crate::__await!($assertion, $mailbox, $crate::__private::Selector::$kind(None), ())
     };
-    ($assertion:ident, $wanted:ident, $kind:ident, $inbox:expr, _ $(, $($payload:tt)*)?) => {
-        $crate::__await!($assertion, $inbox, $crate::__private::Wanted::$kind(None), ($($($payload)*)?))
+    ($assertion:ident, $selector:ident, $kind:ident, $mailbox:expr, _ $(, $($payload:tt)*)?) => {
+        $crate::__await!($assertion, $mailbox, $crate::__private::Selector::$kind(None), ($($($payload)*)?))
     };
-    ($assertion:ident, $wanted:ident, $kind:ident, $inbox:expr, $event:expr $(, $($payload:tt)*)?) => {
-        $crate::__await!($assertion, $inbox, $crate::__private::Wanted::$wanted($event), ($($($payload)*)?))
+    ($assertion:ident, $selector:ident, $kind:ident, $mailbox:expr, $event:expr $(, $($payload:tt)*)?) => {
+        $crate::__await!($assertion, $mailbox, $crate::__private::Selector::$selector($event), ($($($payload)*)?))
     };
 }
 
@@ -124,35 +125,35 @@ macro_rules! __reply {
     ($assertion:ident, $reference:expr, $status:expr $(, $($payload:tt)*)?) => {
         $crate::__reply!(@with $status, $assertion, $reference, ($($($payload)*)?))
     };
-    // The expression that gives the ref is most often the push itself: it must not run twice.
+    // The expression of the ref is most often the push itself, so it must be evaluated once.
     (@any $assertion:ident, $reference:expr, $payload:tt) => {{
         let reference = &$reference;
-        $crate::__await!($assertion, reference, $crate::__private::Wanted::any_reply(reference), $payload)
+        $crate::__await!($assertion, reference, $crate::__private::Selector::any_reply(reference), $payload)
     }};
     (@with $status:expr, $assertion:ident, $reference:expr, $payload:tt) => {{
         let reference = &$reference;
-        $crate::__await!($assertion, reference, $crate::__private::Wanted::reply(reference, $status), $payload)
+        $crate::__await!($assertion, reference, $crate::__private::Selector::reply(reference, $status), $payload)
     }};
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __await {
-    ($assertion:ident, $inbox:expr, $wanted:expr, ($($payload:tt)*)) => {
+    ($assertion:ident, $mailbox:expr, $selector:expr, ($($payload:tt)*)) => {
         match $crate::__private::$assertion(
-            $crate::Inbox::view(&$inbox),
-            $wanted,
+            $crate::Mailbox::view(&$mailbox),
+            $selector,
             $crate::__payload!($($payload)*),
         )
         .await
         {
-            ::core::result::Result::Ok(fits) => fits,
+            ::core::result::Result::Ok(value) => value,
             ::core::result::Result::Err(failure) => ::core::panic!("{failure}"),
         }
     };
 }
 
-/// Tells by its syntax what a payload is given as: a matcher, and how long to wait.
+/// Chooses the matcher by the syntax of the payload. Expands to the matcher and the timeout.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __payload {
@@ -172,7 +173,8 @@ macro_rules! __payload {
             $crate::__timeout!($($timeout)?),
         )
     };
-    // Neither `=>` nor a later `if` stands in an expression: what comes before one of them is a pattern.
+    // An expression contains neither `=>` nor an `if` after its beginning, so the tokens before one of them are a
+    // pattern.
     (@scan ($($pattern:tt)+) ($($all:tt)+) => $body:expr $(, $timeout:expr)? $(,)?) => {
         (
             $crate::__private::binds(::core::stringify!($($pattern)+), |payload| match payload {

@@ -1,8 +1,7 @@
-//! The mailbox of one test: everything that arrived at its clients and on its topics, in order, until an assertion takes
-//! it out.
+//! The mailbox of one test: the arrivals at its clients and on its topics, in order, until an assertion takes them.
 //!
-//! Filled by the clients' transports and by the test's own subscriptions. A [`View`] is what one client, one channel or
-//! the whole test may look at.
+//! The transports of the clients and the subscriptions of the test post arrivals. A [`MailboxView`] is the part of one
+//! client, of one channel, or of the whole test.
 
 use crate::arrival::Arrival;
 use parking_lot::Mutex;
@@ -13,23 +12,23 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 #[derive(Default)]
-pub(crate) struct Mailbox {
+pub(crate) struct Arrivals {
     state: Mutex<State>,
-    arrived: Notify,
+    posted: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// Each with its number, by which it is taken out.
+    /// The arrivals with their numbers, by which they are removed.
     arrivals: Vec<(u64, Arrival)>,
     next: u64,
-    /// What the test itself has subscribed to.
+    /// The topics to which the test itself has subscribed.
     topics: BTreeSet<String>,
 }
 
-impl Mailbox {
-    /// Puts in what `receive` returns. It is called under the mailbox's lock, so that what two threads receive from one
-    /// client keeps its order.
+impl Arrivals {
+    /// Adds the arrivals that `receive` returns. `receive` runs under the lock, so the arrivals that two threads
+    /// receive from one client keep their order.
     pub(crate) fn post(&self, receive: impl FnOnce() -> Vec<Arrival>) {
         let mut state = self.state.lock();
         for arrival in receive() {
@@ -38,45 +37,46 @@ impl Mailbox {
             state.arrivals.push((number, arrival));
         }
         drop(state);
-        self.arrived.notify_waiters();
+        self.posted.notify_waiters();
     }
 
-    /// The test has subscribed to a topic: failures say so.
-    pub(crate) fn subscribed(&self, topic: &str) {
+    /// Records a topic to which the test has subscribed, for the text of failures.
+    pub(crate) fn add_topic(&self, topic: &str) {
         self.state.lock().topics.insert(topic.to_owned());
     }
 }
 
-/// What can be looked at for arrivals: a test, a client, a channel.
-pub trait Inbox {
-    /// The part of the test's mailbox that is this one's.
-    fn view(&self) -> View;
+/// A source of arrivals: a test, a client or a channel.
+pub trait Mailbox {
+    /// Returns the part of the test's mailbox that belongs to this source.
+    fn view(&self) -> MailboxView;
 
-    /// What has arrived and no assertion has taken yet, in order. It looks at once: see [`crate::ChannelTest::settle`].
+    /// Returns the arrivals that no assertion has taken, in order. Does not wait for messages in flight; see
+    /// [`crate::ChannelTest::settle`].
     fn mailbox(&self) -> Vec<Arrival> {
         self.view().arrivals()
     }
 }
 
-impl<I: Inbox + ?Sized> Inbox for &I {
-    fn view(&self) -> View {
+impl<M: Mailbox + ?Sized> Mailbox for &M {
+    fn view(&self) -> MailboxView {
         (**self).view()
     }
 }
 
 /// A part of a test's mailbox.
 #[derive(Clone)]
-pub struct View {
-    mailbox: Arc<Mailbox>,
+pub struct MailboxView {
+    arrivals: Arc<Arrivals>,
     scope: Scope,
 }
 
-/// Whose arrivals.
+/// The arrivals that a view contains.
 #[derive(Clone)]
 pub(crate) enum Scope {
-    Everything,
+    Test,
     Client(usize),
-    /// One joined topic of one client, and what is broadcast on that topic.
+    /// One joined topic of one client, and the broadcasts on that topic.
     Channel {
         client: usize,
         topic: Arc<str>,
@@ -84,61 +84,61 @@ pub(crate) enum Scope {
     },
 }
 
-impl View {
-    pub(crate) fn new(mailbox: &Arc<Mailbox>, scope: Scope) -> Self {
-        View { mailbox: mailbox.clone(), scope }
+impl MailboxView {
+    pub(crate) fn new(arrivals: &Arc<Arrivals>, scope: Scope) -> Self {
+        MailboxView { arrivals: arrivals.clone(), scope }
     }
 
     pub(crate) fn arrivals(&self) -> Vec<Arrival> {
         self.numbered().into_iter().map(|(_, arrival)| arrival).collect()
     }
 
-    /// The topics that the test itself has subscribed to.
+    /// Returns the topics to which the test itself has subscribed.
     pub(crate) fn topics(&self) -> Vec<String> {
-        self.mailbox.state.lock().topics.iter().cloned().collect()
+        self.arrivals.state.lock().topics.iter().cloned().collect()
     }
 
     fn numbered(&self) -> Vec<(u64, Arrival)> {
-        let state = self.mailbox.state.lock();
-        state.arrivals.iter().filter(|(_, arrival)| self.scope.has(arrival)).cloned().collect()
+        let state = self.arrivals.state.lock();
+        state.arrivals.iter().filter(|(_, arrival)| self.scope.contains(arrival)).cloned().collect()
     }
 
-    /// Takes out the first arrival, old or new, for which `test` has an answer. Waits for `patience` of the runtime's
-    /// time at most; what is due at the very end of it still counts.
-    pub(crate) async fn take<T>(&self, patience: Duration, mut test: impl FnMut(&Arrival) -> Option<T>) -> Option<T> {
-        let deadline = Instant::now() + patience;
+    /// Removes the first arrival, old or new, for which `test` returns a value, and returns that value. Waits for at
+    /// most `timeout` of the runtime's time; an arrival of a timer that is due exactly at its end still counts.
+    pub(crate) async fn take<T>(&self, timeout: Duration, mut test: impl FnMut(&Arrival) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + timeout;
         loop {
-            let arrived = self.mailbox.arrived.notified();
+            let posted = self.arrivals.posted.notified();
             if let Some(taken) = self.take_now(&mut test) {
                 return Some(taken);
             }
-            if timeout_at(deadline, arrived).await.is_err() {
+            if timeout_at(deadline, posted).await.is_err() {
                 break;
             }
         }
-        // Timers of one moment run in no order that a test could know: whatever this moment has set off comes first.
-        for _ in 0..HOPS {
+        // Timers of the same instant run in no defined order. The arrivals that this instant causes are taken first.
+        for _ in 0..MAX_HOPS {
             tokio::task::yield_now().await;
         }
         self.take_now(&mut test)
     }
 
-    /// The test is a user's closure: it runs without the lock.
+    /// `test` may be a user's closure, so it runs without the lock.
     fn take_now<T>(&self, test: &mut impl FnMut(&Arrival) -> Option<T>) -> Option<T> {
-        let (taken, answer) = self.numbered().iter().find_map(|(number, arrival)| Some((*number, test(arrival)?)))?;
-        self.mailbox.state.lock().arrivals.retain(|(number, _)| *number != taken);
-        Some(answer)
+        let (taken, value) = self.numbered().iter().find_map(|(number, arrival)| Some((*number, test(arrival)?)))?;
+        self.arrivals.state.lock().arrivals.retain(|(number, _)| *number != taken);
+        Some(value)
     }
 }
 
-/// Tasks that one moment's events may pass through, one after the other, before an assertion gives up. A broadcast by a
-/// timer takes two.
-const HOPS: usize = 32;
+/// The number of tasks that an event of the last instant may pass through, one after another, until its arrival. A
+/// broadcast by a timer passes through two.
+const MAX_HOPS: usize = 32;
 
 impl Scope {
-    fn has(&self, arrival: &Arrival) -> bool {
+    fn contains(&self, arrival: &Arrival) -> bool {
         match self {
-            Scope::Everything => true,
+            Scope::Test => true,
             Scope::Client(own) => match arrival {
                 Arrival::Push { client, .. } | Arrival::Reply { client, .. } | Arrival::Closed { client, .. } => {
                     client == own

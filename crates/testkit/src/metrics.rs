@@ -1,7 +1,7 @@
-//! The metrics of one test: what the `metrics` macros record on the test's thread, and so in all its channels.
+//! The metrics of one test: the records of the `metrics` macros on the test's thread, on which all its channels run.
 //!
-//! The recorder is the thread's own, so tests do not share it. A counter or a histogram that was looked up before the
-//! capture began goes on to wherever it went: capture before you connect.
+//! The recorder belongs to the thread, so tests do not share it. An instrument that was registered before the capture
+//! keeps its earlier recorder; a capture must therefore begin before a client connects.
 
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, LocalRecorderGuard, Metadata, Recorder,
@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Captures metrics from here on, until what it returns is dropped. Begin before you connect: a channel's own
-/// instruments are looked up when its socket is mounted.
+/// Captures metrics until the returned [`Metrics`] is dropped. Call it before you connect: the instruments of a channel
+/// are registered when its socket is mounted.
 ///
-/// From this thread: a test's channels run on it, what they hand to `spawn_blocking` does not.
+/// Captures the current thread. A test's channels run on this thread, their `spawn_blocking` tasks do not.
 ///
 /// ```
 /// use bennu_testkit::prelude::*;
@@ -30,17 +30,17 @@ use std::sync::Arc;
 pub fn capture_metrics() -> Metrics {
     let values = Arc::<Values>::default();
     let outer = CAPTURING.replace(Some(values.clone()));
-    Metrics { values, outer, _recording: metrics::set_default_local_recorder(&ThreadRecorder) }
+    Metrics { values, outer, _recorder: metrics::set_default_local_recorder(&ThreadRecorder) }
 }
 
-/// Metrics that are being captured; see [`capture_metrics`].
+/// Captured metrics; see [`capture_metrics`].
 ///
-/// A metric is asked for by its name and some of its labels: what was recorded with others besides is summed.
+/// A metric is selected by its name and some of its labels. Series that differ in other labels are summed.
 pub struct Metrics {
     values: Arc<Values>,
-    /// Of a capture around this one.
+    /// The values of the enclosing capture.
     outer: Option<Arc<Values>>,
-    _recording: LocalRecorderGuard<'static>,
+    _recorder: LocalRecorderGuard<'static>,
 }
 
 thread_local! {
@@ -58,17 +58,17 @@ struct Values {
 struct Value<T>(Mutex<T>);
 
 impl Metrics {
-    /// What a counter has come to; 0 when nothing was counted.
+    /// Returns the value of a counter; 0 without a record.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         read(&self.values.counters, name, labels).into_iter().sum()
     }
 
-    /// Where a gauge stands; 0 when it was never set.
+    /// Returns the value of a gauge; 0 without a record.
     pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         read(&self.values.gauges, name, labels).into_iter().sum()
     }
 
-    /// What a histogram has recorded, in order.
+    /// Returns the values of a histogram, in order.
     pub fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
         read(&self.values.histograms, name, labels).concat()
     }
@@ -80,7 +80,7 @@ impl Drop for Metrics {
     }
 }
 
-/// A line for each metric, sorted: what a failing test wants to see.
+/// One line for each metric, sorted, for the text of a failing test.
 impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = shown(&self.values.counters, "counter");
@@ -104,10 +104,10 @@ fn read<T: Clone>(values: &Mutex<BTreeMap<Key, Arc<Value<T>>>>, name: &str, labe
     let has =
         |key: &Key, name: &str, value: &str| key.labels().any(|label| (label.key(), label.value()) == (name, value));
     let values = values.lock();
-    let wanted = values
+    let selected = values
         .iter()
         .filter(|(key, _)| key.name() == name && labels.iter().all(|(label, value)| has(key, label, value)));
-    wanted.map(|(_, value)| value.0.lock().clone()).collect()
+    selected.map(|(_, value)| value.0.lock().clone()).collect()
 }
 
 fn shown<T: fmt::Debug>(values: &Mutex<BTreeMap<Key, Arc<Value<T>>>>, kind: &str) -> Vec<String> {
@@ -119,7 +119,7 @@ fn shown<T: fmt::Debug>(values: &Mutex<BTreeMap<Key, Arc<Value<T>>>>, kind: &str
     values.lock().iter().map(line).collect()
 }
 
-/// Records into whatever this thread captures.
+/// Records into the innermost capture of the thread.
 struct ThreadRecorder;
 
 impl ThreadRecorder {
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_read_by_its_name_and_some_of_its_labels() {
+    fn each_kind_is_selected_by_its_name_and_some_of_its_labels() {
         let captured = capture_metrics();
         metrics::counter!("joins", "channel" => "Room", "result" => "ok").increment(2);
         metrics::counter!("joins", "channel" => "Room", "result" => "refused").increment(1);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_capture_inside_another_has_its_own_part_and_gives_back() {
+    fn a_nested_capture_has_its_own_values_until_it_is_dropped() {
         let outer = capture_metrics();
         let inner = capture_metrics();
         metrics::counter!("n").increment(1);

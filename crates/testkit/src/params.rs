@@ -1,12 +1,12 @@
-//! Parameters of a connection, written as an object and sent as a query.
+//! Connection parameters: a JSON object, encoded as a query.
 
 use bennu_channels::Params;
 use serde_json::Value;
 
-/// What `phoenix.js` makes of an object: nested ones become `key[field]=value`, and null is left out.
+/// Encodes an object as `phoenix.js` does: a nested field becomes `key[field]=value`, and null is omitted.
 #[track_caller]
 pub(crate) fn query(params: &Value) -> Params {
-    assert!(params.is_object(), "the parameters of a connection must be an object, as json!({{}}), not {params}");
+    assert!(params.is_object(), "the connection parameters are not an object such as json!({{}}): {params}");
     let mut pairs = Vec::new();
     collect(None, params, &mut pairs);
     pairs.into_iter().collect()
@@ -33,7 +33,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_object_becomes_the_pairs_that_a_client_would_send() {
+    fn an_object_is_encoded_as_the_pairs_of_a_client() {
         let params = query(&json!({ "token": "a b", "page": 2, "none": null, "user": { "tags": ["x", true] } }));
         let mut pairs: Vec<_> = params.iter().collect();
         pairs.sort();
@@ -41,8 +41,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "must be an object, as json!({}), not [1]")]
-    fn what_is_no_object_is_refused() {
+    #[should_panic(expected = "the connection parameters are not an object such as json!({}): [1]")]
+    fn another_value_than_an_object_is_rejected() {
         query(&json!([1]));
     }
 }

@@ -1,12 +1,13 @@
-//! A client of a test: one connection, over a transport that is a mailbox.
+//! A client of a test: one connection, over a transport that puts all frames into the test's mailbox.
 
 use crate::arrival::Arrival;
 use crate::assertion::TIMEOUT;
-use crate::mailbox::{Inbox, Scope, View};
-use crate::reply::PushRef;
+use crate::mailbox::{Mailbox, MailboxView, Scope};
+use crate::push_ref::PushRef;
 use crate::test::ChannelTest;
 use bennu_channels::protocol::{Close, Frame, FrameKind, Inbound, Name, Ref, client};
-use bennu_channels::{Connection, Payload, SHUTDOWN_TIMEOUT, Socket};
+use bennu_channels::transport::Connection;
+use bennu_channels::{Payload, SHUTDOWN_TIMEOUT, Socket};
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
@@ -15,9 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// See the module; from [`ChannelTest::connect`] or [`ChannelTest::socket`]. Cloning is cheap and is the same client.
+/// A connected client, from [`ChannelTest::connect`] or [`ChannelTest::socket`]. Cloning is cheap; all clones are the
+/// same client.
 ///
-/// It stays connected when it is dropped; [`TestSocket::close`] ends it.
+/// The client stays connected when its handles are dropped. [`TestSocket::close`] disconnects it.
 pub struct TestSocket<S: Socket> {
     test: ChannelTest,
     client: usize,
@@ -39,43 +41,47 @@ impl<S: Socket> TestSocket<S> {
         TestSocket { test, client, id: id.map(Arc::from), state, connection, next_ref }
     }
 
-    /// The socket's id, as it was when it connected.
+    /// Returns the id of the socket at the time of the connection.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// What `connect` returned, and every channel of this client sees.
+    /// Returns the result of `connect`, which all channels of this client share.
     pub fn state(&self) -> &S {
         &self.state
     }
 
-    /// The test that it belongs to.
+    /// Returns the test of this client.
     pub fn test(&self) -> &ChannelTest {
         &self.test
     }
 
-    /// The client goes away. Returns when all its channels have ended.
+    /// Disconnects the client. Returns when all its channels have ended.
     ///
     /// # Panics
-    /// When they have not ended 10 s later, in virtual time: a callback, and then `terminate`, have 5 s each.
+    /// When a channel has not ended after 10 s of virtual time: a callback, and then `terminate`, may take 5 s each.
     #[track_caller]
     pub fn close(&self) -> impl Future<Output = ()> {
         let caller = Location::caller();
         async move {
             self.connection.finish();
-            self.test.forget(&self.connection);
-            let deadline = Instant::now() + 2 * SHUTDOWN_TIMEOUT;
+            self.test.remove_connection(&self.connection);
+            let timeout = 2 * SHUTDOWN_TIMEOUT;
+            let deadline = Instant::now() + timeout;
             while self.connection.channel_count() > 0 {
-                assert!(Instant::now() <= deadline, "{caller}: {self:?} has channels that do not end");
+                assert!(
+                    Instant::now() <= deadline,
+                    "{caller}: {self:?} has channels that did not end within {timeout:?}"
+                );
                 sleep(Duration::from_millis(1)).await;
             }
         }
     }
 
-    /// Why the server closes this client; waits for that.
+    /// Waits until the server closes this client, and returns the reason.
     ///
     /// # Panics
-    /// When it does not within 100 ms of virtual time.
+    /// When the server does not close it within 100 ms of virtual time.
     #[track_caller]
     pub fn closed(&self) -> impl Future<Output = Close> {
         let caller = Location::caller();
@@ -87,7 +93,7 @@ impl<S: Socket> TestSocket<S> {
             });
             match closed.await {
                 Some(reason) => reason,
-                None => panic!("{caller}: {self:?} was not closed; what arrived: {:#?}", self.mailbox()),
+                None => panic!("{caller}: {self:?} was not closed within {TIMEOUT:?}; arrivals: {:#?}", self.mailbox()),
             }
         }
     }
@@ -97,7 +103,7 @@ impl<S: Socket> TestSocket<S> {
         let reference = self.next_ref();
         self.send(join_ref, &reference, topic, event, payload);
         let scope = Scope::Channel { client: self.client, topic: topic.into(), join_ref: join_ref.into() };
-        PushRef::new(self.test.look(scope), reference)
+        PushRef::new(self.test.view_of(scope), reference)
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
@@ -123,19 +129,19 @@ impl<S: Socket> TestSocket<S> {
         };
         let mut bytes = Vec::new();
         let kind = client::encode(&message, &mut bytes)
-            .unwrap_or_else(|error| panic!("{event:?} cannot be sent to {topic:?}: {error}"));
+            .unwrap_or_else(|error| panic!("could not send {event:?} to {topic:?}: {error}"));
         let frame = match kind {
             FrameKind::Text => Frame::Text(std::str::from_utf8(&bytes).expect("a text frame is UTF-8")),
             FrameKind::Binary => Frame::Binary(&bytes),
         };
-        self.connection.receive(frame).expect("what the protocol's client encodes, its server decodes");
+        self.connection.receive(frame).expect("the server decodes every message that the client encodes");
         self.connection.flush();
     }
 }
 
-impl<S: Socket> Inbox for TestSocket<S> {
-    fn view(&self) -> View {
-        self.test.look(Scope::Client(self.client))
+impl<S: Socket> Mailbox for TestSocket<S> {
+    fn view(&self) -> MailboxView {
+        self.test.view_of(Scope::Client(self.client))
     }
 }
 

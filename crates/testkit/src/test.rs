@@ -1,21 +1,22 @@
-//! One test: an endpoint of its own, the clients that connect to it, and the mailbox in which everything arrives.
+//! One test: its endpoint, the clients that connect to it, and the mailbox of their arrivals.
 //!
-//! Handles share it: a client or a channel that a function returns keeps the whole test alive. Nothing is shared between
-//! two tests.
+//! All handles of a test share it, so a client or a channel that a function returns keeps the whole test alive. Two
+//! tests share nothing.
 
 use crate::arrival::Arrival;
 use crate::clock;
-use crate::mailbox::{Inbox, Mailbox, Scope, View};
+use crate::mailbox::{Arrivals, Mailbox, MailboxView, Scope};
 use bennu_channels::pubsub::{Attachment, Delivery, Sink, SubscriberId};
 use bennu_channels::token::Secret;
-use bennu_channels::{Broadcast, Connection, Endpoint, IntoPayload};
+use bennu_channels::transport::Connection;
+use bennu_channels::{Broadcast, Endpoint, IntoPayload};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// See the module. Cloning is cheap and shares everything.
+/// A test of sockets and channels. Cloning is cheap; all clones share one test.
 ///
 /// ```
 /// use bennu_testkit::prelude::*;
@@ -44,7 +45,7 @@ use std::time::Duration;
 /// # }
 /// ```
 ///
-/// A socket that names a state is tested with [`ChannelTest::with_state`].
+/// A socket with a state requires [`ChannelTest::with_state`].
 pub struct ChannelTest<T = ()> {
     shared: Arc<Shared>,
     state: Arc<T>,
@@ -52,37 +53,37 @@ pub struct ChannelTest<T = ()> {
 
 struct Shared {
     endpoint: Endpoint,
-    mailbox: Arc<Mailbox>,
-    /// Clients live until the test ends or closes them, as they would without anybody holding on to them.
+    arrivals: Arc<Arrivals>,
+    /// A client lives until the test ends or closes it, also when its handles are dropped.
     connections: Mutex<Vec<Arc<Connection>>>,
     clients: AtomicUsize,
     subscriptions: Mutex<BTreeMap<String, Attachment>>,
 }
 
 impl ChannelTest {
-    /// A test with an endpoint of its own, and a secret that all tests of this kit share.
+    /// Creates a test with a new endpoint. All tests of this kit have the same secret.
     ///
-    /// Stops the clock of the runtime: from here on time is virtual.
+    /// Pauses the clock of the runtime: time is virtual from then on.
     ///
     /// # Panics
-    /// Outside a runtime, and in one with several threads, whose clock cannot be stopped.
+    /// Outside a runtime, and in one with several threads, whose clock cannot be paused.
     #[track_caller]
-    #[expect(clippy::new_without_default, reason = "it stops a clock, which no default should")]
+    #[expect(clippy::new_without_default, reason = "it pauses a clock, which no default should")]
     pub fn new() -> Self {
         let secret = Secret::new("a secret that every test may know").expect("long enough");
         ChannelTest::with_endpoint(Endpoint::new(secret))
     }
 
-    /// A test of an endpoint that is the application's: with its PubSub, its secret or its filters.
+    /// Creates a test of the application's endpoint, with its PubSub, its secret and its filters.
     ///
     /// # Panics
     /// As [`ChannelTest::new`].
     #[track_caller]
     pub fn with_endpoint(endpoint: Endpoint) -> Self {
-        clock::stop();
+        clock::pause();
         let shared = Arc::new(Shared {
             endpoint,
-            mailbox: Arc::default(),
+            arrivals: Arc::default(),
             connections: Mutex::default(),
             clients: AtomicUsize::new(0),
             subscriptions: Mutex::default(),
@@ -92,13 +93,13 @@ impl ChannelTest {
 }
 
 impl<T> ChannelTest<T> {
-    /// The same test, for sockets with this state: as `.with_state(..)` on a mount. Tests with several states share the
-    /// endpoint and the mailbox.
+    /// Returns the same test for sockets with this state, as `.with_state(..)` on a mount. Tests with several states
+    /// share the endpoint and the mailbox.
     pub fn with_state<U>(&self, state: U) -> ChannelTest<U> {
         ChannelTest { shared: self.shared.clone(), state: Arc::new(state) }
     }
 
-    /// The state that its sockets share.
+    /// Returns the state that the test's sockets share.
     pub fn state(&self) -> &T {
         &self.state
     }
@@ -107,28 +108,28 @@ impl<T> ChannelTest<T> {
         self.state.clone()
     }
 
-    /// The test without its state, which its clients keep.
+    /// Returns the test without its state, as its clients keep it.
     pub(crate) fn stateless(&self) -> ChannelTest {
         self.with_state(())
     }
 
-    /// The endpoint: to broadcast with, to sign tokens, to disconnect.
+    /// Returns the endpoint, to broadcast, to sign tokens and to disconnect clients.
     pub fn endpoint(&self) -> &Endpoint {
         &self.shared.endpoint
     }
 
-    /// Subscribes the test itself to a topic, once: what is broadcast there arrives in its mailbox, for
-    /// [`assert_broadcast!`](crate::assert_broadcast). Joining with `subscribe_and_join` does it too.
+    /// Subscribes the test itself to a topic, once. Broadcasts on that topic then arrive in its mailbox, for
+    /// [`assert_broadcast!`](crate::assert_broadcast). `subscribe_and_join` subscribes the test as well.
     pub fn subscribe(&self, topic: &str) {
         let mut subscriptions = self.shared.subscriptions.lock();
         if !subscriptions.contains_key(topic) {
-            let sink = Arc::new(Subscriber { topic: topic.to_owned(), mailbox: self.shared.mailbox.clone() });
+            let sink = Arc::new(Subscriber { topic: topic.to_owned(), arrivals: self.shared.arrivals.clone() });
             subscriptions.insert(topic.to_owned(), self.shared.endpoint.pubsub().attach(topic, sink));
-            self.shared.mailbox.subscribed(topic);
+            self.shared.arrivals.add_topic(topic);
         }
     }
 
-    /// Broadcasts to everybody on a topic but the test itself.
+    /// Broadcasts to all subscribers of a topic except the test itself.
     ///
     /// # Panics
     /// When the payload cannot be broadcast.
@@ -137,41 +138,41 @@ impl<T> ChannelTest<T> {
         let from = self.shared.subscriptions.lock().get(topic).map_or(SubscriberId::NONE, Attachment::id);
         let sent = Broadcast::new(topic, event, payload)
             .and_then(|broadcast| Ok(self.shared.endpoint.pubsub().broadcast_from(from, topic, broadcast)?));
-        sent.unwrap_or_else(|error| panic!("{event:?} cannot be broadcast on {topic:?}: {error}"));
+        sent.unwrap_or_else(|error| panic!("could not broadcast {event:?} on {topic:?}: {error}"));
     }
 
-    /// Returns when nothing is in flight any more: every task waits for a timer that is not due yet, or for a message.
-    /// Takes a millisecond of virtual time.
+    /// Waits until no message is in flight: every task waits for a message, or for a timer that is not due. Takes a
+    /// millisecond of virtual time.
     pub async fn settle(&self) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
-    /// The number of one more client.
+    /// Returns the number of a new client.
     pub(crate) fn next_client(&self) -> usize {
         self.shared.clients.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.shared.mailbox
+    pub(crate) fn arrivals(&self) -> &Arc<Arrivals> {
+        &self.shared.arrivals
     }
 
-    /// Keeps a client connected whose handles are dropped.
-    pub(crate) fn keep(&self, connection: Arc<Connection>) {
+    /// Keeps a client connected after its handles are dropped.
+    pub(crate) fn add_connection(&self, connection: Arc<Connection>) {
         self.shared.connections.lock().push(connection);
     }
 
-    pub(crate) fn forget(&self, connection: &Arc<Connection>) {
+    pub(crate) fn remove_connection(&self, connection: &Arc<Connection>) {
         self.shared.connections.lock().retain(|known| !Arc::ptr_eq(known, connection));
     }
 
-    pub(crate) fn look(&self, scope: Scope) -> View {
-        View::new(&self.shared.mailbox, scope)
+    pub(crate) fn view_of(&self, scope: Scope) -> MailboxView {
+        MailboxView::new(&self.shared.arrivals, scope)
     }
 }
 
-impl<T> Inbox for ChannelTest<T> {
-    fn view(&self) -> View {
-        self.look(Scope::Everything)
+impl<T> Mailbox for ChannelTest<T> {
+    fn view(&self) -> MailboxView {
+        self.view_of(Scope::Test)
     }
 }
 
@@ -190,14 +191,14 @@ impl<T> std::fmt::Debug for ChannelTest<T> {
 /// The test as a subscriber of a topic.
 struct Subscriber {
     topic: String,
-    mailbox: Arc<Mailbox>,
+    arrivals: Arc<Arrivals>,
 }
 
 impl Sink for Subscriber {
     fn deliver(&self, delivery: &Delivery) {
         if let Some(sent) = delivery.downcast_ref::<Broadcast>() {
             let (topic, event) = (self.topic.clone(), sent.event().to_owned());
-            self.mailbox.post(|| vec![Arrival::Broadcast { topic, event, payload: sent.payload().clone() }]);
+            self.arrivals.post(|| vec![Arrival::Broadcast { topic, event, payload: sent.payload().clone() }]);
         }
     }
 }

@@ -1,20 +1,20 @@
-//! The transport of a test: no network, only a mailbox. What a connection's outbox holds is taken out and decoded at
-//! once, by whoever sent it, so that the mailbox has the order of sending across all clients.
+//! The transport of a test, which moves a connection's frames into the test's mailbox.
 //!
-//! The outbox calls [`Drainer::wake`] without its lock, unless its client is too slow, which [`crate::TestSocket`]
-//! excludes; so taking is possible inside `wake`. Under whose locks a `wake` comes is not known: nothing but the
-//! outbox's and the mailbox's own is taken here.
+//! The outbox calls [`Drainer::wake`] on the sender's thread. `wake` takes and decodes the frames at once, so the
+//! mailbox has the order of sending across all clients. The outbox holds no lock of its own during `wake`, except for a
+//! client that is too slow; the unbounded outbox of [`crate::TestSocket`] excludes that. The caller may hold other
+//! locks, so `wake` takes only the locks of the outbox and of the mailbox.
 
 use crate::arrival::Arrival;
-use crate::mailbox::Mailbox;
+use crate::mailbox::Arrivals;
 use bennu_channels::protocol::client::{self, Received};
 use bennu_channels::protocol::{Frame, FrameKind, Ref};
-use bennu_channels::{Connection, Drainer, Framing, Taken};
+use bennu_channels::transport::{Connection, Drainer, Framing, Taken};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock, Weak};
 use tokio::runtime::Handle;
 
-/// One byte that says which kind of frame it is, then the message.
+/// One byte for the kind of the frame, then the message.
 pub(crate) static FRAMING: Framing = Framing {
     name: "testkit",
     frame: |kind, message| {
@@ -29,22 +29,23 @@ pub(crate) static FRAMING: Framing = Framing {
 const TEXT: u8 = b't';
 const BINARY: u8 = b'b';
 
-/// One client's end of its connection.
+/// The transport of one client.
 pub(crate) struct Transport {
     client: usize,
-    mailbox: Arc<Mailbox>,
+    arrivals: Arc<Arrivals>,
     connection: OnceLock<Weak<Connection>>,
-    /// A connection that is closed is finished in a task of its own, as by a real transport: `wake` may come under locks.
+    /// A closed connection is finished in a task of its own, as by a real transport: the caller of `wake` may hold
+    /// locks.
     runtime: Handle,
 }
 
 impl Transport {
-    /// Of the runtime that this is called in.
-    pub(crate) fn new(client: usize, mailbox: &Arc<Mailbox>) -> Self {
-        Transport { client, mailbox: mailbox.clone(), connection: OnceLock::new(), runtime: Handle::current() }
+    /// Creates a transport on the current runtime.
+    pub(crate) fn new(client: usize, arrivals: &Arc<Arrivals>) -> Self {
+        Transport { client, arrivals: arrivals.clone(), connection: OnceLock::new(), runtime: Handle::current() }
     }
 
-    /// The connection is there; what it has said meanwhile is taken.
+    /// Sets the connection, and takes the frames that it has sent meanwhile.
     pub(crate) fn attach(&self, connection: &Arc<Connection>) {
         self.connection.set(Arc::downgrade(connection)).expect("a transport has one connection");
         self.wake();
@@ -68,13 +69,13 @@ impl Transport {
     }
 
     fn decode(&self, frame: &Bytes) -> Arrival {
-        let (kind, message) = frame.split_first().expect("the framing puts a byte in front");
+        let (kind, message) = frame.split_first().expect("the framing prepends a byte");
         let frame = match *kind {
             TEXT => Frame::Text(std::str::from_utf8(message).expect("a text frame is UTF-8")),
             _ => Frame::Binary(message),
         };
         let client = self.client;
-        match client::decode(frame).expect("a server's message is one of the protocol's") {
+        match client::decode(frame).expect("the client decodes every message that the server encodes") {
             Received::Reply { join_ref, reference, topic, status, payload } => {
                 let (join_ref, reference) = (text(&join_ref), text(&reference).unwrap_or_default());
                 Arrival::Reply { client, topic, reference, status, payload, join_ref }
@@ -89,12 +90,12 @@ impl Transport {
 impl Drainer for Transport {
     fn wake(&self) {
         if let Some(connection) = self.connection.get().and_then(Weak::upgrade) {
-            self.mailbox.post(|| self.receive(&connection));
+            self.arrivals.post(|| self.receive(&connection));
         }
     }
 }
 
-/// Refs of this kit's clients are text.
+/// Returns a ref as text. All refs of this kit's clients are text.
 fn text(reference: &Ref) -> Option<String> {
     reference.as_str().map(str::to_owned)
 }

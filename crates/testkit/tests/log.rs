@@ -1,18 +1,18 @@
-//! A capture hears what its own thread says, whoever came to the same place in the code first. A program of its own, since
-//! what `tracing` remembers of a place is the whole process's.
+//! A capture receives the events of its own thread, whichever thread reached a callsite first. The test is a program of
+//! its own because `tracing` caches the interest in a callsite for the whole process.
 #![allow(missing_docs)]
 
 use bennu_testkit::prelude::*;
 
-fn said() {
-    tracing::info!("said by two");
+fn log_event() {
+    tracing::info!("from two threads");
 }
 
 #[test]
-fn a_thread_that_captures_nothing_does_not_silence_one_that_does() {
+fn a_thread_without_a_capture_does_not_disable_the_callsites_of_one_with_a_capture() {
     let log = capture_log();
-    std::thread::spawn(said).join().unwrap();
+    std::thread::spawn(log_event).join().unwrap();
     assert!(log.lines().is_empty());
-    said();
-    assert_eq!(log.lines(), ["INFO said by two"]);
+    log_event();
+    assert_eq!(log.lines(), ["INFO from two threads"]);
 }

@@ -1,10 +1,10 @@
-//! `assert_broadcast!`, `refute_broadcast!`, and broadcasts by the test.
+//! `assert_broadcast!`, `refute_broadcast!`, and broadcasts of the test.
 
 use crate::support::{Number, UserSocket, room};
 use bennu_testkit::prelude::*;
 
 #[tokio::test]
-async fn a_broadcast_arrives_at_the_client_and_at_the_test_that_has_subscribed() {
+async fn a_broadcast_arrives_at_the_client_and_at_the_subscribed_test() {
     let room = room().await;
     room.push("broadcast", json!({ "value": 1 }));
     assert_broadcast!(room, "said", Number { value: 1 });
@@ -26,7 +26,7 @@ async fn join_alone_does_not_subscribe_the_test() {
 }
 
 #[tokio::test]
-async fn many_subscriptions_to_one_topic_are_one() {
+async fn repeated_subscriptions_to_a_topic_deliver_one_broadcast() {
     let room = room().await;
     room.test().subscribe("room:1");
     room.socket().test().socket(UserSocket { user: 2 }).subscribe_and_join("room:1", json!({})).await.unwrap();
@@ -36,7 +36,7 @@ async fn many_subscriptions_to_one_topic_are_one() {
 }
 
 #[tokio::test]
-async fn broadcast_from_reaches_everybody_but_the_test() {
+async fn broadcast_from_reaches_all_subscribers_except_the_test() {
     let room = room().await;
     room.broadcast_from("said", json!({ "value": 1 }));
     assert_push!(room, "said", json!({ "value": 1 }));
@@ -48,7 +48,7 @@ async fn broadcast_from_reaches_everybody_but_the_test() {
 }
 
 #[tokio::test]
-async fn the_endpoint_reaches_the_test_too_on_each_topic_by_itself() {
+async fn a_broadcast_of_the_endpoint_reaches_the_test_on_its_own_topic() {
     let room = room().await;
     let test = room.test();
     test.subscribe("news");

@@ -1,24 +1,27 @@
-//! Connecting, joining and going away.
+//! Connects, joins and disconnects of clients.
 
 use crate::support::{Room, UserSocket, failure_of, room};
 use bennu_channels::protocol::Close;
-use bennu_channels::{ConnectInfo, Endpoint, NotConnected, token::Secret};
+use bennu_channels::transport::NotConnected;
+use bennu_channels::{ConnectInfo, Endpoint, token::Secret};
 use bennu_testkit::prelude::*;
 
 #[tokio::test]
-async fn connect_asks_the_socket() {
+async fn connect_calls_the_socket() {
     let test = ChannelTest::new();
     let socket = test.connect::<UserSocket>(json!({ "user": 7 })).await.unwrap();
     assert_eq!((socket.id(), socket.state().user), (Some("user:7"), 7));
     let refused = test.connect::<UserSocket>(json!({})).await.unwrap_err();
-    assert!(matches!(&refused, NotConnected::Refused(why) if why.to_string() == "parameter \"user\" is missing"));
+    assert!(
+        matches!(&refused, NotConnected::Refused(refusal) if refusal.to_string() == "parameter \"user\" is missing")
+    );
     let crashed = test.connect::<UserSocket>(json!({ "user": "panic" })).await.unwrap_err();
     assert!(matches!(crashed, NotConnected::Crashed));
     assert_eq!(test.endpoint().connection_count(), 1);
 }
 
 #[tokio::test]
-async fn connect_with_tells_what_the_transport_knows() {
+async fn connect_with_passes_the_information_of_a_transport() {
     let mut info = ConnectInfo::default();
     info.headers.insert("user-agent", "four".parse().unwrap());
     let socket = ChannelTest::new().connect_with::<UserSocket>(json!({ "user": "agent" }), info).await.unwrap();
@@ -26,7 +29,7 @@ async fn connect_with_tells_what_the_transport_knows() {
 }
 
 #[tokio::test]
-async fn socket_skips_connect_and_has_the_id_of_its_value() {
+async fn socket_skips_connect_and_takes_the_id_of_its_value() {
     let socket = ChannelTest::new().socket(UserSocket { user: 3 });
     assert_eq!((socket.id(), socket.state().user), (Some("user:3"), 3));
     let room = socket.join("room:1", json!({ "page": 2 })).await.unwrap();
@@ -34,7 +37,7 @@ async fn socket_skips_connect_and_has_the_id_of_its_value() {
 }
 
 #[tokio::test]
-async fn a_join_that_fails_equals_its_response() {
+async fn a_failed_join_equals_its_response() {
     let socket = ChannelTest::new().socket(UserSocket { user: 1 });
     for (topic, reason) in [("room:closed", "closed"), ("room:broken", "join crashed"), ("nowhere", "unmatched topic")]
     {
@@ -47,12 +50,12 @@ async fn a_join_that_fails_equals_its_response() {
 }
 
 #[tokio::test]
-async fn a_slow_join_is_waited_for_and_one_that_never_ends_is_reported() {
+async fn a_slow_join_succeeds_and_one_without_end_is_reported() {
     let socket = ChannelTest::new().socket(UserSocket { user: 1 });
     socket.join("room:slow", json!({})).await.unwrap();
     let failure = failure_of(async { _ = socket.join("room:never", json!({})).await }).await;
     assert!(
-        failure.contains(r#": the join of "room:never" was not answered within 10s; what arrived: []"#),
+        failure.contains(r#": no reply to the join of "room:never" arrived within 10s; arrivals: []"#),
         "{failure}"
     );
 }
@@ -68,11 +71,11 @@ async fn close_ends_all_channels_of_the_client_and_no_others() {
     other.push("push", json!({}));
     assert_push!(other, "pushed");
     let failure = failure_of(async { room.state(|_: &Room| ()).await }).await;
-    assert!(failure.contains(r#"the channel "room:1" of client 1 (user:1) has ended, or is no kit::support::Room"#));
+    assert!(failure.contains(r#"the channel "room:1" of client 1 (user:1) has ended, or is not a kit::support::Room"#));
 }
 
 #[tokio::test]
-async fn a_callback_that_hangs_is_given_up_by_a_close_without_real_time() {
+async fn close_aborts_a_blocked_callback_in_virtual_time() {
     let room = room().await;
     room.push("hang", json!({}));
     room.close().await;
@@ -87,7 +90,7 @@ async fn a_disconnect_closes_the_client() {
     room.test().settle().await;
     assert_eq!(room.test().endpoint().connection_count(), 0);
     let failure = failure_of(async { _ = room.socket().closed().await }).await;
-    assert!(failure.contains("client 1 (user:1) was not closed; what arrived: []"), "{failure}");
+    assert!(failure.contains("client 1 (user:1) was not closed within 100ms; arrivals: []"), "{failure}");
 }
 
 #[tokio::test]
@@ -99,7 +102,7 @@ async fn a_client_and_its_channels_outlive_their_handles() {
 }
 
 #[tokio::test]
-async fn an_application_brings_its_own_endpoint() {
+async fn a_test_can_use_the_endpoint_of_an_application() {
     let endpoint = Endpoint::new(Secret::new("a secret of the application's own").unwrap());
     let test = ChannelTest::with_endpoint(endpoint.clone());
     test.socket(UserSocket { user: 1 });
@@ -107,7 +110,7 @@ async fn an_application_brings_its_own_endpoint() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_sent_much_is_never_too_slow() {
+async fn a_client_with_many_messages_is_never_too_slow() {
     let room = room().await;
     room.push("flood", json!({}));
     for _ in 0..100 {

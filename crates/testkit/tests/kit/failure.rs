@@ -1,10 +1,10 @@
-//! What a failing assertion says, word for word: each of the six, and what helps to see why.
+//! The texts of failed assertions, word for word, for all six macros.
 
 use crate::support::{Number, UserSocket, failure_of, push_numbers, room};
 use bennu_testkit::prelude::*;
 use std::time::Duration;
 
-/// A message without the indentation that it has in this file.
+/// Removes the indentation of a text in this file.
 fn message(text: &str) -> String {
     let lines: Vec<&str> =
         text.trim_matches('\n').lines().map(|line| line.strip_prefix("        ").unwrap_or(line)).collect();
@@ -16,7 +16,7 @@ async fn expect_failure(assertion: impl Future<Output = ()>, text: &str) {
 }
 
 #[tokio::test]
-async fn a_push_that_is_missing_is_shown_with_all_arrivals_and_how_the_nearest_differs() {
+async fn a_missing_push_is_reported_with_all_arrivals_and_the_difference_of_the_closest() {
     let room = room().await;
     room.push("echo", json!({}));
     room.push("push", json!({ "a": 1, "b": [1, 2], "c": "x" }));
@@ -27,17 +27,17 @@ async fn a_push_that_is_missing_is_shown_with_all_arrivals_and_how_the_nearest_d
     expect_failure(
         async { _ = assert_push!(room, "pushed", json!({ "a": 1, "b": [1, 3], "c": "x" })) },
         r#"
-        no such push arrived within 100ms
+        no matching push arrived within 100ms
 
         expected: push "pushed" {"a":1,"b":[1,3],"c":"x"}
 
-        arrived, in order:
+        arrivals, in order:
           1. reply ok to ref 2 {} on "room:1" to client 1
           2. push "pushed" {"a":1,"b":[1,2],"c":"x"} on "room:1" to client 1
           3. push "pushed" {"value":1} on "room:1" to client 1
           4. push "other" {} on "room:1" to client 1
 
-        the nearest is 2, which differs (- expected, + arrived):
+        the closest arrival is 2; it differs (- expected, + arrived):
               "a": 1,
               "b": [
                 1,
@@ -52,16 +52,16 @@ async fn a_push_that_is_missing_is_shown_with_all_arrivals_and_how_the_nearest_d
 }
 
 #[tokio::test]
-async fn nothing_at_all_is_said_in_one_word() {
+async fn an_empty_mailbox_is_reported_as_none() {
     let room = room().await;
     expect_failure(
         async { _ = assert_push!(room, "pushed", _, Duration::from_secs(2)) },
         r#"
-        no such push arrived within 2s
+        no matching push arrived within 2s
 
         expected: push "pushed" with any payload
 
-        arrived: nothing
+        arrivals: none
         "#,
     )
     .await;
@@ -70,20 +70,20 @@ async fn nothing_at_all_is_said_in_one_word() {
 }
 
 #[tokio::test]
-async fn a_pattern_and_a_closure_are_shown_as_they_stand_in_the_test() {
+async fn a_pattern_and_a_closure_are_reported_as_their_source_text() {
     let room = room().await;
     push_numbers(&room, [1]);
     expect_failure(
         async { assert_push!(room, "pushed", Number { value } if value > 1 => ()) },
         r#"
-        no such push arrived within 100ms
+        no matching push arrived within 100ms
 
         expected: push "pushed" matching Number { value } if value > 1
 
-        arrived, in order:
+        arrivals, in order:
           1. push "pushed" {"value":1} on "room:1" to client 1
 
-        the nearest is 1, which does not match:
+        the closest arrival is 1; it does not match:
             {
               "value": 1
             }
@@ -97,41 +97,41 @@ async fn a_pattern_and_a_closure_are_shown_as_they_stand_in_the_test() {
 }
 
 #[tokio::test]
-async fn a_payload_of_another_shape_says_what_serde_found() {
+async fn a_payload_of_another_shape_is_reported_with_the_error_of_serde() {
     let room = room().await;
     room.push("push", json!({ "value": "one" }));
     let failure = failure_of(async { _ = assert_push!(room, "pushed", Number { .. }) }).await;
-    let expected =
-        "the nearest is 1, whose payload is no kit::support::Number: invalid type: string \"one\", expected i64";
+    let expected = "the closest arrival is 1; it does not match: the payload is not a kit::support::Number: \
+                    invalid type: string \"one\", expected i64";
     assert!(failure.contains(expected) && failure.ends_with("    {\n      \"value\": \"one\"\n    }\n"), "{failure}");
 }
 
 #[tokio::test]
-async fn a_push_of_another_name_with_that_payload_is_pointed_out() {
+async fn a_push_with_the_payload_and_another_event_is_the_closest() {
     let room = room().await;
     push_numbers(&room, [1, 2]);
     let failure = failure_of(async { _ = assert_push!(room, "number", json!({ "value": 2 })) }).await;
-    assert!(failure.ends_with("\nthe nearest is 2, whose event is \"pushed\"\n"), "{failure}");
+    assert!(failure.ends_with("\nthe closest arrival is 2; its event is \"pushed\"\n"), "{failure}");
     let failure = failure_of(async { _ = assert_push!(room, "number", json!({ "value": 3 })) }).await;
     assert!(failure.ends_with("2. push \"pushed\" {\"value\":2} on \"room:1\" to client 1\n"), "{failure}");
 }
 
 #[tokio::test]
-async fn a_reply_that_is_missing_is_shown_with_the_one_that_came() {
+async fn a_missing_reply_is_reported_with_the_one_that_arrived() {
     let room = room().await;
     let reference = room.push("echo", json!({ "ping": "pang" }));
     room.test().settle().await;
     expect_failure(
         async { _ = assert_reply!(reference, ok, json!({ "ping": "pong" })) },
         r#"
-        no such reply arrived within 100ms
+        no matching reply arrived within 100ms
 
         expected: reply ok to ref 2 {"ping":"pong"}
 
-        arrived, in order:
+        arrivals, in order:
           1. reply ok to ref 2 {"ping":"pang"} on "room:1" to client 1
 
-        the nearest is 1, which differs (- expected, + arrived):
+        the closest arrival is 1; it differs (- expected, + arrived):
             {
           -   "ping": "pong"
           +   "ping": "pang"
@@ -141,11 +141,11 @@ async fn a_reply_that_is_missing_is_shown_with_the_one_that_came() {
     .await;
     let failure = failure_of(async { _ = assert_reply!(reference, error) }).await;
     assert!(failure.contains("expected: reply error to ref 2 with any payload\n"), "{failure}");
-    assert!(failure.ends_with("\nthe nearest is 1, whose status is ok\n"), "{failure}");
+    assert!(failure.ends_with("\nthe closest arrival is 1; its status is ok\n"), "{failure}");
 }
 
 #[tokio::test]
-async fn a_reply_of_another_message_is_not_the_nearest() {
+async fn a_reply_to_another_message_is_not_the_closest() {
     let room = room().await;
     let quiet = room.push("quiet", json!({}));
     room.push("echo", json!({}));
@@ -155,22 +155,22 @@ async fn a_reply_of_another_message_is_not_the_nearest() {
 }
 
 #[tokio::test]
-async fn a_broadcast_that_is_missing_says_where_the_test_listens() {
+async fn a_missing_broadcast_is_reported_with_the_topics_of_the_test() {
     let room = room().await;
     room.test().endpoint().broadcast("room:1", "said", json!({ "text": "hello" })).unwrap();
     assert_push!(room, "said");
     expect_failure(
         async { _ = assert_broadcast!(room, "said", json!({ "text": "hi" })) },
         r#"
-        no such broadcast arrived within 100ms
+        no matching broadcast arrived within 100ms
 
         expected: broadcast "said" {"text":"hi"}
         the test has subscribed to room:1
 
-        arrived, in order:
+        arrivals, in order:
           1. broadcast "said" {"text":"hello"} on "room:1"
 
-        the nearest is 1, which differs (- expected, + arrived):
+        the closest arrival is 1; it differs (- expected, + arrived):
             {
           -   "text": "hi"
           +   "text": "hello"
@@ -186,18 +186,18 @@ async fn a_broadcast_that_is_missing_says_where_the_test_listens() {
 }
 
 #[tokio::test]
-async fn what_was_refuted_and_came_is_shown_with_what_came_besides() {
+async fn an_unexpected_arrival_is_reported_with_all_others() {
     let room = room().await;
     push_numbers(&room, [1, 2]);
     expect_failure(
         async { refute_push!(room, "pushed", json!({ "value": 2 })) },
         r#"
-        a push arrived that should not
+        an unexpected push arrived
 
         refuted: push "pushed" {"value":2}
         arrived: push "pushed" {"value":2} on "room:1" to client 1
 
-        besides it arrived, in order:
+        other arrivals, in order:
           1. push "pushed" {"value":1} on "room:1" to client 1
         "#,
     )
@@ -205,27 +205,27 @@ async fn what_was_refuted_and_came_is_shown_with_what_came_besides() {
     expect_failure(
         async { refute_push!(room) },
         r#"
-        a push arrived that should not
+        an unexpected push arrived
 
         refuted: push of any event with any payload
         arrived: push "pushed" {"value":1} on "room:1" to client 1
 
-        besides it arrived: nothing
+        other arrivals: none
         "#,
     )
     .await;
     let failure = failure_of(async { refute_reply!(room.push("echo", json!({})), ok) }).await;
     assert!(
-        failure.starts_with("a reply arrived that should not\n\nrefuted: reply ok to ref 4 with any payload\n"),
+        failure.starts_with("an unexpected reply arrived\n\nrefuted: reply ok to ref 4 with any payload\n"),
         "{failure}"
     );
     room.push("broadcast", json!({}));
     let failure = failure_of(async { refute_broadcast!(room, "said") }).await;
-    assert!(failure.starts_with("a broadcast arrived that should not\n\nrefuted: broadcast \"said\""), "{failure}");
+    assert!(failure.starts_with("an unexpected broadcast arrived\n\nrefuted: broadcast \"said\""), "{failure}");
 }
 
 #[tokio::test]
-async fn a_refute_notices_what_comes_within_its_time() {
+async fn a_refutation_fails_on_an_arrival_within_its_timeout() {
     let room = room().await;
     room.push("after", json!({ "ms": 100 }));
     let failure = failure_of(async { refute_push!(room, "tick") }).await;
@@ -233,9 +233,9 @@ async fn a_refute_notices_what_comes_within_its_time() {
 }
 
 #[tokio::test]
-async fn a_crash_and_a_close_are_among_what_arrived() {
+async fn a_crash_and_a_close_are_among_the_arrivals() {
     let room = room().await;
-    room.push("no such event", json!({}));
+    room.push("unknown", json!({}));
     room.test().settle().await;
     room.test().endpoint().disconnect("user:1").unwrap();
     let failure = failure_of(async { _ = assert_push!(room, "pushed") }).await;
@@ -244,7 +244,7 @@ async fn a_crash_and_a_close_are_among_what_arrived() {
 }
 
 #[tokio::test]
-async fn long_payloads_are_cut_and_their_diff_shows_the_change_alone() {
+async fn long_payloads_are_cut_and_their_diff_contains_only_the_changes() {
     let room = room().await;
     let mut fields: serde_json::Map<_, _> = (100..300).map(|n| (format!("field {n}"), json!("x".repeat(10)))).collect();
     room.push("push", serde_json::Value::from(fields.clone()));
@@ -264,7 +264,7 @@ async fn long_payloads_are_cut_and_their_diff_shows_the_change_alone() {
 }
 
 #[tokio::test]
-async fn binary_data_is_shown_by_its_first_bytes() {
+async fn binary_data_is_reported_by_its_first_bytes() {
     let room = room().await;
     room.push("push", vec![1, 255]);
     let failure = failure_of(async { _ = assert_push!(room, "pushed", vec![1, 254]) }).await;
@@ -272,7 +272,7 @@ async fn binary_data_is_shown_by_its_first_bytes() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "\"said\" cannot be broadcast on \"room:1\": a broadcast's payload must be a JSON object")]
+#[should_panic(expected = "could not broadcast \"said\" on \"room:1\": a broadcast's payload must be a JSON object")]
 async fn a_payload_that_cannot_be_broadcast_fails_the_test() {
     room().await.broadcast_from("said", json!([1]));
 }

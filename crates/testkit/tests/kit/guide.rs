@@ -1,5 +1,5 @@
-//! The listings of `docs/guide/testing.md`, in their order: they are compiled and run here, and the guide must have them
-//! word for word.
+//! The listings of `docs/guide/testing.md`, in their order. They are compiled and run here; a test checks that the
+//! guide contains them word for word.
 
 use bennu_channels as bennu;
 
@@ -16,7 +16,7 @@ impl Socket for ChatSocket {
 
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         let name = request.verify("chat", request.param("token")?, Token::ONE_DAY).inspect_err(|_| {
-            tracing::warn!("somebody without a token");
+            tracing::warn!("no valid token");
         })?;
         Ok(ChatSocket { name })
     }
@@ -31,43 +31,43 @@ impl Socket for ChatSocket {
 }
 
 pub struct RoomChannel {
-    said: u64,
+    messages: u64,
 }
 
 #[derive(Deserialize)]
-struct Say {
+struct NewMessage {
     text: String,
 }
 
-struct Bored;
+struct IdleTimeout;
 
 impl Channel<ChatSocket> for RoomChannel {
     async fn join(topic: &str, _: Payload, ctx: &mut Context<ChatSocket, Self>) -> Joined<Self> {
-        if topic == "room:attic" {
-            return refuse(json!({ "reason": "locked" }));
+        if topic == "room:private" {
+            return refuse(json!({ "reason": "private" }));
         }
-        ctx.send_after(Duration::from_secs(600), Bored);
-        accept_with(RoomChannel { said: 0 }, json!({ "you": ctx.socket.name }))
+        ctx.send_after(Duration::from_secs(600), IdleTimeout);
+        accept_with(RoomChannel { messages: 0 }, json!({ "you": ctx.socket.name }))
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<ChatSocket, Self>) -> Handled {
         match event {
-            "say" => {
-                let Say { text } = payload.parse()?;
-                self.said += 1;
-                metrics::counter!("chat.said").increment(1);
-                ctx.broadcast("said", json!({ "from": ctx.socket.name, "text": text }))?;
-                reply_ok(json!({ "said": self.said }))
+            "new_message" => {
+                let NewMessage { text } = payload.parse()?;
+                self.messages += 1;
+                metrics::counter!("chat.messages").increment(1);
+                ctx.broadcast("message", json!({ "from": ctx.socket.name, "text": text }))?;
+                reply_ok(json!({ "count": self.messages }))
             }
             _ => unhandled(event),
         }
     }
 }
 
-impl HandleInfo<ChatSocket, Bored> for RoomChannel {
-    async fn handle_info(&mut self, _: Bored, ctx: &mut Context<ChatSocket, Self>) -> Flow {
-        if self.said == 0 {
-            ctx.push("bored", json!({}))?;
+impl HandleInfo<ChatSocket, IdleTimeout> for RoomChannel {
+    async fn handle_info(&mut self, _: IdleTimeout, ctx: &mut Context<ChatSocket, Self>) -> Flow {
+        if self.messages == 0 {
+            ctx.push("idle", json!({}))?;
         }
         noreply()
     }
@@ -76,7 +76,7 @@ impl HandleInfo<ChatSocket, Bored> for RoomChannel {
 use bennu_testkit::prelude::*;
 
 #[tokio::test]
-async fn a_token_opens_the_socket() {
+async fn a_client_connects_with_a_valid_token() {
     let test = ChannelTest::new();
     let token = test.endpoint().sign("chat", "blue").unwrap();
     let socket = test.connect::<ChatSocket>(json!({ "token": token })).await.unwrap();
@@ -85,10 +85,10 @@ async fn a_token_opens_the_socket() {
 }
 
 #[tokio::test]
-async fn nonsense_does_not_and_the_log_says_so() {
+async fn an_invalid_token_is_refused_and_logged() {
     let log = capture_log();
-    assert!(ChannelTest::new().connect::<ChatSocket>(json!({ "token": "nonsense" })).await.is_err());
-    log.assert_contains("WARN somebody without a token");
+    assert!(ChannelTest::new().connect::<ChatSocket>(json!({ "token": "invalid" })).await.is_err());
+    log.assert_contains("WARN no valid token");
 }
 
 async fn lobby() -> TestChannel<ChatSocket> {
@@ -97,84 +97,84 @@ async fn lobby() -> TestChannel<ChatSocket> {
 }
 
 #[tokio::test]
-async fn a_join_is_answered_with_the_name() {
+async fn the_reply_to_a_join_contains_the_name() {
     assert_eq!(lobby().await.join_reply(), json!({ "you": "blue" }));
 }
 
 #[tokio::test]
-async fn the_attic_is_locked() {
+async fn the_private_room_refuses_a_join() {
     let socket = ChannelTest::new().socket(ChatSocket { name: "blue".to_owned() });
-    let refused = socket.join("room:attic", json!({})).await.unwrap_err();
-    assert_eq!(refused, json!({ "reason": "locked" }));
+    let refused = socket.join("room:private", json!({})).await.unwrap_err();
+    assert_eq!(refused, json!({ "reason": "private" }));
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct Message {
     from: String,
     text: String,
 }
 
 #[tokio::test]
-async fn what_is_said_is_answered_and_broadcast() {
+async fn a_message_is_answered_and_broadcast() {
     let channel = lobby().await;
-    let reference = channel.push("say", json!({ "text": "hello" }));
-    assert_reply!(reference, ok, json!({ "said": 1 }));
-    assert_push!(channel, "said", json!({ "from": "blue", "text": "hello" }));
-    assert_broadcast!(channel, "said", |said: Said| said.text.len() == 5);
+    let reference = channel.push("new_message", json!({ "text": "hello" }));
+    assert_reply!(reference, ok, json!({ "count": 1 }));
+    assert_push!(channel, "message", json!({ "from": "blue", "text": "hello" }));
+    assert_broadcast!(channel, "message", |message: Message| message.text.len() == 5);
     refute_push!(channel);
 }
 
 #[tokio::test]
-async fn a_pattern_looks_at_a_part_and_can_give_it() {
+async fn a_pattern_matches_a_part_and_can_return_it() {
     let channel = lobby().await;
-    channel.push("say", json!({ "text": "hello" }));
-    let text = assert_push!(channel, "said", Said { text, from } if from == "blue" => text);
+    channel.push("new_message", json!({ "text": "hello" }));
+    let text = assert_push!(channel, "message", Message { text, from } if from == "blue" => text);
     assert_eq!(text, "hello");
 }
 
 #[tokio::test]
-async fn what_is_said_arrives_in_order() {
+async fn messages_arrive_in_order() {
     let channel = lobby().await;
     for text in ["one", "two"] {
-        channel.push("say", json!({ "text": text }));
+        channel.push("new_message", json!({ "text": text }));
     }
-    assert_broadcast!(channel, "said", Said { text, .. } if text == "two");
-    assert_reply!(channel.push("say", json!({ "text": "three" })), ok);
+    assert_broadcast!(channel, "message", Message { text, .. } if text == "two");
+    assert_reply!(channel.push("new_message", json!({ "text": "three" })), ok);
 
-    let said = |text: &str| ("said", json!({ "from": "blue", "text": text }));
+    let message = |text: &str| ("message", json!({ "from": "blue", "text": text }));
     let pushes: Vec<Arrival> =
         channel.mailbox().into_iter().filter(|arrival| matches!(arrival, Arrival::Push { .. })).collect();
-    assert_eq!(pushes, [said("one"), said("two"), said("three")]);
+    assert_eq!(pushes, [message("one"), message("two"), message("three")]);
 }
 
 #[tokio::test]
-async fn after_ten_minutes_of_silence_the_channel_is_bored() {
+async fn a_channel_without_messages_is_idle_after_ten_minutes() {
     let channel = lobby().await;
-    refute_push!(channel, "bored", _, Duration::from_secs(599));
-    assert_push!(channel, "bored", json!({}), Duration::from_secs(2));
+    refute_push!(channel, "idle", _, Duration::from_secs(599));
+    assert_push!(channel, "idle", json!({}), Duration::from_secs(2));
 }
 
 #[tokio::test]
-async fn a_room_counts_what_is_said() {
+async fn a_room_counts_its_messages() {
     let channel = lobby().await;
-    channel.push("say", json!({ "text": "hello" }));
-    assert_eq!(channel.state(|room: &RoomChannel| room.said).await, 1);
+    channel.push("new_message", json!({ "text": "hello" }));
+    assert_eq!(channel.state(|room: &RoomChannel| room.messages).await, 1);
 }
 
 #[tokio::test]
-async fn who_has_spoken_is_not_bored() {
+async fn a_room_with_a_message_is_not_idle() {
     let channel = lobby().await;
-    channel.push("say", json!({ "text": "hello" }));
-    channel.send::<RoomChannel, _>(Bored);
-    refute_push!(channel, "bored");
+    channel.push("new_message", json!({ "text": "hello" }));
+    channel.send::<RoomChannel, _>(IdleTimeout);
+    refute_push!(channel, "idle");
 }
 
 #[tokio::test]
-async fn what_is_said_is_counted() {
+async fn messages_are_counted_in_a_metric() {
     let metrics = capture_metrics();
     let channel = lobby().await;
-    assert_reply!(channel.push("say", json!({ "text": "hello" })), ok);
-    assert_eq!(metrics.counter("chat.said", &[]), 1);
+    assert_reply!(channel.push("new_message", json!({ "text": "hello" })), ok);
+    assert_eq!(metrics.counter("chat.messages", &[]), 1);
     assert_eq!(metrics.counter("bennu.channel.joins", &[("result", "ok")]), 1);
 }
 
@@ -182,33 +182,33 @@ async fn what_is_said_is_counted() {
 async fn an_unknown_event_crashes_the_channel_and_is_logged() {
     let log = capture_log();
     let channel = lobby().await;
-    channel.push("shout", json!({}));
+    channel.push("unknown", json!({}));
     assert_push!(channel, "phx_error", json!({ "reason": "channel_crash" }));
     log.assert_contains("ERROR channel crashed topic=room:lobby");
 }
 
 #[tokio::test]
-async fn a_user_can_be_disconnected() {
+async fn the_server_can_disconnect_a_user() {
     let channel = lobby().await;
     channel.test().endpoint().disconnect("chat:blue").unwrap();
     assert_eq!(channel.socket().closed().await.code(), Some(1001));
 }
 
 #[tokio::test]
-async fn who_leaves_hears_nothing_more() {
+async fn a_channel_receives_no_broadcast_after_leave() {
     let channel = lobby().await;
     assert_reply!(channel.leave(), ok);
     assert_push!(channel, "phx_close");
-    channel.broadcast_from("said", json!({}));
+    channel.broadcast_from("message", json!({}));
     refute_push!(channel);
 }
 
 #[test]
-fn the_guide_has_these_listings_word_for_word() {
-    let (guide, here) = (include_str!("../../../../docs/guide/testing.md"), include_str!("guide.rs"));
+fn the_guide_contains_these_listings_word_for_word() {
+    let (guide, listings_file) = (include_str!("../../../../docs/guide/testing.md"), include_str!("guide.rs"));
     let listings: Vec<&str> = guide.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert_eq!(listings.len(), 9);
     for listing in listings {
-        assert!(here.contains(listing), "not in guide.rs:\n{listing}");
+        assert!(listings_file.contains(listing), "guide.rs does not contain:\n{listing}");
     }
 }

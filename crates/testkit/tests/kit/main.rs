@@ -1,4 +1,4 @@
-//! What the kit promises to those who write tests with it: what holds, and what a failure says.
+//! The contract of the kit: its assertions, its clock, and the texts of its failures.
 #![allow(missing_docs, unreachable_pub)]
 
 mod broadcast;

@@ -1,4 +1,4 @@
-//! `assert_push!` and `refute_push!`: how a payload can be given, what is taken, and what stays.
+//! `assert_push!` and `refute_push!`: the forms of a payload, and the arrivals that an assertion removes.
 
 use crate::support::{Number, Shape, push_numbers, room};
 use bennu_channels::Payload;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[tokio::test]
-async fn a_payload_is_given_as_json_a_pattern_or_a_closure() {
+async fn a_payload_is_json_a_pattern_or_a_closure() {
     let room = room().await;
     push_numbers(&room, 1..=9);
     assert_push!(room, "pushed", json!({ "value": 1 }));
@@ -24,7 +24,7 @@ async fn a_payload_is_given_as_json_a_pattern_or_a_closure() {
 }
 
 #[tokio::test]
-async fn what_a_pattern_binds_is_what_the_assertion_gives() {
+async fn an_assertion_returns_the_value_of_its_pattern() {
     let room = room().await;
     push_numbers(&room, [1, 2, 3]);
     assert_eq!(assert_push!(room, "pushed", Number { value } => value), 1);
@@ -43,9 +43,9 @@ async fn what_a_pattern_binds_is_what_the_assertion_gives() {
 }
 
 #[tokio::test]
-async fn every_form_takes_a_patience() {
+async fn every_form_accepts_a_timeout() {
     let room = room().await;
-    let (least, long) = (2, Duration::from_secs(2));
+    let (min, long) = (2, Duration::from_secs(2));
     for value in 1..=7 {
         room.push("after", json!({ "ms": value * 1000 }));
     }
@@ -55,16 +55,16 @@ async fn every_form_takes_a_patience() {
     }
     assert_push!(room, "tick", json!({ "from": "timer" }), long);
     assert_push!(room, "tick", From { .. }, long);
-    assert_push!(room, "tick", From { from } if from.len() > least, long);
-    assert_push!(room, "tick", |tick: From| tick.from.len() > least, long,);
-    assert_push!(room, "tick", move |tick: From| tick.from.len() > least, long);
+    assert_push!(room, "tick", From { from } if from.len() > min, long);
+    assert_push!(room, "tick", |tick: From| tick.from.len() > min, long,);
+    assert_push!(room, "tick", move |tick: From| tick.from.len() > min, long);
     assert_eq!(assert_push!(room, "tick", From { from } => from, long), "timer");
-    assert_eq!(assert_push!(room, "tick", From { from } if from.len() > least => from.len(), long), 5);
+    assert_eq!(assert_push!(room, "tick", From { from } if from.len() > min => from.len(), long), 5);
 }
 
 #[tokio::test]
-async fn a_name_and_any_other_expression_are_compared_and_match_nothing_else() {
-    struct Kept {
+async fn a_variable_and_any_other_expression_match_only_their_value() {
+    struct Holder {
         payload: Value,
     }
     const THREE: i64 = 3;
@@ -74,10 +74,10 @@ async fn a_name_and_any_other_expression_are_compared_and_match_nothing_else() {
     let room = room().await;
     push_numbers(&room, [1, 2, 3]);
     let expected = number(4);
-    let kept = Kept { payload: number(5) };
+    let holder = Holder { payload: number(5) };
     refute_push!(room, "pushed", expected);
     refute_push!(room, "pushed", &expected);
-    refute_push!(room, "pushed", kept.payload);
+    refute_push!(room, "pushed", holder.payload);
     refute_push!(room, "pushed", number(THREE + 3));
     refute_push!(room, "pushed", Payload::json(&number(7)));
     refute_push!(room, "pushed", if room.topic() == "room:1" { number(8) } else { number(9) });
@@ -106,7 +106,7 @@ async fn binary_data_is_compared_by_its_bytes() {
 }
 
 #[tokio::test]
-async fn the_first_that_fits_is_taken_and_the_others_stay_in_order() {
+async fn the_first_match_is_removed_and_the_others_stay_in_order() {
     let room = room().await;
     push_numbers(&room, [1, 2, 1, 3]);
     room.test().settle().await;
@@ -114,14 +114,14 @@ async fn the_first_that_fits_is_taken_and_the_others_stay_in_order() {
     assert_push!(room, "pushed", json!({ "value": 3 }));
     let left = [("pushed", json!({ "value": 2 })), ("pushed", json!({ "value": 1 }))];
     assert_eq!(room.mailbox(), left);
-    assert_eq!(room.mailbox(), left, "looking takes nothing");
+    assert_eq!(room.mailbox(), left, "reading the mailbox removes nothing");
     assert_ne!(room.mailbox(), [("pushed", json!({ "value": 2 })), ("pushed", json!({ "value": 2 }))]);
     assert_ne!(room.mailbox(), [("pushed", json!({ "value": 2 })), ("other", json!({ "value": 1 }))]);
     refute_push!(room, "pushed", json!({ "value": 3 }));
 }
 
 #[tokio::test]
-async fn what_is_pushed_later_is_waited_for_in_virtual_time_only() {
+async fn an_assertion_waits_for_a_later_push_in_virtual_time() {
     let room = room().await;
     let started = std::time::Instant::now();
     room.push("after", json!({ "ms": 100 }));
@@ -161,9 +161,9 @@ async fn a_push_belongs_to_its_channel_its_client_and_its_test() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_channel_is_a_push_as_its_client_sees_it() {
+async fn the_end_of_a_channel_is_a_push() {
     let room = room().await;
-    room.push("no such event", json!({}));
+    room.push("unknown", json!({}));
     assert_push!(room, "phx_error", json!({ "reason": "channel_crash" }));
     let room = room.socket().join("room:1", json!({})).await.unwrap();
     room.leave();
@@ -171,7 +171,7 @@ async fn the_end_of_a_channel_is_a_push_as_its_client_sees_it() {
 }
 
 #[tokio::test]
-async fn a_join_again_of_the_same_topic_is_another_channel() {
+async fn a_second_join_of_a_topic_is_another_channel() {
     let old = room().await;
     let new = old.socket().join("room:1", json!({})).await.unwrap();
     assert_eq!((old.mailbox().len(), new.mailbox().len()), (1, 0));

@@ -16,7 +16,7 @@ async fn a_reply_is_found_by_its_ref_in_any_order() {
 }
 
 #[tokio::test]
-async fn the_status_is_ok_error_another_word_or_any() {
+async fn a_status_is_ok_error_another_word_or_any() {
     let room = room().await;
     assert_reply!(room.push("echo", json!({})), ok);
     assert_reply!(room.push("refuse", json!({})), error, json!({ "reason": "no" }));
@@ -30,7 +30,7 @@ async fn the_status_is_ok_error_another_word_or_any() {
 }
 
 #[tokio::test]
-async fn the_payload_is_given_as_to_a_push() {
+async fn a_payload_has_the_same_forms_as_that_of_a_push() {
     let room = room().await;
     let reference = room.push("echo", json!({ "value": 1 }));
     refute_reply!(reference, ok, Number { value: 2 });
@@ -40,7 +40,7 @@ async fn the_payload_is_given_as_to_a_push() {
 }
 
 #[tokio::test]
-async fn a_message_without_an_answer_has_none() {
+async fn a_message_without_a_reply_has_none() {
     let room = room().await;
     let reference = room.push("quiet", json!({}));
     refute_reply!(reference);
@@ -49,7 +49,7 @@ async fn a_message_without_an_answer_has_none() {
 }
 
 #[tokio::test]
-async fn a_leave_is_answered_and_what_follows_finds_no_topic() {
+async fn a_leave_is_answered_and_later_messages_are_unmatched() {
     let room = room().await;
     assert_reply!(room.leave(), ok, json!({}));
     assert_push!(room, "phx_close");

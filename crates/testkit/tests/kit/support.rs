@@ -1,4 +1,4 @@
-//! A socket and a channel that do what they are told, and the message of an assertion that fails.
+//! A socket and channels whose events select their behaviour, and the text of a failed assertion.
 
 use bennu_channels::prelude::*;
 use bennu_testkit::prelude::*;
@@ -18,7 +18,7 @@ impl Socket for UserSocket {
 
     async fn connect(request: Connect) -> Result<Self, Refusal> {
         match request.param("user")? {
-            "panic" => panic!("asked to"),
+            "panic" => panic!("the test requires a panic"),
             "agent" => Ok(UserSocket { user: request.user_agent().map_or(0, str::len) as u64 }),
             user => Ok(UserSocket { user: user.parse()? }),
         }
@@ -35,7 +35,8 @@ impl Socket for UserSocket {
 
 #[derive(Default)]
 pub struct Room {
-    pub heard: Vec<String>,
+    /// The received events and infos.
+    pub received: Vec<String>,
 }
 
 pub struct Tick(pub &'static str);
@@ -48,7 +49,7 @@ impl Channel<UserSocket> for Room {
             "room:closed" => return refuse(json!({ "reason": "closed" })),
             "room:never" => std::future::pending().await,
             "room:slow" => tokio::time::sleep(Duration::from_secs(3)).await,
-            "room:broken" => _ = "no number".parse::<u8>()?,
+            "room:broken" => _ = "not a number".parse::<u8>()?,
             _ => {}
         }
         let params: serde_json::Value = params.parse()?;
@@ -56,7 +57,7 @@ impl Channel<UserSocket> for Room {
     }
 
     async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<UserSocket, Self>) -> Handled {
-        self.heard.push(event.to_owned());
+        self.received.push(event.to_owned());
         match event {
             "echo" => reply_ok(payload),
             "refuse" => reply_error(json!({ "reason": "no" })),
@@ -86,7 +87,7 @@ impl Channel<UserSocket> for Room {
     }
 
     async fn handle_out(&mut self, event: &str, payload: Payload, ctx: &mut Context<UserSocket, Self>) -> Flow {
-        self.heard.push(event.to_owned());
+        self.received.push(event.to_owned());
         ctx.push("passed on", payload)?;
         noreply()
     }
@@ -94,13 +95,13 @@ impl Channel<UserSocket> for Room {
 
 impl HandleInfo<UserSocket, Tick> for Room {
     async fn handle_info(&mut self, tick: Tick, ctx: &mut Context<UserSocket, Self>) -> Flow {
-        self.heard.push(tick.0.to_owned());
+        self.received.push(tick.0.to_owned());
         ctx.push("tick", json!({ "from": tick.0 }))?;
         noreply()
     }
 }
 
-/// Has no `handle_info`.
+/// A channel without `handle_info`.
 pub struct Other;
 
 impl Channel<UserSocket> for Other {
@@ -121,19 +122,19 @@ pub enum Shape {
     Square { side: f64 },
 }
 
-/// A client in a room.
+/// Returns the channel of a client in `room:1`.
 pub async fn room() -> TestChannel<UserSocket> {
     ChannelTest::new().socket(UserSocket { user: 1 }).subscribe_and_join("room:1", json!({})).await.unwrap()
 }
 
-/// Has the room push these numbers.
+/// Makes the room push these numbers.
 pub fn push_numbers(room: &TestChannel<UserSocket>, values: impl IntoIterator<Item = i64>) {
     for value in values {
         room.push("push", json!({ "value": value }));
     }
 }
 
-/// What an assertion panics with, and the file that its panic points to.
+/// Returns the text of a failed assertion. Checks that its location is a test of this kit.
 pub async fn failure_of(assertion: impl Future<Output = ()>) -> String {
     thread_local! {
         static FILE: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -150,7 +151,7 @@ pub async fn failure_of(assertion: impl Future<Output = ()>) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).expect("a text");
     let file = FILE.take().expect("a panic has a location");
-    // Of an assertion macro it is the test's own line; functions that are awaited say the line in their text.
+    // The panic of a macro is located in the test; the text of an awaited function contains the location.
     assert!(file.contains("tests/kit/") || text.contains("tests/kit/"), "{file}: {text}");
     text
 }

@@ -1,4 +1,4 @@
-//! Virtual time: what takes none, and what the clock waits for.
+//! Virtual time: the waits that take no real time, and the tasks that stop the clock.
 
 use crate::support::{Tick, UserSocket, room};
 use bennu_testkit::prelude::*;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 #[tokio::test]
-async fn an_hour_takes_no_time_and_timers_fire_in_it() {
+async fn an_hour_takes_no_real_time_and_its_timers_fire() {
     let real = std::time::Instant::now();
     let room = room().await;
     let started = Instant::now();
@@ -18,7 +18,7 @@ async fn an_hour_takes_no_time_and_timers_fire_in_it() {
 }
 
 #[tokio::test]
-async fn an_assertion_takes_no_virtual_time_when_it_holds_already() {
+async fn an_assertion_with_an_earlier_arrival_takes_no_virtual_time() {
     let room = room().await;
     room.push("push", json!({}));
     room.test().settle().await;
@@ -30,14 +30,14 @@ async fn an_assertion_takes_no_virtual_time_when_it_holds_already() {
 }
 
 #[tokio::test]
-async fn what_is_due_at_the_very_end_of_the_patience_still_counts() {
+async fn an_arrival_exactly_at_the_end_of_the_timeout_counts() {
     let room = room().await;
     room.push("after", json!({ "ms": 1000 }));
     assert_push!(room, "tick", _, Duration::from_secs(1));
 }
 
 #[tokio::test]
-async fn the_clock_stands_while_a_blocking_task_runs() {
+async fn the_clock_stands_still_while_a_blocking_task_runs() {
     let room = room().await;
     let (channel, started) = (room.clone(), Instant::now());
     let blocking = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(200)));
@@ -50,7 +50,7 @@ async fn the_clock_stands_while_a_blocking_task_runs() {
 }
 
 #[tokio::test]
-async fn time_that_was_resumed_is_real() {
+async fn resumed_time_is_real() {
     let room = room().await;
     tokio::time::resume();
     let started = std::time::Instant::now();
@@ -58,7 +58,20 @@ async fn time_that_was_resumed_is_real() {
     assert!(started.elapsed() >= Duration::from_millis(100));
 }
 
+#[tokio::test]
+async fn in_real_time_an_assertion_waits_for_a_slow_outside_world() {
+    let room = room().await;
+    tokio::time::resume();
+    let channel = room.clone();
+    let outside = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(200)));
+    tokio::spawn(async move {
+        outside.await.unwrap();
+        channel.send::<crate::support::Room, _>(Tick("outside"));
+    });
+    assert_push!(room, "tick", json!({ "from": "outside" }));
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_test_whose_clock_is_stopped_already_is_as_good() {
+async fn a_test_whose_clock_is_paused_already_works() {
     ChannelTest::new().socket(UserSocket { user: 1 }).join("room:1", json!({})).await.unwrap();
 }

@@ -1,10 +1,10 @@
-// The page's one channel, over a WebSocket of its own: joins, lets the server hear of it, and comes back after the connection
-// was lost. It speaks version 2 of the protocol and needs nothing that is not here, so that an application which mounts the
-// dashboard needs no npm. Whoever makes one is told what happens by `on`: `connecting`, `joined`, `refused`, `event`, `lost`.
+// The page's channel over a WebSocket of its own: it joins, sends heartbeats, and reconnects after a lost connection. It
+// uses version 2 of the protocol and has no dependency, so an application that mounts the dashboard needs no npm. The
+// callbacks in `on` report each change: `connecting`, `joined`, `refused`, `event`, `lost`.
 
 const HEARTBEAT_MS = 30_000;
 
-// Until the next attempt, by how many have failed; a restarted server is back within the first.
+// Delay of the next attempt, by the number of failed ones. A restarted server is reachable within the first.
 const RETRY_MS = [100, 500, 1000, 2000, 5000];
 
 export class Channel {
@@ -15,7 +15,7 @@ export class Channel {
   #heartbeats;
   #ref = 0;
   #joinRef = null;
-  #unanswered = null;
+  #pendingHeartbeat = null;
   #failed = 0;
 
   constructor(path, topic, params, on) {
@@ -36,17 +36,17 @@ export class Channel {
   }
 
   #join() {
-    this.#unanswered = null;
-    this.#heartbeats = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#pendingHeartbeat = null;
+    this.#heartbeats = setInterval(() => this.#sendHeartbeat(), HEARTBEAT_MS);
     this.#joinRef = String((this.#ref += 1));
     this.#send(this.#joinRef, this.#joinRef, this.#topic, "phx_join");
   }
 
-  #beat() {
-    // A connection that is dead without a word never closes by itself.
-    if (this.#unanswered) return this.#socket.close();
-    this.#unanswered = String((this.#ref += 1));
-    this.#send(null, this.#unanswered, "phoenix", "heartbeat");
+  #sendHeartbeat() {
+    // A broken TCP connection may stay open without an error; a heartbeat without a reply detects it.
+    if (this.#pendingHeartbeat) return this.#socket.close();
+    this.#pendingHeartbeat = String((this.#ref += 1));
+    this.#send(null, this.#pendingHeartbeat, "phoenix", "heartbeat");
   }
 
   #send(joinRef, ref, topic, event) {
@@ -54,8 +54,8 @@ export class Channel {
   }
 
   #receive(joinRef, ref, topic, event, payload) {
-    if (event === "phx_reply" && ref === this.#unanswered) {
-      this.#unanswered = null;
+    if (event === "phx_reply" && ref === this.#pendingHeartbeat) {
+      this.#pendingHeartbeat = null;
     } else if (event === "phx_reply" && ref === this.#joinRef) {
       this.#failed = 0;
       if (payload.status === "ok") this.#on.joined(payload.response);

@@ -1,11 +1,11 @@
-// A chart of some series over the time shown, drawn as SVG, with a line that follows the pointer through all charts.
+// A time chart of several series in SVG. A vertical line follows the pointer in all charts.
 //
-// A series is { name, colour, values }; values run parallel to the snapshots' times, null where there is none.
+// A series is { name, colour, values, area }. Each snapshot's time has one value; null means no value.
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 168;
 const INSET = { top: 8, right: 2, bottom: 20, left: 52 };
-// A second without a snapshot is not a gap yet: the server may be late.
+// One missing snapshot is not a gap, since the server may be late.
 const GAP_MS = 2500;
 
 export function element(name, attributes = {}, parent) {
@@ -16,7 +16,7 @@ export function element(name, attributes = {}, parent) {
 }
 
 export class Chart {
-  // `write` turns a value into text, `scale` values into places: one of the three below.
+  // `write` formats a value; `scale` is `counts`, `bytes` or `durations` below, which map values to positions.
   constructor(place, title, write, scale, onPoint) {
     Object.assign(this, { place, write, scale, width: 0, data: null, pointed: null });
     const head = document.createElement("div");
@@ -97,7 +97,7 @@ export class Chart {
           const [[first], [last]] = [run[0], run.at(-1)];
           element("path", { class: `area ${colour}`, d: `M${first.toFixed(1)},${base}L${line}L${last.toFixed(1)},${base}Z` }, this.svg);
         }
-        // A run of one point is a line of no length, which round ends make a dot.
+        // A run of one point is a line without length; its round caps draw a dot.
         element("path", { class: `line ${colour}`, d: `M${line}${run.length === 1 ? `L${line}` : ""}` }, this.svg);
       }
     }
@@ -135,7 +135,7 @@ export class Chart {
   }
 }
 
-// A line without axes, as wide as its place.
+// Draws a line without axes over the full width of `svg`.
 export function spark(svg, values) {
   const [width, height] = [100, 28];
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -156,7 +156,7 @@ export function spark(svg, values) {
   }
 }
 
-// The stretches without a gap, as points.
+// Returns the runs of points without a gap.
 function runsOf(times, values) {
   const runs = [];
   let run = null;
@@ -186,7 +186,7 @@ function ago(ms) {
   return seconds < 120 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`;
 }
 
-// From 0 to a round number above the greatest, in three steps or so.
+// Scales from 0 to a round number at or above the maximum, in about three steps.
 export const counts = (values) => linearScale(values, 10, [1, 2, 2.5, 5, 10]);
 export const bytes = (values) => linearScale(values, 1024, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
 
@@ -202,7 +202,7 @@ function linearScale(values, base, rounds) {
   };
 }
 
-// Whole powers of ten around what there is; at least two, so that a flat line is not the whole chart.
+// A logarithmic scale of whole powers of ten around the values; at least two, so that a flat line does not fill the chart.
 export function durations(values) {
   const known = values.filter((value) => value > 0);
   let low = Math.floor(Math.log10(Math.min(...(known.length ? known : [1e-4]))));

@@ -1,11 +1,11 @@
-// The page's entry: joins the dashboard's channel, keeps the snapshots of the last minutes, and shows them.
+// The page's entry point: joins the dashboard's channel, keeps the snapshots of the last five minutes, and renders them.
 
 import { Channel } from "./channel.js";
 import { Chart, bytes, counts, durations, spark } from "./chart.js";
 import { buckets, counter, quantile, rate, total, write } from "./figure.js";
 
-// As long as the server keeps them.
-const KEPT = 300;
+// The most snapshots, as on the server.
+const MAX_HISTORY = 300;
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const token = new URL(location.href).searchParams.get("token");
@@ -27,12 +27,12 @@ const charts = {
 // Connects and joins that were refused or crashed.
 const FAILED = ["bennu.socket.connects", "bennu.channel.joins"].flatMap((name) => [`${name}:refused`, `${name}:crashed`]);
 
-// What should stay at 0, and what it means when it does not.
+// Counters that should stay at 0, with the text for a greater count.
 const TROUBLE = [
   ["bennu.channel.crashes", "channels crashed"],
   ["bennu.socket.connects:crashed", "connects crashed"],
   ["bennu.socket.slow_clients", "clients too slow to read"],
-  ["bennu.socket.bad_messages", "messages that were none"],
+  ["bennu.socket.bad_messages", "invalid messages"],
   ["bennu.websocket.protocol_errors", "protocol errors"],
   ["bennu.http.half_open_dropped", "unfinished handshakes dropped"],
   ["bennu.broadcast.unencodable", "broadcasts not encodable"],
@@ -44,38 +44,38 @@ for (const button of document.querySelectorAll("[data-seconds]")) {
   button.addEventListener("click", () => {
     seconds = Number(button.dataset.seconds);
     for (const other of document.querySelectorAll("[data-seconds]")) other.setAttribute("aria-pressed", other === button);
-    show();
+    render();
   });
 }
 
-const WORDS = { connecting: "connecting", open: "live", reconnecting: "reconnecting", refused: "reloading" };
+const STATE_TEXTS = { connecting: "connecting", open: "live", reconnecting: "reconnecting", refused: "reloading" };
 
 new Channel(`${meta("below")}/socket`, meta("topic"), token ? { token } : {}, {
-  connecting: () => say("connecting"),
+  connecting: () => setState("connecting"),
   joined: (welcome) => {
     bounds = welcome.bounds;
     document.querySelector("#node").textContent = welcome.node;
     document.title = `${welcome.node} · Dashboard`;
-    for (const snapshot of welcome.told) add(snapshot);
-    say("open");
-    show();
+    for (const snapshot of welcome.history) add(snapshot);
+    setState("open");
+    render();
   },
   refused: () => {
-    say("refused");
-    // The server was started again and has another topic: the page must be asked for anew.
+    setState("refused");
+    // A restarted server has another topic, so the page must be loaded again.
     setTimeout(() => location.reload(), 2000);
   },
   event: (name, snapshot) => {
     if (name !== "snapshot") return;
     add(snapshot);
-    show();
+    render();
   },
-  lost: () => say("reconnecting"),
+  lost: () => setState("reconnecting"),
 });
 
-function say(word) {
-  state.dataset.state = word;
-  state.textContent = WORDS[word];
+function setState(name) {
+  state.dataset.state = name;
+  state.textContent = STATE_TEXTS[name];
 }
 
 function chart(name, title, write, scale) {
@@ -88,13 +88,13 @@ function add(snapshot) {
   const last = snapshots.at(-1);
   if (last && snapshot.at <= last.at) return;
   snapshots.push(snapshot);
-  if (snapshots.length > KEPT + 1) snapshots.shift();
+  if (snapshots.length > MAX_HISTORY + 1) snapshots.shift();
 }
 
-function show() {
+function render() {
   if (snapshots.length === 0) return;
   const to = snapshots.at(-1).at;
-  // Until there are minutes to show, the charts show what there is, and a minute at least.
+  // With a short history the charts show all of it, and at least one minute.
   const from = Math.max(to - seconds * 1000, Math.min(snapshots[0].at, to - 60_000));
   const shown = snapshots.filter((snapshot) => snapshot.at >= from);
   const times = shown.map((snapshot) => snapshot.at);
@@ -147,14 +147,14 @@ function show() {
   tile("channels", joined, write.count);
   tile("in", incoming, write.rate);
   tile("out", outgoing, write.rate);
-  tile("handle", slowest, write.seconds, over(snapshots.at(-1 - Math.min(10, snapshots.length - 1)), snapshots.at(-1)));
+  tile("handle", slowest, write.seconds, slowestBetween(snapshots.at(-1 - Math.min(10, snapshots.length - 1)), snapshots.at(-1)));
   tile("memory", memory, write.bytes);
-  showChannels(shown[0], shown.at(-1));
-  showTrouble(shown.at(-1));
+  renderChannels(shown[0], shown.at(-1));
+  renderTrouble(shown.at(-1));
 }
 
-// The handlers' 99 % of the last ten seconds: a single second may have no message at all.
-function over(earlier, now) {
+// Returns the handlers' 99 % of the last ten seconds, since a single second may have no message.
+function slowestBetween(earlier, now) {
   return quantile(buckets(earlier, now, "handle_in"), bounds, 0.99);
 }
 
@@ -165,7 +165,7 @@ function tile(name, values, write, now = values.at(-1)) {
   spark(place.querySelector(".spark"), values);
 }
 
-function showChannels(earlier, now) {
+function renderChannels(earlier, now) {
   const body = document.querySelector("#channels");
   const types = Object.keys(now.channels).sort();
   if (types.length === 0) return;
@@ -201,7 +201,7 @@ function showChannels(earlier, now) {
   });
 }
 
-function showTrouble(now) {
+function renderTrouble(now) {
   const list = document.querySelector("#trouble");
   const found = TROUBLE.map(([name, words]) => [counter(now, name), words]).filter(([count]) => count > 0);
   const rows = found.map(([count, words]) => {

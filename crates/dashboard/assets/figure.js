@@ -1,15 +1,15 @@
-// From snapshots to figures: rates, quantiles, and how they are written. Pure; nothing here knows of the page.
+// Calculates rates and quantiles from snapshots and formats them. All functions are pure and independent of the page.
 
 export const counter = (snapshot, name) => snapshot.counters[name] ?? 0;
 
-// How much a count went up a second. A count that went down belongs to a server that was started again.
+// Returns the increase of a count per second; null when the count decreased, which means a restarted server.
 export function rate(before, now, read) {
   const seconds = (now.at - before.at) / 1000;
   const difference = read(now) - read(before);
   return seconds > 0 && difference >= 0 ? difference / seconds : null;
 }
 
-// What fell into each bucket between two snapshots, over all channel types or one of them.
+// Returns the new values of each bucket between two snapshots, of one channel type or of all.
 export function buckets(before, now, histogram, type) {
   const counts = new Map();
   for (const [name, channels] of Object.entries(now.channels)) {
@@ -25,7 +25,7 @@ export function buckets(before, now, histogram, type) {
 
 export const total = (counts) => [...counts.values()].reduce((sum, count) => sum + count, 0);
 
-// The upper bound of the bucket in which a share of the values lies at the latest; null when there are none.
+// Returns the upper bound of the bucket that contains the quantile `share`; null without values.
 export function quantile(counts, bounds, share) {
   const wanted = Math.ceil(total(counts) * share);
   if (wanted === 0) return null;

@@ -1,8 +1,8 @@
-//! A dashboard with something to see: a chat whose rooms are visited by clients of its own.
+//! A dashboard of a chat application whose rooms simulated clients visit.
 //!
 //!     cargo run -p bennu-dashboard --example live
 //!
-//! serves http://localhost:4000/dashboard (`PORT` chooses another port) until Ctrl-C.
+//! serves http://localhost:4000/dashboard until Ctrl-C; `PORT` sets another port.
 
 use bennu::Endpoint;
 use bennu::prelude::*;
@@ -13,7 +13,7 @@ use bennu_telemetry::Telemetry;
 use std::error::Error;
 use std::time::Duration;
 
-/// Clients that come, talk, and go.
+/// The number of simulated clients.
 const VISITORS: u64 = 60;
 
 struct UserSocket;
@@ -30,7 +30,7 @@ impl Socket for UserSocket {
     }
 }
 
-/// Says what it hears to everybody in the room.
+/// Broadcasts each received message to the room.
 struct RoomChannel;
 
 impl<S: Socket> Channel<S> for RoomChannel {
@@ -49,7 +49,7 @@ impl<S: Socket> Channel<S> for RoomChannel {
     }
 }
 
-/// Takes a while to answer, as if it asked a database.
+/// Replies after a delay, like a channel with a database.
 struct SearchChannel;
 
 impl<S: Socket> Channel<S> for SearchChannel {
@@ -76,7 +76,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = axum::Router::new()
         .merge(bennu::socket::<UserSocket>("/socket").router(&endpoint)?)
         .merge(exporters.metrics_router())
-        // On the loopback address alone: whoever can reach it may look.
+        // The server listens on the loopback address only, so every client that reaches it is admitted.
         .merge(dashboard.router("/dashboard", &endpoint, Access::everyone())?);
     let port = std::env::var("PORT").map_or(Ok(4000), |port| port.parse())?;
     let listener = bennu::bind(([127, 0, 0, 1], port))?;
@@ -94,7 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Comes again and again: joins a room and the search, talks for a while, and leaves.
+/// Repeats a visit: connects, joins a room and the search, sends messages, and disconnects.
 async fn visit(address: String, n: u64) {
     for visit in 0.. {
         let pace = Duration::from_millis(150 + (n * 37 + visit * 91) % 700);

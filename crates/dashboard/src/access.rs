@@ -1,10 +1,10 @@
-//! Who may look: asked by the page and by its socket.
+//! Access control of a dashboard. The page and its socket check each request with it.
 
 use axum::http::HeaderMap;
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// Says who may look at a dashboard.
+/// The rule that admits requests to a dashboard.
 pub struct Access(Rule);
 
 enum Rule {
@@ -15,8 +15,8 @@ enum Rule {
 }
 
 impl Access {
-    /// Whoever knows this: the page is at `/dashboard?token=…`. It is compared in constant time, and appears in no log of
-    /// Bennu's; what stands before the server may log addresses. An empty token lets nobody in.
+    /// Admits requests with this token: the page is at `/dashboard?token=…`. Tokens are compared in constant time and
+    /// never logged by Bennu; a proxy in front of the server may log URLs. An empty token admits no request.
     pub fn token(token: impl Into<String>) -> Self {
         match token.into() {
             token if token.is_empty() => Access(Rule::Nobody),
@@ -24,13 +24,13 @@ impl Access {
         }
     }
 
-    /// Whoever this check lets in, by the headers of the request for the page and of the socket's handshake: a session
-    /// cookie, or what a proxy has added.
+    /// Admits requests that pass this check. The check receives the headers of the request for the page and of the
+    /// socket's handshake, with a session cookie or a header from a proxy for example.
     pub fn check(check: impl Fn(&HeaderMap) -> bool + Send + Sync + 'static) -> Self {
         Access(Rule::Check(Box::new(check)))
     }
 
-    /// Whoever can reach the router: for a server on the loopback address, or a router that your own layer guards.
+    /// Admits every request: for a server on the loopback address, or a router behind your own layer.
     pub fn everyone() -> Self {
         Access(Rule::Everyone)
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_lets_in_who_knows_it_and_an_empty_one_nobody() {
+    fn a_token_admits_only_requests_with_it_and_an_empty_token_none() {
         let none = HeaderMap::new();
         let access = Access::token("open sesame");
         assert!(access.admits(Some("open sesame"), &none));
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_sees_the_headers() {
+    fn a_check_receives_the_headers() {
         let access = Access::check(|headers| headers.get("x-role").is_some_and(|role| role == "operator"));
         let operator = HeaderMap::from_iter([("x-role".parse().unwrap(), "operator".parse().unwrap())]);
         assert!(access.admits(None, &operator) && !access.admits(Some("operator"), &HeaderMap::new()));

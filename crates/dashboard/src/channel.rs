@@ -1,18 +1,20 @@
-//! The page's own socket and channel: who may look gets what was told lately, and from then on each snapshot by the
-//! fastlane.
+//! The socket and the channel of the dashboard's page.
+//!
+//! The page joins the channel once. The join's reply contains the recent snapshots; each later snapshot is a broadcast
+//! that takes the fastlane. While a channel runs, it holds a subscription, which keeps the publisher's task running.
 
 use crate::access::Access;
-use crate::histogram;
-use crate::ticker::{Ticker, Viewer};
+use crate::publisher::{SnapshotPublisher, Subscription};
 use bennu::prelude::*;
+use bennu_telemetry::BUCKET_BOUNDS;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// The state of the page's socket, and of the page itself.
+/// The state that the page and its socket share.
 pub(crate) struct Shared {
     pub(crate) access: Access,
-    pub(crate) ticker: Arc<Ticker>,
+    pub(crate) publisher: Arc<SnapshotPublisher>,
 }
 
 pub(crate) struct DashboardSocket;
@@ -23,7 +25,7 @@ impl Socket for DashboardSocket {
     async fn connect(request: Connect<Arc<Shared>>) -> Result<Self, Refusal> {
         match request.state().access.admits(request.param("token").ok(), &request.info.headers) {
             true => Ok(DashboardSocket),
-            false => Err(Refusal::because("this dashboard is not for everybody")),
+            false => Err(Refusal::because("access to this dashboard is denied")),
         }
     }
 
@@ -33,27 +35,28 @@ impl Socket for DashboardSocket {
 }
 
 pub(crate) struct DashboardChannel {
-    _viewer: Viewer,
+    _subscription: Subscription,
 }
 
+/// The reply to a join.
 #[derive(Serialize)]
 struct Welcome<'a> {
     node: String,
     /// Upper bounds of the histograms' buckets, in seconds.
     bounds: &'a [f64],
-    /// Snapshots of the last minutes.
-    told: Vec<Box<RawValue>>,
+    /// Snapshots of the last five minutes, the oldest first.
+    history: Vec<Box<RawValue>>,
 }
 
 impl Channel<DashboardSocket> for DashboardChannel {
     async fn join(topic: &str, _params: Payload, ctx: &mut Context<DashboardSocket, Self>) -> Joined<Self> {
-        let ticker = &ctx.state().ticker;
-        if ticker.topic() != topic {
-            return refuse(json!({ "reason": "there is no such dashboard" }));
+        let publisher = &ctx.state().publisher;
+        if publisher.topic() != topic {
+            return refuse(json!({ "reason": "there is no dashboard of this topic" }));
         }
-        let viewer = ticker.watch(ctx.endpoint());
+        let subscription = publisher.subscribe(ctx.endpoint());
         let node = ctx.endpoint().pubsub().node().to_string();
-        let welcome = Welcome { node, bounds: histogram::bounds(), told: ticker.told() };
-        accept_with(DashboardChannel { _viewer: viewer }, &welcome)
+        let welcome = Welcome { node, bounds: &BUCKET_BOUNDS, history: publisher.history() };
+        accept_with(DashboardChannel { _subscription: subscription }, &welcome)
     }
 }

@@ -1,54 +1,57 @@
-//! The dashboard: what it keeps, and where it is mounted.
+//! The dashboard: its recorder, and the router that mounts its page and its socket.
 
 use crate::access::Access;
 use crate::channel::{DashboardSocket, Shared};
 use crate::page;
-use crate::recorder::{DashboardRecorder, Instruments};
-use crate::ticker::Ticker;
+use crate::publisher::SnapshotPublisher;
+use crate::recorder::DashboardRecorder;
 use axum::Router;
-use bennu::{Endpoint, MountError};
+use bennu::Endpoint;
+use bennu::error::MountError;
 use std::sync::Arc;
 
-/// See the crate.
+/// A live page of one node; see the crate.
 #[derive(Debug)]
 pub struct Dashboard {
     recorder: DashboardRecorder,
 }
 
-/// Why there is no dashboard.
+/// A dashboard that could not be mounted.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DashboardError {
-    /// The path cannot be one.
+    /// The path is not valid or is taken.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// The topic is made of random bytes.
-    #[error("no random topic can be made: {0}")]
+    /// The topic needs random bytes, and the operating system returned none.
+    #[error("could not create the dashboard's random topic: {0}")]
     Random(#[from] getrandom::Error),
 }
 
 impl Dashboard {
-    /// A dashboard that knows nothing until its recorder is fed.
+    /// Creates a dashboard. It shows no measurement until its recorder is installed.
     pub fn new() -> Self {
-        Dashboard { recorder: DashboardRecorder(Arc::new(Instruments::new())) }
+        Dashboard { recorder: DashboardRecorder::new() }
     }
 
-    /// What feeds it. It costs an atomic addition for each count, and for each duration a search in 41 bounds besides.
+    /// Returns the recorder. Each count costs one atomic addition; each duration costs four comparisons and two atomic
+    /// additions.
     pub fn recorder(&self) -> DashboardRecorder {
         self.recorder.clone()
     }
 
-    /// The page at `path`, as `/dashboard`, with its files and its socket below it.
+    /// Returns a router with the page at `path`, such as `/dashboard`, and with its files and its socket below it.
     ///
     /// # Errors
-    /// [`DashboardError`]: a path that cannot be one or is taken, or no random bytes.
+    /// [`DashboardError::Mount`] when the path is not valid or is taken; [`DashboardError::Random`] when the operating
+    /// system returns no random bytes.
     pub fn router<S>(&self, path: &str, endpoint: &Endpoint, access: Access) -> Result<Router<S>, DashboardError>
     where
         S: Clone + Send + Sync + 'static,
     {
         let topic = format!("bennu:dashboard:{:016x}{:016x}", getrandom::u64()?, getrandom::u64()?);
-        let ticker = Arc::new(Ticker::new(self.recorder.0.clone(), topic));
-        let shared = Arc::new(Shared { access, ticker });
+        let publisher = Arc::new(SnapshotPublisher::new(self.recorder.clone(), topic));
+        let shared = Arc::new(Shared { access, publisher });
         let socket =
             bennu::socket::<DashboardSocket>(format!("{path}/socket")).with_state(shared.clone()).longpoll(true);
         let socket = socket.router(endpoint)?;

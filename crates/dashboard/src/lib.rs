@@ -1,5 +1,5 @@
-//! A live page of a Bennu application: what comes and goes each second, who is connected, which channels run, how long
-//! handlers and joins take, and what has gone wrong.
+//! A live page of a Bennu application: rates of messages, joins and connects, open connections, channels by type,
+//! durations of handlers and joins, and errors.
 //!
 //! ```no_run
 //! use bennu::{Endpoint, token::Secret};
@@ -8,7 +8,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let dashboard = Dashboard::new();
-//! // Before the endpoint is made: what was looked up earlier is not measured.
+//! // Before the endpoint is made: instruments that were looked up earlier are not measured.
 //! let exporters = Telemetry::new().prometheus().recorder(dashboard.recorder()).install()?;
 //! let endpoint = Endpoint::new(Secret::new(std::env::var("SECRET_KEY_BASE")?)?);
 //! let access = Access::token(std::env::var("DASHBOARD_TOKEN")?);
@@ -19,26 +19,25 @@
 //! # }
 //! ```
 //!
-//! The page is then at `/dashboard?token=…`. It is a channel client itself: it joins a topic that
-//! nobody can guess, and gets one snapshot a second, encoded once for all who look. While nobody looks, nothing is done but
-//! the counting: see [`Dashboard::recorder`].
+//! The page is then at `/dashboard?token=…`. The page is a channel client itself: it joins a topic with a random name
+//! and receives one snapshot a second, encoded once for all open pages. While no page is open, only the recorder runs:
+//! see [`Dashboard::recorder`].
 //!
-//! What is shown is this node's, since it was started; five minutes are kept while somebody looks.
+//! The page shows the measurements of this node since its start. The server keeps five minutes of snapshots while a
+//! page is open.
 //!
-//! # Who may look
+//! # Access
 //!
-//! Nobody, unless you say so: [`Access`] has no default. It guards the page and its socket. The files that the page loads
-//! hold nothing of yours and are open.
+//! [`Access`] has no default, so each dashboard states its rule. The rule guards the page and its socket. The files
+//! that the page loads contain no data of the application and are open.
 
 mod access;
 mod channel;
 mod dashboard;
-mod histogram;
 mod page;
-mod process;
+mod publisher;
 mod recorder;
 mod snapshot;
-mod ticker;
 
 pub use access::Access;
 pub use dashboard::{Dashboard, DashboardError};

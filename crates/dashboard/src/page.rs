@@ -1,5 +1,7 @@
-//! The dashboard's page and its files, all compiled in. The page names its topic, so it is for those who may look; its files are
-//! the same for everybody.
+//! The routes of the dashboard's page and its files, which are compiled into the crate.
+//!
+//! [`Dashboard::router`](crate::Dashboard::router) mounts them. The page contains the topic, so
+//! [`Access`](crate::Access) guards it. The files contain no data and are open.
 
 use crate::channel::Shared;
 use axum::Router;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 
 const PAGE: &str = include_str!("../assets/index.html");
 
-/// Name, type, and content.
+/// Name, content type, and content.
 const FILES: [(&str, &str, &str); 5] = [
     ("dashboard.css", "text/css; charset=utf-8", include_str!("../assets/dashboard.css")),
     ("dashboard.js", JAVASCRIPT, include_str!("../assets/dashboard.js")),
@@ -23,8 +25,8 @@ const FILES: [(&str, &str, &str); 5] = [
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// No scripts, styles or connections but the server's own, no frame around the page, and its address, which may hold a
-/// token, goes nowhere.
+/// Only the server's own scripts, styles and connections are allowed, and no frame around the page. No referrer is
+/// sent, since the page's URL may contain a token.
 const HEADERS: [(HeaderName, &str); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -35,16 +37,16 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (header::CACHE_CONTROL, "no-cache"),
 ];
 
-const FORBIDDEN: &str = "This dashboard is not for everybody. If it has a token, add ?token=... to the address.\n";
+const FORBIDDEN: &str = "Access to this dashboard is denied. If it has a token, add ?token=... to the address.\n";
 
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(path: &str, shared: Arc<Shared>) -> Router<S> {
-    // What the page loads it names relative to itself, so that a proxy may put it under another path.
+    // The page's links are relative to its own path, so that a proxy may mount it under another path.
     let below = path.rsplit('/').next().unwrap_or_default().to_owned();
     let page = async move |Query(query): Query<HashMap<String, String>>, headers: HeaderMap| -> Response {
         if !shared.access.admits(query.get("token").map(String::as_str), &headers) {
             return (StatusCode::FORBIDDEN, HEADERS, FORBIDDEN).into_response();
         }
-        let topic = shared.ticker.topic();
+        let topic = shared.publisher.topic();
         let page = PAGE.replace("{{below}}", &below).replace("{{topic}}", topic);
         (HEADERS, Html(page)).into_response()
     };

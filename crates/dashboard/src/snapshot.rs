@@ -1,17 +1,17 @@
-//! One second's message to the page: where every instrument of the framework stands. Rates are differences of two of them,
-//! which the page takes.
+//! The message that the page receives every second: the current values of the framework's instruments.
 //!
-//! The dashboard's own channel and socket are left out: it does not show itself.
+//! The publisher takes a snapshot; the page calculates rates and quantiles from the difference of two. The traffic of
+//! the dashboard's own socket and channel is excluded.
 
-use crate::process;
-use crate::recorder::Instruments;
+use bennu_telemetry::{Aggregates, Bucket};
 use metrics::Key;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The types whose traffic is the page's own.
-const OWN: [&str; 2] = ["DashboardSocket", "DashboardChannel"];
+/// The types whose traffic is the page's own and is excluded.
+const OWN_TYPES: [&str; 2] = ["DashboardSocket", "DashboardChannel"];
 
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Snapshot {
@@ -19,34 +19,34 @@ pub(crate) struct Snapshot {
     at: u64,
     /// Resident memory of the process in bytes.
     memory: Option<u64>,
-    /// By name, summed over tags but `result`: `bennu.socket.connects:ok`. Without those that are 0.
+    /// Totals by name and, where there is one, by the tag `result`: `bennu.socket.connects:ok`. Other tags are summed,
+    /// and totals of 0 are left out.
     counters: BTreeMap<String, u64>,
-    /// By name, summed over tags.
+    /// Values by name, summed over all tags.
     gauges: BTreeMap<String, f64>,
-    /// By type.
-    channels: BTreeMap<String, Channels>,
+    /// Measurements by channel type.
+    channels: BTreeMap<String, ChannelSnapshot>,
 }
 
-/// All channels of one type.
+/// Measurements of all channels of one type.
 #[derive(Debug, Default, Serialize)]
-struct Channels {
+struct ChannelSnapshot {
     joined: f64,
-    /// Joins that succeeded, were refused, and crashed.
+    /// Joins that succeeded, that were refused, and that crashed.
     joins: [u64; 3],
     crashes: u64,
-    /// Buckets that are not empty: number and count.
+    /// Indices and counts of the buckets that are not empty.
     join: Vec<(usize, u64)>,
     handle_in: Vec<(usize, u64)>,
 }
 
 impl Snapshot {
-    /// How things stand, without the connections of `viewers`.
-    pub(crate) fn take(instruments: &Instruments, viewers: usize) -> Self {
+    /// Reads the aggregates. The connections of the `pages` that are open are subtracted.
+    pub(crate) fn take(aggregates: &Aggregates, pages: usize) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut snapshot =
-            Snapshot { at: now.as_millis() as u64, memory: process::resident_bytes(), ..Snapshot::default() };
-        instruments.counters(|key, count| snapshot.count(key, count));
-        instruments.gauges(|key, value| {
+        let mut snapshot = Snapshot { at: now.as_millis() as u64, memory: resident_bytes(), ..Snapshot::default() };
+        aggregates.counters(|key, count| snapshot.count(key, count));
+        aggregates.gauges(|key, value| {
             if is_own(key) {
                 return;
             }
@@ -56,11 +56,11 @@ impl Snapshot {
             }
         });
         if let Some(connected) = snapshot.gauges.get_mut("bennu.socket.connected") {
-            *connected = (*connected - viewers as f64).max(0.0);
+            *connected = (*connected - pages as f64).max(0.0);
         }
-        instruments.histograms(|key, buckets| {
+        aggregates.histograms(|key, buckets| {
             if let (false, Some(channel)) = (is_own(key), tag(key, "channel")) {
-                let counts = buckets.counts().collect();
+                let counts = filled(&buckets);
                 match key.name() {
                     "bennu.channel.join_duration" => snapshot.channel(channel).join = counts,
                     "bennu.channel.handle_in_duration" => snapshot.channel(channel).handle_in = counts,
@@ -88,9 +88,13 @@ impl Snapshot {
         }
     }
 
-    fn channel(&mut self, name: &str) -> &mut Channels {
+    fn channel(&mut self, name: &str) -> &mut ChannelSnapshot {
         self.channels.entry(name.to_owned()).or_default()
     }
+}
+
+fn filled(buckets: &[Bucket]) -> Vec<(usize, u64)> {
+    buckets.iter().map(|bucket| bucket.count).enumerate().filter(|(_, count)| *count > 0).collect()
 }
 
 fn tag<'a>(key: &'a Key, name: &str) -> Option<&'a str> {
@@ -98,18 +102,33 @@ fn tag<'a>(key: &'a Key, name: &str) -> Option<&'a str> {
 }
 
 fn is_own(key: &Key) -> bool {
-    key.labels().any(|label| OWN.contains(&label.value()))
+    key.labels().any(|label| OWN_TYPES.contains(&label.value()))
+}
+
+/// Returns the resident memory of this process in bytes; `None` on systems without `/proc`.
+///
+/// The process's other figures are not read: counting open files visits each of them, every second.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::recorder::DashboardRecorder;
-    use std::sync::Arc;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_process_has_resident_memory() {
+        assert!(resident_bytes().unwrap() > 100_000);
+    }
 
     #[test]
-    fn it_has_sums_by_name_and_figures_by_channel_and_nothing_of_its_own() {
-        let recorder = DashboardRecorder(Arc::new(Instruments::new()));
+    fn a_snapshot_has_sums_by_name_and_by_channel_type_without_the_dashboards_own_traffic() {
+        let recorder = DashboardRecorder::new();
         metrics::with_local_recorder(&recorder, || {
             for socket in ["UserSocket", "AuthSocket", "DashboardSocket"] {
                 metrics::counter!("bennu.socket.messages_in", "socket" => socket).increment(2);
@@ -123,7 +142,7 @@ mod tests {
             metrics::counter!("bennu.socket.slow_clients").increment(0);
             metrics::counter!("shop.sold").increment(1);
         });
-        let snapshot = serde_json::to_value(Snapshot::take(&recorder.0, 2)).unwrap();
+        let snapshot = serde_json::to_value(Snapshot::take(recorder.aggregates(), 2)).unwrap();
         let counters = serde_json::json!({
             "bennu.channel.joins:ok": 3, "bennu.channel.joins:refused": 1, "bennu.socket.messages_in": 4
         });

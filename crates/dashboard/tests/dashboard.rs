@@ -1,9 +1,10 @@
-//! The dashboard as its page meets it: guarded, live, and idle while nobody looks.
+//! The HTTP and channel interface of the dashboard: access, snapshots, and mounting.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
+use bennu::Endpoint;
+use bennu::error::MountError;
 use bennu::token::Secret;
-use bennu::{Endpoint, MountError};
 use bennu_client::{Client, ConnectError};
 use bennu_dashboard::{Access, Dashboard, DashboardError};
 use serde_json::Value;
@@ -23,14 +24,14 @@ async fn get(app: &axum::Router, path: &str) -> (StatusCode, String) {
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// The topic that a page names.
+/// Returns the topic in a page.
 fn topic(page: &str) -> String {
     let (_, after) = page.split_once("name=\"topic\" content=\"").unwrap();
     after.split('"').next().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn who_has_no_token_gets_neither_the_page_nor_its_socket() {
+async fn a_request_without_the_token_reaches_neither_the_page_nor_its_socket() {
     let endpoint = endpoint();
     let app: axum::Router = Dashboard::new().router("/admin/dashboard", &endpoint, Access::token("sesame")).unwrap();
     for path in ["/admin/dashboard", "/admin/dashboard?token=", "/admin/dashboard?token=sesam"] {
@@ -55,7 +56,7 @@ async fn who_has_no_token_gets_neither_the_page_nor_its_socket() {
 }
 
 #[tokio::test]
-async fn a_viewer_gets_a_welcome_and_a_snapshot_a_second_and_no_other_topic() {
+async fn a_page_receives_a_welcome_and_a_snapshot_a_second_and_joins_no_other_topic() {
     let dashboard = Dashboard::new();
     let recorder = dashboard.recorder();
     let endpoint = endpoint();

@@ -1,4 +1,4 @@
-//! What the page computes, in Node: rates, quantiles, and how they are written.
+//! The page's calculations, run in Node: rates, quantiles, and number formats.
 
 use std::process::Command;
 
@@ -25,15 +25,15 @@ const SCRIPT: &str = r#"
 "#;
 
 #[test]
-fn rates_and_quantiles_come_from_differences_and_are_written_for_people() {
+fn rates_and_quantiles_are_calculated_from_differences_and_formatted() {
     let file = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/assets/figure.js");
     let node = Command::new("node").args(["--input-type=module", "-e", SCRIPT, file]).output();
-    // bin/test installs it; so does bin/run.
-    let output = node.expect("node is needed for this test");
+    // bin/test and bin/run install Node.
+    let output = node.expect("this test needs Node");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    // A count that went down is no rate: the server was started again.
+    // A count that decreased has no rate, since the server was restarted.
     assert_eq!(lines[0], "[2,null,101,100,0.01,0.1,0.01,null,0.1]");
     assert_eq!(lines[1], "–|0|0.5|12|2,000|12.3 k|2 M|0 B|999 B|1.5 KB|20 MB|–|40 µs|5.1 ms|250 ms|12 s");
 }

@@ -1,4 +1,4 @@
-//! The page in headless Chromium: it goes live and shows what happens.
+//! The page in headless Chromium: it connects and shows live measurements.
 
 use bennu::Endpoint;
 use bennu::prelude::*;
@@ -34,7 +34,7 @@ impl Socket for UserSocket {
 }
 
 #[tokio::test]
-async fn the_page_goes_live_and_shows_connections_channels_latencies_and_trouble() {
+async fn the_page_shows_connections_channels_latencies_and_errors_live() {
     let dashboard = Dashboard::new();
     metrics::set_global_recorder(dashboard.recorder()).unwrap();
     let endpoint = Endpoint::new(Secret::new("0123456789abcdef".repeat(4)).unwrap());
@@ -63,7 +63,7 @@ async fn the_page_goes_live_and_shows_connections_channels_latencies_and_trouble
         let _ = room.push("nobody handles this", json!({})).await;
         page.shows("#channels [data-channel=Room] .bad").await;
         page.shows("#trouble li:not(.none)").await;
-        assert_eq!(page.complaints().await, [""; 0]);
+        assert_eq!(page.console_errors().await, [""; 0]);
     })
     .await;
     stop.send(()).unwrap();

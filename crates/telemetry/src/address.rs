@@ -1,4 +1,4 @@
-//! Addresses that an application gives as text, and what is wrong with them.
+//! Addresses of StatsD servers and collectors: parsing, resolution, and the error for an address that is not usable.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -7,29 +7,29 @@ use std::net::{SocketAddr, ToSocketAddrs};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// It is none.
-    #[error("{address:?} is no address: write it as 127.0.0.1:8126 or localhost:8126 ({error})")]
+    /// The text is not an address, or its host name does not resolve.
+    #[error("{address:?} is not an address: write it as 127.0.0.1:8126 or localhost:8126 ({error})")]
     Invalid {
-        /// What was given.
+        /// The text as the caller passed it.
         address: String,
-        /// What the resolver says.
+        /// The resolver's error.
         error: io::Error,
     },
-    /// It is one, and the system refuses it.
-    #[error("{address} cannot be used: {error}")]
+    /// The text is an address, and the operating system rejects it.
+    #[error("could not use the address {address}: {error}")]
     Unusable {
-        /// What was given.
+        /// The text as the caller passed it.
         address: String,
-        /// What the system says.
+        /// The operating system's error.
         error: io::Error,
     },
-    /// The exporter refuses it.
-    #[error("{address:?} cannot be exported to: {why}")]
+    /// The exporter rejects the address.
+    #[error("could not export to {address:?}: {reason}")]
     Refused {
-        /// What was given.
+        /// The text as the caller passed it.
         address: String,
-        /// What the exporter says.
-        why: String,
+        /// The exporter's error.
+        reason: String,
     },
 }
 
@@ -40,10 +40,10 @@ impl std::fmt::Debug for AddressError {
     }
 }
 
-/// The first address that a text stands for.
+/// Resolves `address` and returns the first result.
 pub(crate) fn resolve(address: &str) -> Result<SocketAddr, AddressError> {
     let resolved = address.to_socket_addrs().and_then(|mut addresses| {
-        addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it stands for no address"))
+        addresses.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
     });
     resolved.map_err(|error| AddressError::Invalid { address: address.to_owned(), error })
 }

@@ -1,7 +1,11 @@
-//! What an installation has set going, and its end.
+//! The installed exporters, their upkeep thread, and their shutdown.
+//!
+//! [`Telemetry::install`](crate::Telemetry::install) creates [`Exporters`] and starts the thread, which runs once a
+//! second and owns the periodic work: StatsD's aggregates, Prometheus's upkeep, OpenTelemetry's aggregates, the
+//! process's instruments. On drop, the work runs once more before the exporters end, so no measurement is lost.
 
 use crate::prometheus::{self, Prometheus};
-use crate::statsd::{Sender, SumLines};
+use crate::statsd::{AggregateWriter, Sender};
 use axum::Router;
 use metrics_process::Collector;
 use std::fmt;
@@ -10,14 +14,14 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The installed exporters. Keep it while the program runs: dropping it sends what waits and ends their threads. What is
-/// measured after that still reaches `/metrics`, and nothing else.
+/// The installed exporters. Keep the value while the program runs: dropping it sends all queued measurements and ends
+/// the exporters' threads. Later measurements still reach `/metrics`, and no other exporter.
 ///
-/// Dropping waits for what is sent: a few milliseconds for StatsD; OpenTelemetry's collector gets up to 5 s.
+/// Dropping blocks until all is sent: a few milliseconds for StatsD, at most 5 s for OpenTelemetry's collector.
 #[must_use = "dropping it ends the exporters"]
 pub struct Exporters {
-    /// `None` once it has ended.
-    pub(crate) upkeep: Option<Running>,
+    /// `None` once the thread has ended.
+    pub(crate) upkeep: Option<UpkeepThread>,
     pub(crate) prometheus: Option<Prometheus>,
     #[cfg(feature = "opentelemetry")]
     pub(crate) opentelemetry: Option<crate::opentelemetry::OpenTelemetry>,
@@ -25,15 +29,15 @@ pub struct Exporters {
 }
 
 impl Exporters {
-    /// `GET /metrics` for Prometheus. Anybody who can reach it can read it: merge it into a router that only your own
-    /// network reaches, or put your layer around it.
+    /// Returns a router with `GET /metrics` for Prometheus. The route has no access control: merge it into a router
+    /// that only your own network reaches, or put your own layer around it.
     ///
-    /// Without [`crate::Telemetry::prometheus`] it answers 404 and says so.
+    /// Without [`crate::Telemetry::prometheus`] the route answers 404 with a hint.
     pub fn metrics_router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         prometheus::router(self.prometheus.clone())
     }
 
-    /// What `/metrics` answers; `None` without [`crate::Telemetry::prometheus`].
+    /// Returns the text of `/metrics`; `None` without [`crate::Telemetry::prometheus`].
     pub fn render_prometheus(&self) -> Option<String> {
         self.prometheus.as_ref().map(Prometheus::render)
     }
@@ -41,12 +45,12 @@ impl Exporters {
 
 impl Drop for Exporters {
     fn drop(&mut self) {
-        // The last sums are queued before the sender sends what waits, and relayed before the last export.
+        // The upkeep thread queues the last aggregates before the sender empties its queue and before the last export.
         self.upkeep = None;
         self.sender = None;
         #[cfg(feature = "opentelemetry")]
         if let Some(exporter) = self.opentelemetry.take() {
-            exporter.end();
+            exporter.shutdown();
         }
     }
 }
@@ -58,64 +62,65 @@ impl fmt::Debug for Exporters {
     }
 }
 
-/// How often the sums are sent, and Prometheus takes in an application's histograms: until then each value waits, 8 bytes.
-const EVERY: Duration = Duration::from_secs(1);
+/// The interval of the upkeep. Until then Prometheus's exporter keeps each value of an application's histogram, 8
+/// bytes.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many of those pass until the process is looked at again: counting its open files costs a look at each.
-const PROCESS_EVERY: u32 = 10;
+/// The process is measured once in this many intervals: counting its open files visits each of them.
+const PROCESS_INTERVALS: u32 = 10;
 
-/// What is done every second, by a thread of its own; and the process is measured, `process_resident_memory_bytes` and its
-/// like, by their usual names.
+/// The periodic work of the exporters. It also measures the process: `process_resident_memory_bytes` and the other
+/// usual names.
 pub(crate) struct Upkeep {
-    pub(crate) sum_lines: Option<SumLines>,
+    pub(crate) statsd: Option<AggregateWriter>,
     pub(crate) prometheus: Option<Prometheus>,
     #[cfg(feature = "opentelemetry")]
-    pub(crate) opentelemetry: Option<crate::opentelemetry::SumRelay>,
+    pub(crate) opentelemetry: Option<crate::opentelemetry::AggregateForwarder>,
 }
 
-/// The thread. Dropping it has everything done once more, and ends it.
-pub(crate) struct Running {
-    until: Option<SyncSender<()>>,
+/// The thread of the upkeep. Dropping it runs the upkeep once more and joins the thread.
+pub(crate) struct UpkeepThread {
+    stop: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Upkeep {
-    pub(crate) fn start(mut self) -> io::Result<Running> {
-        let (until, running) = sync_channel::<()>(0);
+    pub(crate) fn start(mut self) -> io::Result<UpkeepThread> {
+        let (stop, stopped) = sync_channel::<()>(0);
         let collector = Collector::default();
         collector.describe();
         collector.collect();
         let thread = std::thread::Builder::new().name("telemetry-upkeep".to_owned()).spawn(move || {
-            let mut turn = 0;
-            while running.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                turn = (turn + 1) % PROCESS_EVERY;
-                if turn == 0 {
+            let mut interval = 0;
+            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                interval = (interval + 1) % PROCESS_INTERVALS;
+                if interval == 0 {
                     collector.collect();
                 }
-                self.turn();
+                self.run();
             }
-            self.turn();
+            self.run();
         })?;
-        Ok(Running { until: Some(until), thread: Some(thread) })
+        Ok(UpkeepThread { stop: Some(stop), thread: Some(thread) })
     }
 
-    fn turn(&mut self) {
-        if let Some(sum_lines) = &mut self.sum_lines {
-            sum_lines.send();
+    fn run(&mut self) {
+        if let Some(writer) = &mut self.statsd {
+            writer.flush();
         }
         if let Some(prometheus) = &self.prometheus {
-            prometheus.take_in();
+            prometheus.run_upkeep();
         }
         #[cfg(feature = "opentelemetry")]
-        if let Some(relay) = &mut self.opentelemetry {
-            relay.run();
+        if let Some(forwarder) = &mut self.opentelemetry {
+            forwarder.forward();
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for UpkeepThread {
     fn drop(&mut self) {
-        self.until = None;
+        self.stop = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

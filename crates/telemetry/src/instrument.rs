@@ -1,6 +1,8 @@
-//! Everything that the framework's crates measure: one table, which the exporters are told of and docs/telemetry.md shows.
+//! The table of all instruments of the framework's crates.
 //!
-//! A test reads the crates' sources and this table, and another the page: none of the three can differ from the others.
+//! [`Telemetry::install`](crate::Telemetry::install) passes units and descriptions from it to the exporters, and
+//! docs/telemetry.md shows it. Tests compare the table with the crates' sources and with the page, so the three cannot
+//! differ.
 
 use metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
@@ -8,23 +10,23 @@ use metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_h
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Instrument {
-    /// Its name, as `bennu.socket.connects`.
+    /// Its name, such as `bennu.socket.connects`.
     pub name: &'static str,
-    /// How it counts.
+    /// Its kind.
     pub kind: InstrumentKind,
-    /// What it counts, or the unit of a histogram with what it times.
-    pub counts: &'static str,
+    /// The counted thing, or for a histogram its unit and the measured thing.
+    pub description: &'static str,
     /// Its tags.
     pub tags: &'static [Tag],
 }
 
-/// How an instrument counts.
+/// The kind of an instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstrumentKind {
-    /// Only goes up.
+    /// A count that never decreases.
     Counter,
-    /// Goes up and down.
+    /// A value that rises and falls.
     Gauge,
     /// A gauge of bytes.
     Bytes,
@@ -38,38 +40,39 @@ pub enum InstrumentKind {
 pub struct Tag {
     /// Its name.
     pub name: &'static str,
-    /// All values that it takes; none when they are names of the application's own.
+    /// All its values; empty when they are names from the application.
     pub values: &'static [&'static str],
 }
 
-/// The last part of a socket's type: `app::UserSocket` is `UserSocket`.
+/// The last part of a socket's type: `UserSocket` for `app::UserSocket`.
 const SOCKET: Tag = Tag { name: "socket", values: &[] };
 /// The last part of a channel's type.
 const CHANNEL: Tag = Tag { name: "channel", values: &[] };
-/// The name that the application gave a stage of a pipeline.
+/// The name of a pipeline's stage, which the application chooses.
 const STAGE: Tag = Tag { name: "stage", values: &[] };
 const RESULT: Tag = Tag { name: "result", values: &["ok", "refused", "crashed"] };
 const ADAPTER: Tag = Tag { name: "adapter", values: &["redis", "nats", "zenoh"] };
-const WHAT: Tag =
+/// The kind of a message between trackers.
+const MESSAGE: Tag =
     Tag { name: "what", values: &["hello", "greeting", "heartbeat", "delta", "ask", "answer", "goodbye", "unknown"] };
 
-const fn counter(name: &'static str, counts: &'static str, tags: &'static [Tag]) -> Instrument {
-    Instrument { name, kind: InstrumentKind::Counter, counts, tags }
+const fn counter(name: &'static str, description: &'static str, tags: &'static [Tag]) -> Instrument {
+    Instrument { name, kind: InstrumentKind::Counter, description, tags }
 }
 
-const fn gauge(name: &'static str, counts: &'static str, tags: &'static [Tag]) -> Instrument {
-    Instrument { name, kind: InstrumentKind::Gauge, counts, tags }
+const fn gauge(name: &'static str, description: &'static str, tags: &'static [Tag]) -> Instrument {
+    Instrument { name, kind: InstrumentKind::Gauge, description, tags }
 }
 
-const fn bytes(name: &'static str, counts: &'static str, tags: &'static [Tag]) -> Instrument {
-    Instrument { name, kind: InstrumentKind::Bytes, counts, tags }
+const fn bytes(name: &'static str, description: &'static str, tags: &'static [Tag]) -> Instrument {
+    Instrument { name, kind: InstrumentKind::Bytes, description, tags }
 }
 
-const fn seconds(name: &'static str, counts: &'static str, tags: &'static [Tag]) -> Instrument {
-    Instrument { name, kind: InstrumentKind::Seconds, counts, tags }
+const fn seconds(name: &'static str, description: &'static str, tags: &'static [Tag]) -> Instrument {
+    Instrument { name, kind: InstrumentKind::Seconds, description, tags }
 }
 
-/// All of them, in the order of a message's way.
+/// All instruments, in the order in which a message passes them.
 pub const INSTRUMENTS: &[Instrument] = &[
     counter("bennu.socket.connects", "calls of `connect`", &[SOCKET, RESULT]),
     gauge("bennu.socket.connected", "connections open now", &[]),
@@ -83,7 +86,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
     ),
     bytes("bennu.socket.outbox_bytes", "bytes that wait for clients to read them, of all connections, every 5 s", &[]),
     counter("bennu.socket.slow_clients", "connections closed because their client did not read", &[]),
-    counter("bennu.socket.bad_messages", "frames, and messages of a POST, that are no message", &[]),
+    counter("bennu.socket.bad_messages", "frames, and messages of a POST, that are not valid messages", &[]),
     counter("bennu.channel.joins", "joins that reached a channel", &[CHANNEL, RESULT]),
     seconds("bennu.channel.join_duration", "seconds that a join took", &[CHANNEL]),
     gauge("bennu.channel.joined", "channels joined now", &[CHANNEL]),
@@ -102,7 +105,11 @@ pub const INSTRUMENTS: &[Instrument] = &[
     counter("bennu.broadcast.sent", "broadcasts of this node's channels and endpoint, once each", &[]),
     counter("bennu.broadcast.unencodable", "broadcasts, once for each encoding that cannot carry them", &[]),
     gauge("bennu.drain.draining", "1 since a drain has begun", &[]),
-    counter("bennu.drain.connections", "connections told to go elsewhere", &[]),
+    counter(
+        "bennu.drain.connections",
+        "connections that a drain closes, so that their clients reconnect elsewhere",
+        &[],
+    ),
     counter(
         "bennu.websocket.protocol_errors",
         "connections closed for breaking the WebSocket protocol or a size limit",
@@ -114,17 +121,17 @@ pub const INSTRUMENTS: &[Instrument] = &[
         "sessions refused because there are too many",
         &[Tag { name: "limit", values: &["sessions", "sessions_per_peer"] }],
     ),
-    counter("bennu.longpoll.expired", "sessions ended because their client was not heard", &[]),
-    counter("bennu.longpoll.repeated", "responses said again because the client did not receive them", &[]),
+    counter("bennu.longpoll.expired", "sessions ended because their client sent no request in time", &[]),
+    counter("bennu.longpoll.repeated", "responses sent again because the client did not receive them", &[]),
     counter(
         "bennu.longpoll.unsendable",
-        "binary messages that are no text, once for all receivers of a broadcast",
+        "binary messages that are not UTF-8 text, once for all receivers of a broadcast",
         &[],
     ),
     counter("bennu.longpoll.relayed", "messages to other nodes about their sessions", &[]),
     gauge(
         "bennu.pubsub.connected",
-        "1 while the engine can be reached; with Zenoh, while somebody is at each address that this node was told",
+        "1 while the engine can be reached; with Zenoh, while a node answers at each configured address",
         &[ADAPTER],
     ),
     counter("bennu.pubsub.reconnects", "connections made again after one was lost", &[ADAPTER]),
@@ -144,20 +151,20 @@ pub const INSTRUMENTS: &[Instrument] = &[
     counter("bennu.pubsub.received_bytes", "their bytes", &[]),
     counter("bennu.pubsub.unwanted", "of those, messages without a subscriber", &[]),
     counter("bennu.pubsub.unwanted_bytes", "their bytes", &[]),
-    counter("bennu.pubsub.garbage", "what is no message, or not of its kind", &[]),
+    counter("bennu.pubsub.garbage", "frames that are not valid messages, or of another type", &[]),
     gauge("bennu.presence.presences", "presences that this node lists, of all nodes", &[]),
-    counter("bennu.presence.messages_sent", "messages to other nodes' trackers", &[WHAT]),
-    counter("bennu.presence.messages_received", "messages of other nodes' trackers", &[WHAT]),
+    counter("bennu.presence.messages_sent", "messages to other nodes' trackers", &[MESSAGE]),
+    counter("bennu.presence.messages_received", "messages of other nodes' trackers", &[MESSAGE]),
     counter("bennu.presence.messages_unsent", "messages that the PubSub refused", &[]),
     counter("bennu.presence.messages_lost", "messages that this node was too slow to take", &[]),
-    counter("bennu.presence.garbage", "messages that made no sense and were dropped", &[]),
-    counter("bennu.presence.transfers_asked", "requests for what was missed", &[]),
-    counter("bennu.presence.transfers_answered", "pieces sent to who asked", &[]),
+    counter("bennu.presence.garbage", "invalid messages, which were dropped", &[]),
+    counter("bennu.presence.transfers_asked", "requests for missed changes", &[]),
+    counter("bennu.presence.transfers_answered", "parts sent in answer to such requests", &[]),
     counter("bennu.presence.diffs", "calls of a handler", &[]),
     counter("bennu.presence.handler_panics", "panics of a handler", &[]),
-    counter("bennu.presence.nodes_down", "other nodes found silent", &[]),
-    gauge("bennu.pipeline.queued", "items in a stage's buffer, not asked for yet", &[STAGE]),
-    gauge("bennu.pipeline.demand", "items that a stage's subscribers have asked for and not got", &[STAGE]),
+    counter("bennu.presence.nodes_down", "other nodes that stopped sending", &[]),
+    gauge("bennu.pipeline.queued", "items in a stage's buffer, not demanded yet", &[STAGE]),
+    gauge("bennu.pipeline.demand", "items that a stage's subscribers have demanded and not received", &[STAGE]),
     counter("bennu.pipeline.emitted", "items that a stage took in or made", &[STAGE]),
     counter("bennu.pipeline.dropped", "items that a stage's full buffer had no place for", &[STAGE]),
     gauge(
@@ -187,25 +194,26 @@ pub const INSTRUMENTS: &[Instrument] = &[
     counter("bennu.telemetry.lines_lost", "StatsD lines that found no room in the queue", &[]),
 ];
 
-/// Tells the exporters what each instrument counts, and in which unit; then lets begin at 0 what can: an alert that looks at
-/// the increase of a counter does not see a first occurrence that is also the first sample.
+/// Passes the unit and description of each instrument to the exporters, then starts every series with known tags at 0.
+/// An alert on the increase of a counter would miss a first occurrence that is also the first sample.
 pub(crate) fn describe() {
-    for Instrument { name, kind, counts, .. } in INSTRUMENTS.iter().copied() {
+    for Instrument { name, kind, description, .. } in INSTRUMENTS.iter().copied() {
         match kind {
-            InstrumentKind::Counter => describe_counter!(name, Unit::Count, counts),
-            InstrumentKind::Gauge => describe_gauge!(name, Unit::Count, counts),
-            InstrumentKind::Bytes => describe_gauge!(name, Unit::Bytes, counts),
-            InstrumentKind::Seconds => describe_histogram!(name, Unit::Seconds, counts),
+            InstrumentKind::Counter => describe_counter!(name, Unit::Count, description),
+            InstrumentKind::Gauge => describe_gauge!(name, Unit::Count, description),
+            InstrumentKind::Bytes => describe_gauge!(name, Unit::Bytes, description),
+            InstrumentKind::Seconds => describe_histogram!(name, Unit::Seconds, description),
         }
     }
     for instrument in INSTRUMENTS {
-        instrument.begin();
+        instrument.register_known_series();
     }
 }
 
 impl Instrument {
-    /// Looks up every series whose tags' values are known. A node without an engine has no series of one.
-    fn begin(&self) {
+    /// Registers each series if all values of all tags are known. Series of adapters are left out: a node without an
+    /// engine has none.
+    fn register_known_series(&self) {
         if self.tags.iter().any(|tag| tag.values.is_empty() || *tag == ADAPTER) {
             return;
         }
@@ -229,7 +237,7 @@ impl Instrument {
 }
 
 impl InstrumentKind {
-    /// What it is to the `metrics` facade: counter, gauge or histogram.
+    /// Returns the name of the kind in the `metrics` facade: counter, gauge or histogram.
     pub fn name(self) -> &'static str {
         match self {
             InstrumentKind::Counter => "counter",

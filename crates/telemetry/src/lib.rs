@@ -1,8 +1,8 @@
-//! Measurements of a Bennu application: one call at startup sends what the framework and the application measure to
-//! StatsD, Prometheus and OpenTelemetry.
+//! Measurements of a Bennu application: one call at startup exports the instruments of the framework and of the
+//! application to StatsD, Prometheus and OpenTelemetry.
 //!
-//! Everything goes through the [`metrics`] facade. The framework uses it as it is; for an application there are four
-//! verbs: [`increment`], [`gauge`], [`measure`] (with [`measure_async`]) and [`histogram`].
+//! All measurements go through the [`metrics`] facade. The framework uses its macros; an application uses four
+//! functions: [`increment`], [`gauge`], [`measure`] (with [`measure_async`]) and [`histogram`].
 //!
 //! ```no_run
 //! use bennu_telemetry::{Telemetry, increment, measure_async};
@@ -19,39 +19,40 @@
 //! # }
 //! ```
 //!
-//! A StatsD server then gets `socket_connect:1|c|#status:success,socket:StatsSocket` and `stats_channel.ping:712|ms`, and
-//! `/metrics` has `socket_connect_total` and the histogram `stats_channel_ping_seconds`. [`StatsdListener`] shows the lines
-//! during development, and hands them to tests.
+//! A StatsD server then receives `socket_connect:1|c|#status:success,socket:StatsSocket` and
+//! `stats_channel.ping:712|ms`, and `/metrics` contains `socket_connect_total` and the histogram
+//! `stats_channel_ping_seconds`. [`StatsdListener`] prints the lines during development and returns them to tests.
 //!
-//! # How many series
+//! # The number of series
 //!
-//! Every combination of a name and its tags' values is kept by the exporters until the program ends, so their number must
-//! be bounded. The verbs take `&'static str` alone: what they can say was written into the program. The facade's macros take
-//! any string; for those there is a limit, [`MAX_TAG_VALUES`]: further values of a tag become `other`, and one warning
-//! says which tag it was.
+//! The exporters keep every combination of a name and its tags' values until the program ends, so the number of
+//! combinations must be bounded. The functions accept `&'static str` only: all their names and tags are literals of the
+//! program. The facade's macros accept any string; for those there is a limit, [`MAX_TAG_VALUES`]: further values of a
+//! tag are counted as `other`, and one warning names the tag.
 
 mod address;
-mod bound;
-mod duration;
+mod aggregate;
 mod exporters;
+mod histogram;
 mod instrument;
+mod measurement;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
 mod prometheus;
 mod shard;
 mod statsd;
-mod sum;
 mod tag_limit;
 mod telemetry;
-mod verb;
 
 pub use address::AddressError;
+pub use aggregate::Aggregates;
 pub use exporters::Exporters;
+pub use histogram::{BUCKET_BOUNDS, Bucket};
 pub use instrument::{INSTRUMENTS, Instrument, InstrumentKind, Tag};
+pub use measurement::{gauge, histogram, increment, measure, measure_async};
 pub use statsd::{Line, StatsdListener};
 pub use tag_limit::MAX_TAG_VALUES;
 pub use telemetry::{InstallError, Telemetry};
-pub use verb::{gauge, histogram, increment, measure, measure_async};
 
 /// The listings of the guide compile.
 #[cfg(doctest)]

@@ -1,12 +1,12 @@
-//! Prometheus: an application's instruments as its exporter keeps them, the sums as they stand, and `/metrics`.
+//! The Prometheus exporter: the application's instruments in `metrics-exporter-prometheus`, the aggregates, and the
+//! route `/metrics`.
 //!
-//! The sums' counters and gauges are told to the exporter before it renders. Their durations are rendered here: the
-//! exporter would have to be told each value.
+//! [`Telemetry`](crate::Telemetry) owns it. The counters and gauges of the aggregates are copied into the exporter
+//! before it renders. The durations are rendered here, since the exporter would need each value one by one.
 
-use crate::bound;
-use crate::duration::{self, Bucket};
+use crate::aggregate::{Aggregates, SharedRecorder};
+use crate::histogram::{APPLICATION_BOUNDS, BUCKET_BOUNDS, Bucket, EXPORTED_BOUNDS};
 use crate::instrument::INSTRUMENTS;
-use crate::sum::{SharedRecorder, Sums};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,56 +17,55 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// What a scraper is told: the text format of Prometheus.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The content type of Prometheus's text format.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What is kept for Prometheus. Cloning shares it.
+/// The exporter's recorder and the aggregates. Clones share both.
 #[derive(Clone)]
 pub(crate) struct Prometheus {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
-    sums: Arc<Sums>,
+    aggregates: Arc<Aggregates>,
 }
 
 impl Prometheus {
-    pub(crate) fn new(sums: Arc<Sums>) -> Self {
-        let builder = PrometheusBuilder::new().with_recommended_naming(true).set_buckets(&bound::ANY);
+    pub(crate) fn new(aggregates: Arc<Aggregates>) -> Self {
+        let builder = PrometheusBuilder::new().with_recommended_naming(true).set_buckets(&APPLICATION_BOUNDS);
         let recorder = Arc::new(builder.expect("the bounds are not empty").build_recorder());
-        Prometheus { handle: recorder.handle(), recorder, sums }
+        Prometheus { handle: recorder.handle(), recorder, aggregates }
     }
 
-    /// What takes an application's measurements.
+    /// Returns the recorder of the application's measurements.
     pub(crate) fn recorder(&self) -> SharedRecorder {
         self.recorder.clone()
     }
 
-    /// Takes in the values of histograms that wait.
-    pub(crate) fn take_in(&self) {
+    /// Moves the queued values of histograms into their buckets.
+    pub(crate) fn run_upkeep(&self) {
         self.handle.run_upkeep();
     }
 
-    /// What `/metrics` answers.
+    /// Returns the text of `/metrics`.
     pub(crate) fn render(&self) -> String {
-        self.sums.relay(&self.recorder);
+        self.aggregates.copy_to(&self.recorder);
         let mut text = self.handle.render();
         let mut series = BTreeMap::<String, Vec<(Key, Vec<Bucket>)>>::new();
-        self.sums.durations(|key, buckets| {
+        self.aggregates.histograms(|key, buckets| {
             series.entry(key.name().to_owned()).or_default().push((key.clone(), buckets));
         });
         for (name, series) in series {
-            push_durations(&mut text, &name, &series);
+            write_histogram(&mut text, &name, &series);
         }
         text
     }
 }
 
-/// One histogram with all its series, in the text format.
-fn push_durations(text: &mut String, name: &str, series: &[(Key, Vec<Bucket>)]) {
+/// Appends one histogram with all its series in the text format.
+fn write_histogram(text: &mut String, name: &str, series: &[(Key, Vec<Bucket>)]) {
     let shown = format!("{}_seconds", name.replace(['.', '-'], "_"));
-    let mut line =
-        |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a String takes all that is written");
+    let mut line = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("writing into a String never fails");
     if let Some(instrument) = INSTRUMENTS.iter().find(|instrument| instrument.name == name) {
-        line(format_args!("# HELP {shown} {}", instrument.counts));
+        line(format_args!("# HELP {shown} {}", instrument.description));
     }
     line(format_args!("# TYPE {shown} histogram"));
     for (key, buckets) in series {
@@ -75,9 +74,9 @@ fn push_durations(text: &mut String, name: &str, series: &[(Key, Vec<Bucket>)]) 
             key.labels().map(|label| format!("{}=\"{}\"", label.key(), escaped(label.value()))).collect();
         let tags = tags.join(",");
         let comma = if tags.is_empty() { "" } else { "," };
-        for bound in bound::SECONDS {
-            // The bounds here are among those there, but for rounding.
-            let below = duration::SECONDS.partition_point(|fine| *fine < bound * (1.0 + 1e-9));
+        for bound in EXPORTED_BOUNDS {
+            // Each exported bound is a bucket bound, but for rounding.
+            let below = BUCKET_BOUNDS.partition_point(|fine| *fine < bound * (1.0 + 1e-9));
             let count: u64 = buckets[..below].iter().map(|bucket| bucket.count).sum();
             line(format_args!("{shown}_bucket{{{tags}{comma}le=\"{bound}\"}} {count}"));
         }
@@ -92,14 +91,14 @@ fn push_durations(text: &mut String, name: &str, series: &[(Key, Vec<Bucket>)]) 
 }
 
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(prometheus: Option<Prometheus>) -> Router<S> {
-    Router::new().route("/metrics", get(async move || answer(prometheus.as_ref())))
+    Router::new().route("/metrics", get(async move || respond(prometheus.as_ref())))
 }
 
-fn answer(prometheus: Option<&Prometheus>) -> Response {
+fn respond(prometheus: Option<&Prometheus>) -> Response {
     match prometheus {
-        Some(prometheus) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], prometheus.render()).into_response(),
+        Some(prometheus) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], prometheus.render()).into_response(),
         None => {
-            let hint = "nothing is kept for Prometheus: call Telemetry::prometheus() before install()\n";
+            let hint = "the Prometheus exporter is not configured: call Telemetry::prometheus() before install()\n";
             (StatusCode::NOT_FOUND, hint).into_response()
         }
     }
@@ -113,7 +112,7 @@ mod tests {
     use tower::ServiceExt;
 
     #[tokio::test]
-    async fn without_prometheus_the_route_says_what_is_missing() {
+    async fn without_prometheus_the_route_names_the_missing_call() {
         let request = Request::get("/metrics").body(Body::empty()).unwrap();
         let response = router::<()>(None).oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::NOT_FOUND);

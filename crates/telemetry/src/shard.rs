@@ -1,17 +1,17 @@
-//! Numbers that many threads add to without meeting: each thread adds to a shard, on a cache line of its own, and who reads
-//! adds the shards up.
+//! Sharded numbers, which many threads add to without contention: each thread adds to one shard, on a cache line of its
+//! own, and a reader sums the shards.
 //!
-//! Threads that add to one and the same number wait for its cache line with each message.
+//! Threads that added to one shared number would wait for its cache line with each message.
 
 use metrics::CounterFn;
 use std::array;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// As many threads as add without meeting; more share.
+/// The number of threads that add without contention; more threads share shards.
 pub(crate) const SHARDS: usize = 8;
 
-/// The shard of this thread. Threads take turns.
+/// Returns the shard of this thread. Threads are assigned to shards in turn.
 pub(crate) fn shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -19,9 +19,9 @@ pub(crate) fn shard() -> usize {
     }
     SHARD.with(|shard| {
         shard.get().unwrap_or_else(|| {
-            let taken = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            shard.set(Some(taken));
-            taken
+            let assigned = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+            shard.set(Some(assigned));
+            assigned
         })
     })
 }
@@ -29,23 +29,23 @@ pub(crate) fn shard() -> usize {
 /// Aligned to two cache lines, which processors fetch together.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(crate) struct Padded<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);
 
-/// A counter: 1 KiB.
+/// A sharded counter: 1 KiB.
 #[derive(Debug)]
-pub(crate) struct Count([Padded<AtomicU64>; SHARDS]);
+pub(crate) struct ShardedCounter([CachePadded<AtomicU64>; SHARDS]);
 
-impl Count {
+impl ShardedCounter {
     pub(crate) fn new() -> Self {
-        Count(array::from_fn(|_| Padded::default()))
+        ShardedCounter(array::from_fn(|_| CachePadded::default()))
     }
 
-    pub(crate) fn read(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.0.iter().map(|shard| shard.0.load(Ordering::Relaxed)).sum()
     }
 }
 
-impl CounterFn for Count {
+impl CounterFn for ShardedCounter {
     fn increment(&self, by: u64) {
         self.0[shard()].0.fetch_add(by, Ordering::Relaxed);
     }
@@ -62,21 +62,21 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn what_many_threads_add_is_all_there() {
-        let count = Arc::new(Count::new());
+    fn the_total_contains_the_additions_of_all_threads() {
+        let counter = Arc::new(ShardedCounter::new());
         let add = |_| {
-            let count = count.clone();
-            std::thread::spawn(move || (0..1000).for_each(|n| count.increment(n % 3)))
+            let counter = counter.clone();
+            std::thread::spawn(move || (0..1000).for_each(|n| counter.increment(n % 3)))
         };
         let threads: Vec<_> = (0..2 * SHARDS).map(add).collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(count.read(), 2 * SHARDS as u64 * 999);
+        assert_eq!(counter.total(), 2 * SHARDS as u64 * 999);
     }
 
     #[test]
-    fn a_counter_that_is_set_never_goes_back() {
-        let count = Count::new();
-        [5, 3, 7].into_iter().for_each(|value| count.absolute(value));
-        assert_eq!(count.read(), 7);
+    fn a_counter_that_is_set_never_decreases() {
+        let counter = ShardedCounter::new();
+        [5, 3, 7].into_iter().for_each(|value| counter.absolute(value));
+        assert_eq!(counter.total(), 7);
     }
 }

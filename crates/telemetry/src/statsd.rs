@@ -1,34 +1,34 @@
-//! StatsD over UDP, with DogStatsD's tags: what is sent, and a listener that shows it.
+//! The StatsD exporter over UDP, with DogStatsD's tags, and a listener that prints the lines.
 //!
-//! What an application measures goes out line by line and at once ([`recorder`]). What the framework and the process say of
-//! themselves is summed, and sent once a second ([`sum`]). `cadence` writes the lines ([`form`]); the queue that they wait in
-//! and the thread that sends them are ours ([`sender`]), since cadence's own loses the last ones when a program ends.
+//! The application's measurements are sent at once, a line each ([`recorder`]). The aggregates of the framework and the
+//! process are sent once a second ([`aggregate`]). `cadence` formats the lines ([`series`]); the queue and the thread
+//! that sends them are ours ([`sender`]), since cadence's own thread loses the last lines at the end of a program.
 
-mod form;
+mod aggregate;
 mod line;
 mod listener;
 mod recorder;
 mod sender;
-mod sum;
+mod series;
 
+pub(crate) use aggregate::AggregateWriter;
 pub use line::Line;
 pub use listener::StatsdListener;
-pub(crate) use recorder::LineRecorder;
+pub(crate) use recorder::StatsdRecorder;
 pub(crate) use sender::Sender;
-pub(crate) use sum::SumLines;
 
-use crate::sum::Sums;
+use crate::aggregate::Aggregates;
 use cadence::StatsdClient;
 use std::sync::Arc;
 
 impl Sender {
-    /// What writes an application's lines.
-    pub(crate) fn recorder(&self) -> LineRecorder {
-        LineRecorder::new(Arc::new(StatsdClient::from_sink("", self.queue())))
+    /// Returns the recorder of the application's measurements.
+    pub(crate) fn recorder(&self) -> StatsdRecorder {
+        StatsdRecorder::new(Arc::new(StatsdClient::from_sink("", self.queue())))
     }
 
-    /// What writes the sums.
-    pub(crate) fn sum_lines(&self, sums: Arc<Sums>) -> SumLines {
-        SumLines::new(sums, self.queue())
+    /// Returns the writer of the aggregates, which the upkeep thread runs.
+    pub(crate) fn aggregate_writer(&self, aggregates: Arc<Aggregates>) -> AggregateWriter {
+        AggregateWriter::new(aggregates, self.queue())
     }
 }

@@ -1,18 +1,19 @@
-//! The guard in front of all exporters: a tag that takes more values than it may is folded into `other`.
+//! The tag limit in front of all exporters: it replaces further values of a tag that has reached its limit by `other`.
 //!
-//! An exporter keeps every combination of a name and its tags' values until the program ends. One tag with a user's id
-//! would grow without limit, here and in whatever stores the series. Invariants: what is kept here is bounded by the limit
-//! as well; a combination that has been let through stays; each tag of a name is warned of once.
+//! An exporter keeps every combination of a name and its tags' values until the program ends. A tag with a user's id
+//! would grow without limit, here and in the database of the series. Invariants: the memory of the limit itself is
+//! bounded by the same limit; a combination that has been admitted stays admitted; each tag of an instrument causes one
+//! warning.
 
-use crate::verb::TIMING;
+use crate::measurement::TIMING;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
 use parking_lot::RwLock;
 use std::collections::{HashMap, HashSet};
 
-/// Values that one tag of one instrument may take: 100. A tag that is meant to tell things apart on a chart has far fewer.
+/// The most values of one tag of one instrument: 100. A tag that distinguishes lines of a chart has far fewer.
 pub const MAX_TAG_VALUES: usize = 100;
 
-/// What all further values of a tag become.
+/// The value that replaces further values of a tag.
 const OTHER: &str = "other";
 
 pub(crate) struct TagLimit<R> {
@@ -23,7 +24,7 @@ pub(crate) struct TagLimit<R> {
 
 #[derive(Default)]
 struct Seen {
-    /// Keys that were let through as they are: the way of most.
+    /// Keys that were admitted unchanged: the fast path.
     keys: HashSet<Key>,
     /// The values of each tag, by instrument and tag.
     values: HashMap<(String, String), Values>,
@@ -40,16 +41,17 @@ impl<R: Recorder> TagLimit<R> {
         TagLimit { exporters, limit, seen: RwLock::default() }
     }
 
-    /// Registers the key, or the one that it is folded into.
+    /// Registers the key, with `other` for values past the limit. Calls `first` when the key is admitted for the first
+    /// time.
     fn register<I>(&self, key: &Key, first: impl FnOnce(&R), register: impl FnOnce(&R, &Key) -> I) -> I {
         if self.seen.read().keys.contains(key) {
             return register(&self.exporters, key);
         }
         let mut seen = self.seen.write();
         let admitted: Vec<Admitted> = key.labels().map(|label| seen.admit(key.name(), label, self.limit)).collect();
-        let is_admitted = admitted.iter().all(|label| *label == Admitted::AsItIs);
+        let is_admitted = admitted.iter().all(|label| *label == Admitted::Unchanged);
         let is_first = is_admitted && seen.keys.insert(key.clone());
-        // Whoever logs may measure, and come here.
+        // A log subscriber may measure, which would lock here again.
         drop(seen);
         if is_first {
             first(&self.exporters);
@@ -58,18 +60,18 @@ impl<R: Recorder> TagLimit<R> {
             return register(&self.exporters, key);
         }
         let labels = key.labels().zip(admitted).map(|(label, admitted)| {
-            if admitted == (Admitted::AsOther { for_the_first_time: true }) {
+            if admitted == (Admitted::AsOther { is_first: true }) {
                 let (instrument, tag, value, limit) = (key.name(), label.key(), label.value(), self.limit);
                 tracing::warn!(
                     instrument,
                     tag,
                     value,
                     limit,
-                    "a tag has taken too many values: this one and further ones are counted as {OTHER}"
+                    "a tag exceeded its limit of values: this value and further ones are counted as {OTHER}"
                 );
             }
             match admitted {
-                Admitted::AsItIs => label.clone(),
+                Admitted::Unchanged => label.clone(),
                 Admitted::AsOther { .. } => Label::new(label.key().to_owned(), OTHER),
             }
         });
@@ -80,21 +82,21 @@ impl<R: Recorder> TagLimit<R> {
 /// How a tag's value is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Admitted {
-    AsItIs,
-    AsOther { for_the_first_time: bool },
+    Unchanged,
+    AsOther { is_first: bool },
 }
 
 impl Seen {
     fn admit(&mut self, name: &str, label: &Label, limit: usize) -> Admitted {
         let values = self.values.entry((name.to_owned(), label.key().to_owned())).or_default();
         if values.known.contains(label.value()) {
-            return Admitted::AsItIs;
+            return Admitted::Unchanged;
         }
         if values.known.len() < limit {
             values.known.insert(label.value().to_owned());
-            return Admitted::AsItIs;
+            return Admitted::Unchanged;
         }
-        Admitted::AsOther { for_the_first_time: !std::mem::replace(&mut values.warned, true) }
+        Admitted::AsOther { is_first: !std::mem::replace(&mut values.warned, true) }
     }
 }
 
@@ -120,7 +122,7 @@ impl<R: Recorder> Recorder for TagLimit<R> {
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        // A timing says so with its first use: Prometheus then names its unit.
+        // The first use of a timing describes it, so that Prometheus's name for it has the unit.
         let describe = |exporters: &R| {
             if metadata.target() == TIMING {
                 let name = key.name().to_owned();
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn past_its_limit_a_tags_values_are_counted_as_other_and_warned_of_once() {
+    fn past_its_limit_a_tags_values_are_counted_as_other_with_one_warning() {
         let log = capture_log();
         let limited = TagLimit::new(Kept(Registry::new(AtomicStorage)), 2);
         for user in ["a", "b", "c", "d", "a", "c"] {
@@ -194,11 +196,11 @@ mod tests {
             ("visits user=other,kind=page", 3),
         ];
         assert_eq!(counted(&limited), expected.map(|(name, count)| (name.to_owned(), count)));
-        assert_eq!(log.to_string().matches("a tag has taken too many values").count(), 1, "{log}");
+        assert_eq!(log.to_string().matches("a tag exceeded its limit of values").count(), 1, "{log}");
     }
 
     #[test]
-    fn what_the_guard_keeps_is_bounded_too() {
+    fn the_memory_of_the_limit_is_bounded_too() {
         let limited = TagLimit::new(Kept(Registry::new(AtomicStorage)), 10);
         for n in 0..1000 {
             count(&limited, "n", &[("n", n.to_string())]);

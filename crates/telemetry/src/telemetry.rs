@@ -1,13 +1,16 @@
-//! The one call at startup: which exporters there are, and the recorder that feeds them all.
+//! The builder of the exporters and the installation of their recorder.
+//!
+//! The program's `main` calls [`Telemetry::install`] once. The recorder checks the tag limit first and then routes by
+//! name: instruments of the framework and the process go to the aggregates, all others to each exporter one by one.
 
 use crate::address::{AddressError, resolve};
+use crate::aggregate::{AGGREGATED_PREFIXES, AggregateRecorder, Aggregates, SharedRecorder};
 use crate::exporters::{Exporters, Upkeep};
 use crate::instrument;
 #[cfg(feature = "opentelemetry")]
 use crate::opentelemetry::OpenTelemetry;
 use crate::prometheus::Prometheus;
 use crate::statsd::Sender;
-use crate::sum::{SUMMED, SharedRecorder, SumRecorder, Sums};
 use crate::tag_limit::{MAX_TAG_VALUES, TagLimit};
 use metrics::Recorder;
 use metrics_util::MetricKindMask;
@@ -16,16 +19,17 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// Chooses exporters and installs them; see the crate.
+/// Configures the exporters and installs them; see the crate.
 ///
-/// Install before an `Endpoint` is made and sockets are mounted: instruments that were looked up earlier stay mute.
+/// Install before the program creates an `Endpoint` and mounts sockets: instruments that were looked up earlier record
+/// nothing.
 #[must_use = "nothing is measured until `install` is called"]
 pub struct Telemetry {
-    sums: Arc<Sums>,
-    /// What takes an application's measurements one by one.
-    direct: Vec<SharedRecorder>,
-    /// What takes everything one by one.
-    others: Vec<SharedRecorder>,
+    aggregates: Arc<Aggregates>,
+    /// Recorders that receive each measurement of the application.
+    application: Vec<SharedRecorder>,
+    /// Recorders that receive each measurement, the framework's included.
+    unfiltered: Vec<SharedRecorder>,
     sender: Option<Sender>,
     prometheus: Option<Prometheus>,
     #[cfg(feature = "opentelemetry")]
@@ -33,18 +37,18 @@ pub struct Telemetry {
     max_tag_values: usize,
 }
 
-/// Why nothing was installed.
+/// An installation that failed.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
-    /// There is nowhere to send anything.
-    #[error("no exporter was chosen: call .statsd(..), .prometheus() or .recorder(..) before .install()")]
+    /// No exporter is configured.
+    #[error("no exporter is configured: call .statsd(..), .prometheus() or .recorder(..) before .install()")]
     NoExporter,
-    /// A process has one recorder. What was looked up before belongs to the first.
-    #[error("a metrics recorder is installed already: install once, where the program starts")]
+    /// A process has one recorder, and another one is installed already.
+    #[error("a metrics recorder is already installed: call install once, at the start of the program")]
     AlreadyInstalled,
-    /// The system gives no thread.
-    #[error("the thread that looks after the exporters cannot be started: {0}")]
+    /// The operating system started no thread.
+    #[error("could not start the upkeep thread of the exporters: {0}")]
     Thread(#[from] io::Error),
 }
 
@@ -56,12 +60,12 @@ impl std::fmt::Debug for InstallError {
 }
 
 impl Telemetry {
-    /// No exporter yet.
+    /// Creates a configuration without exporters.
     pub fn new() -> Self {
         Telemetry {
-            sums: Sums::new(),
-            direct: Vec::new(),
-            others: Vec::new(),
+            aggregates: Arc::default(),
+            application: Vec::new(),
+            unfiltered: Vec::new(),
             sender: None,
             prometheus: None,
             #[cfg(feature = "opentelemetry")]
@@ -70,92 +74,94 @@ impl Telemetry {
         }
     }
 
-    /// Sends to the StatsD server at an address as `127.0.0.1:8126`, over UDP, with DogStatsD's tags.
+    /// Sends to the StatsD server at an address such as `127.0.0.1:8126`, over UDP, with DogStatsD's tags.
     ///
-    /// What the application measures is one line and one datagram each, at once: up to 10,000 may wait, further ones are
-    /// lost and counted (`bennu.telemetry.lines_lost`). What the framework measures is summed and sent once a second: counts,
-    /// gauges, and durations as samples in milliseconds. A server that is not there is warned of once.
+    /// Each measurement of the application is one line in one datagram and is sent at once. The queue holds 10,000
+    /// lines; further ones are lost and counted (`bennu.telemetry.lines_lost`). The framework's measurements are
+    /// aggregated and sent once a second: counts, gauges, and durations as samples in milliseconds. One warning is
+    /// logged when the server cannot be reached.
     ///
     /// # Errors
-    /// [`AddressError`] when it is no address, or no socket can be had. Calling it again replaces nothing: there is one
-    /// server, and the second is [`AddressError::Refused`].
+    /// [`AddressError::Invalid`] when `server` is not an address, and [`AddressError::Unusable`] when no socket can be
+    /// opened. There is one server: a second call returns [`AddressError::Refused`] and replaces nothing.
     pub fn statsd(mut self, server: &str) -> Result<Self, AddressError> {
-        let refused = |why: String| AddressError::Refused { address: server.to_owned(), why };
+        let refused = |reason: String| AddressError::Refused { address: server.to_owned(), reason };
         if self.sender.is_some() {
-            return Err(refused("there is a StatsD server already".to_owned()));
+            return Err(refused("a StatsD server is already configured".to_owned()));
         }
         let address = resolve(server)?;
         let sender =
             Sender::start(address).map_err(|error| AddressError::Unusable { address: server.to_owned(), error })?;
-        self.direct.push(Arc::new(sender.recorder()));
+        self.application.push(Arc::new(sender.recorder()));
         self.sender = Some(sender);
         Ok(self)
     }
 
-    /// Keeps what Prometheus scrapes: mount [`Exporters::metrics_router`].
+    /// Keeps the measurements for Prometheus, which scrapes [`Exporters::metrics_router`].
     ///
-    /// Names are Prometheus's: `bennu.socket.connects` is `bennu_socket_connects_total`, a histogram of seconds ends with
-    /// `_seconds`. The framework's durations have bounds from 0.1 ms to 10 s; other histograms from 0.0005 to 10,000,
-    /// since their unit is not known.
+    /// Names follow Prometheus's conventions: `bennu.socket.connects` becomes `bennu_socket_connects_total`, and the
+    /// name of a histogram of seconds ends with `_seconds`. The framework's durations have bounds from 0.1 ms to 10 s;
+    /// other histograms from 0.0005 to 10,000, since their unit is not known.
     pub fn prometheus(mut self) -> Self {
         if self.prometheus.is_none() {
-            let prometheus = Prometheus::new(self.sums.clone());
-            self.direct.push(prometheus.recorder());
+            let prometheus = Prometheus::new(self.aggregates.clone());
+            self.application.push(prometheus.recorder());
             self.prometheus = Some(prometheus);
         }
         self
     }
 
-    /// Sends to an OpenTelemetry collector, by OTLP over HTTP: the whole address, as
-    /// `http://127.0.0.1:4318/v1/metrics`. Every 10 s, and when [`Exporters`] is dropped.
+    /// Sends to an OpenTelemetry collector by OTLP over HTTP, every 10 s and when [`Exporters`] is dropped. `collector`
+    /// is the whole URL, such as `http://127.0.0.1:4318/v1/metrics`.
     ///
     /// # Errors
-    /// [`AddressError::Refused`] when the exporter does not take the address, or there is a collector already.
+    /// [`AddressError::Refused`] when the exporter rejects the address, or a collector is already configured.
     #[cfg(feature = "opentelemetry")]
     pub fn opentelemetry(mut self, collector: &str) -> Result<Self, AddressError> {
-        let refused = |why: String| AddressError::Refused { address: collector.to_owned(), why };
+        let refused = |reason: String| AddressError::Refused { address: collector.to_owned(), reason };
         if self.opentelemetry.is_some() {
-            return Err(refused("there is a collector already".to_owned()));
+            return Err(refused("a collector is already configured".to_owned()));
         }
-        let exporter = OpenTelemetry::new(collector, self.sums.clone()).map_err(|error| refused(error.to_string()))?;
-        self.direct.push(exporter.recorder());
+        let exporter =
+            OpenTelemetry::new(collector, self.aggregates.clone()).map_err(|error| refused(error.to_string()))?;
+        self.application.push(exporter.recorder());
         self.opentelemetry = Some(exporter);
         Ok(self)
     }
 
-    /// Feeds one more recorder of the `metrics` facade, as the dashboard's or one of your own. It gets everything one by one,
-    /// each message's instruments too, and costs what it costs.
+    /// Adds a recorder of the `metrics` facade, such as the dashboard's or one of your own. It receives every
+    /// measurement one by one, the instruments of each message included, and adds its own cost to each.
     pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
-        self.others.push(Arc::new(recorder));
+        self.unfiltered.push(Arc::new(recorder));
         self
     }
 
-    /// How many values one tag of one instrument may take before further ones become `other`. Default
+    /// Sets the number of values of one tag of one instrument; further values are counted as `other`. Default:
     /// [`MAX_TAG_VALUES`].
     pub fn max_tag_values(mut self, limit: usize) -> Self {
         self.max_tag_values = limit;
         self
     }
 
-    /// Installs the recorder, for the whole process and until it ends, and starts what the exporters need. Keep what it
-    /// returns for as long as the program runs: dropping it sends what waits.
+    /// Installs the recorder for the rest of the process and starts the exporters. Keep the returned [`Exporters`] for
+    /// as long as the program runs: dropping it sends all queued measurements.
     ///
     /// # Errors
-    /// [`InstallError`]: no exporter, a second recorder, or no thread.
+    /// [`InstallError`] when no exporter is configured, a recorder is already installed, or no thread can be started.
     pub fn install(self) -> Result<Exporters, InstallError> {
-        if self.direct.is_empty() && self.others.is_empty() {
+        if self.application.is_empty() && self.unfiltered.is_empty() {
             return Err(InstallError::NoExporter);
         }
-        let application = fan_out(self.direct.iter().chain(&self.others));
-        let summing: SharedRecorder =
-            Arc::new(SumRecorder { sums: self.sums.clone(), describe_to: self.direct.clone() });
+        let application = fan_out(self.application.iter().chain(&self.unfiltered));
+        let aggregating: SharedRecorder =
+            Arc::new(AggregateRecorder { aggregates: self.aggregates.clone(), describe_to: self.application.clone() });
         let mut router = RouterBuilder::from_recorder(application);
-        for prefix in SUMMED {
-            // A message's instruments reach the sums without a detour, unless somebody else wants them too.
-            match &self.others[..] {
-                [] => router.add_route(MetricKindMask::ALL, prefix, summing.clone()),
-                others => {
-                    let framework = fan_out(std::iter::once(&summing).chain(others));
+        for prefix in AGGREGATED_PREFIXES {
+            // Without an unfiltered recorder the aggregates need no fan-out, which is an indirect call a measurement.
+            match &self.unfiltered[..] {
+                [] => router.add_route(MetricKindMask::ALL, prefix, aggregating.clone()),
+                unfiltered => {
+                    let framework = fan_out(std::iter::once(&aggregating).chain(unfiltered));
                     router.add_route(MetricKindMask::ALL, prefix, framework)
                 }
             };
@@ -164,10 +170,10 @@ impl Telemetry {
         metrics::set_global_recorder(recorder).map_err(|_| InstallError::AlreadyInstalled)?;
         instrument::describe();
         let upkeep = Upkeep {
-            sum_lines: self.sender.as_ref().map(|sender| sender.sum_lines(self.sums.clone())),
+            statsd: self.sender.as_ref().map(|sender| sender.aggregate_writer(self.aggregates.clone())),
             prometheus: self.prometheus.clone(),
             #[cfg(feature = "opentelemetry")]
-            opentelemetry: self.opentelemetry.as_ref().map(OpenTelemetry::sum_relay),
+            opentelemetry: self.opentelemetry.as_ref().map(OpenTelemetry::aggregate_forwarder),
         };
         Ok(Exporters {
             upkeep: Some(upkeep.start()?),
@@ -191,7 +197,7 @@ impl Default for Telemetry {
 
 impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Telemetry({} exporters)", self.direct.len() + self.others.len())
+        write!(f, "Telemetry({} exporters)", self.application.len() + self.unfiltered.len())
     }
 }
 
@@ -200,13 +206,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_an_exporter_nothing_is_installed_and_the_error_says_what_to_call() {
+    fn without_an_exporter_nothing_is_installed_and_the_error_names_the_missing_call() {
         let error = Telemetry::new().install().unwrap_err().to_string();
         assert!(error.contains(".prometheus()"), "{error}");
     }
 
     #[test]
-    fn what_is_no_address_is_named_and_an_example_given() {
+    fn the_error_for_an_invalid_address_names_it_and_gives_an_example() {
         let error = Telemetry::new().statsd("8126").unwrap_err().to_string();
         assert!(error.contains("\"8126\"") && error.contains("127.0.0.1:8126"), "{error}");
     }

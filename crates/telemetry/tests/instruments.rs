@@ -1,4 +1,4 @@
-//! The table of instruments, the crates' sources, and docs/telemetry.md say the same.
+//! The table of instruments agrees with the crates' sources and with docs/telemetry.md.
 
 use bennu_telemetry::{INSTRUMENTS, Instrument};
 use std::collections::BTreeMap;
@@ -9,17 +9,17 @@ fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate lies among others").to_owned()
 }
 
-/// What a source says of an instrument at each place where it is looked up.
+/// One lookup of an instrument in the sources.
 #[derive(Debug)]
 struct Lookup {
     place: String,
     kind: String,
-    /// Each tag with its value, where that is written there.
+    /// Each tag with its value, where the value is a literal.
     tags: Vec<(String, Option<String>)>,
 }
 
 #[test]
-fn every_instrument_in_the_sources_is_in_the_table_with_its_kind_and_tags_and_none_is_there_in_vain() {
+fn the_table_has_every_instrument_of_the_sources_with_its_kind_and_tags_and_no_other() {
     let lookups = lookups();
     let mut wrong = Vec::new();
     for (name, lookups) in &lookups {
@@ -48,8 +48,8 @@ fn every_instrument_in_the_sources_is_in_the_table_with_its_kind_and_tags_and_no
             }
         }
     }
-    let vain = INSTRUMENTS.iter().filter(|instrument| !lookups.contains_key(instrument.name));
-    wrong.extend(vain.map(|instrument| format!("{} is in INSTRUMENTS and in no source", instrument.name)));
+    let unused = INSTRUMENTS.iter().filter(|instrument| !lookups.contains_key(instrument.name));
+    wrong.extend(unused.map(|instrument| format!("{} is in INSTRUMENTS and in no source", instrument.name)));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(lookups.len() > 20, "the sources were not found: {lookups:?}");
 }
@@ -66,7 +66,7 @@ fn the_page_shows_the_table() {
 
 fn table() -> String {
     let mut table = String::from("| Instrument | Kind | Counts | Tags |\n|---|---|---|---|\n");
-    for Instrument { name, kind, counts, tags, .. } in INSTRUMENTS {
+    for Instrument { name, kind, description, tags, .. } in INSTRUMENTS {
         let tags: Vec<String> = tags
             .iter()
             .map(|tag| match tag.values {
@@ -74,18 +74,18 @@ fn table() -> String {
                 values => format!("`{}` = {}", tag.name, values.join(", ")),
             })
             .collect();
-        let row = format!("| `{name}` | {} | {counts} | {} |\n", kind.name(), tags.join("; "));
+        let row = format!("| `{name}` | {} | {description} | {} |\n", kind.name(), tags.join("; "));
         table.push_str(&row.replace("|  |", "| |"));
     }
     table
 }
 
-/// Every `counter!("bennu.…", …)` and its like under crates/*/src, by name.
+/// Returns every `counter!("bennu.…", …)`, `gauge!` and `histogram!` under crates/*/src, by name.
 fn lookups() -> BTreeMap<String, Vec<Lookup>> {
     let mut lookups = BTreeMap::<String, Vec<Lookup>>::new();
     for path in sources() {
         let source = fs::read_to_string(&path).unwrap();
-        // A file's tests stand at its end, and may count what they like.
+        // Tests are at the end of a file and may use any instrument.
         let code = source.lines().take_while(|line| *line != "#[cfg(test)]");
         let source: String = code.filter(|line| !line.trim_start().starts_with("//")).collect();
         for kind in ["counter", "gauge", "histogram"] {

@@ -1,5 +1,5 @@
-//! OpenTelemetry from the verb to a collector: the bytes of a real OTLP export, decoded. One test, since a process has one
-//! recorder.
+//! OpenTelemetry from a measurement to a collector: the bytes of a real OTLP export, decoded. One test, since a process
+//! has one recorder.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_gets_counters_gauges_and_histograms_with_units_when_the_program_ends() {
+async fn a_collector_receives_counters_gauges_and_histograms_with_units_when_the_program_ends() {
     let (exports, mut exported) = mpsc::channel(10);
     let collector = Router::new().route(
         "/v1/metrics",
@@ -29,7 +29,7 @@ async fn a_collector_gets_counters_gauges_and_histograms_with_units_when_the_pro
     increment("socket_connect", 2, &[("status", "success")]);
     increment("socket_connect", 1, &[("status", "success")]);
     measure("stats_channel.ping", &[], || {});
-    // Looked up anew for each change, as the framework does with what is rare.
+    // Looked up for each change, as the framework does with rare events.
     for _ in 0..3 {
         metrics::gauge!("bennu.socket.connected").increment(1.0);
     }

@@ -1,4 +1,4 @@
-//! Prometheus from the verb to `/metrics`. One test, since a process has one recorder.
+//! Prometheus from a measurement to `/metrics`. One test, since a process has one recorder.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
@@ -6,7 +6,7 @@ use bennu_telemetry::{Telemetry, histogram, increment, measure};
 use tower::ServiceExt;
 
 #[tokio::test]
-async fn names_units_bounds_and_folded_tags_are_what_prometheus_expects() {
+async fn metrics_have_the_names_units_bounds_and_limited_tags_that_prometheus_expects() {
     let exporters = Telemetry::new().prometheus().max_tag_values(3).install().unwrap();
     increment("socket_connect", 1, &[("status", "success"), ("socket", "StatsSocket")]);
     measure("stats_channel.ping", &[], || {});

@@ -1,5 +1,5 @@
-//! What docs/prometheus/alerts.yml and docs/grafana/bennu.json name exists at `/metrics` of a running server. One test,
-//! since a process has one recorder.
+//! Every metric in docs/prometheus/alerts.yml and docs/grafana/bennu.json exists at `/metrics` of a running server. One
+//! test, since a process has one recorder.
 
 use bennu::Endpoint;
 use bennu::prelude::*;
@@ -44,9 +44,9 @@ impl Socket for UserSocket {
 }
 
 #[tokio::test]
-async fn every_metric_that_the_alerts_and_the_grafana_dashboard_name_is_there() {
+async fn every_metric_of_the_alerts_and_of_the_grafana_dashboard_is_exported() {
     let exporters = Telemetry::new().prometheus().install().unwrap();
-    // Nobody listens there: an engine that is out of reach is measured as such.
+    // Nothing listens on that port: the engine is measured as unreachable.
     let pubsub = PubSub::new(Redis::new("redis://127.0.0.1:1").unwrap().join(NodeName::new("a")));
     let secret = Secret::new("0123456789abcdef".repeat(4)).unwrap();
     let endpoint = Endpoint::builder(secret).pubsub(pubsub).build();

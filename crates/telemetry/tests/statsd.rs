@@ -1,4 +1,4 @@
-//! StatsD from the verb to the listener. One test, since a process has one recorder.
+//! StatsD from a measurement to the listener. One test, since a process has one recorder.
 
 use bennu_telemetry::{
     InstallError, Line, StatsdListener, Telemetry, gauge, histogram, increment, measure, measure_async,
@@ -7,7 +7,7 @@ use futures::FutureExt;
 use std::time::Duration;
 
 #[tokio::test]
-async fn what_an_application_measures_arrives_line_by_line_and_what_the_framework_measures_is_summed() {
+async fn the_applications_measurements_arrive_line_by_line_and_the_frameworks_are_aggregated() {
     let mut listener = StatsdListener::bind("127.0.0.1:0").unwrap();
     let exporters = Telemetry::new().statsd(&listener.address().to_string()).unwrap().install().unwrap();
     let second = Telemetry::new().prometheus().install();
@@ -80,19 +80,20 @@ async fn what_an_application_measures_arrives_line_by_line_and_what_the_framewor
     assert_eq!(listener.lost(), 0);
 }
 
-/// The next line of a server that has ended, if there is one. What it sent is in the kernel's hands, and takes no second.
+/// Returns the next line after the exporters have ended, if there is one. The kernel has all sent lines already and
+/// delivers each in less than a second.
 async fn arrived(listener: &mut StatsdListener) -> Option<Line> {
     tokio::time::timeout(Duration::from_secs(1), listener.recv()).await.ok()
 }
 
-/// The lines that are not of the framework or of the process.
+/// Receives the application's lines and skips those of the framework and the process.
 struct Application<'a>(&'a mut StatsdListener);
 
 impl Application<'_> {
     async fn recv(&mut self) -> String {
         loop {
             let line = self.0.recv().await;
-            if !line.is_summed() {
+            if !line.is_aggregated() {
                 return line.to_string();
             }
         }

@@ -1,7 +1,7 @@
-//! A StatsD server for development and tests: it hands over each line that arrives, or prints it.
+//! A StatsD server for development and tests, which returns or prints each received line.
 //!
-//! A thread of its own receives, so that lines do not wait in the kernel's small buffer while a test is busy, and arrive
-//! when the test's time is paused. It ends when the [`StatsdListener`] is dropped.
+//! A thread of its own receives, so that lines do not fill the kernel's small buffer while a test is busy, and arrive
+//! while the test's time is paused. The thread ends when the [`StatsdListener`] is dropped.
 
 use super::Line;
 use crate::address::{AddressError, resolve};
@@ -13,11 +13,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Lines that may wait to be received.
+/// The most lines that wait for [`StatsdListener::recv`].
 const QUEUE_LINES: usize = 10_000;
 
-/// How long the thread may take to notice its end, if the datagram that tells it is lost.
-const NOTICE: Duration = Duration::from_millis(500);
+/// The thread checks for its end at this interval, in case the waking datagram is lost.
+const END_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Receives StatsD lines over UDP, in the order in which they arrive.
 ///
@@ -48,17 +48,17 @@ struct Shared {
 }
 
 impl StatsdListener {
-    /// Listens at an address as `127.0.0.1:8126`; port 0 chooses a free one, see [`StatsdListener::address`].
+    /// Listens at an address such as `127.0.0.1:8126`; port 0 selects a free port, see [`StatsdListener::address`].
     ///
-    /// Up to 10,000 lines wait to be received; past that the newest are lost and counted by [`StatsdListener::lost`].
+    /// The queue holds 10,000 lines; further ones are lost and counted by [`StatsdListener::lost`].
     ///
     /// # Errors
-    /// [`AddressError`] when it is no address, or is in use.
+    /// [`AddressError`] when `address` is not an address, or is in use.
     pub fn bind(address: &str) -> Result<Self, AddressError> {
         let at = resolve(address)?;
         let listen = || -> io::Result<_> {
             let socket = UdpSocket::bind(at)?;
-            socket.set_read_timeout(Some(NOTICE))?;
+            socket.set_read_timeout(Some(END_CHECK_INTERVAL))?;
             let address = socket.local_addr()?;
             let (queue, lines) = mpsc::channel(QUEUE_LINES);
             let shared = Arc::<Shared>::default();
@@ -70,12 +70,13 @@ impl StatsdListener {
         listen().map_err(|error| AddressError::Unusable { address: address.to_owned(), error })
     }
 
-    /// Where it listens.
+    /// Returns the local address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The next line. Cancel safe: a line is taken only when it is returned. Never returns when the socket fails.
+    /// Returns the next line. Cancel safe: a line leaves the queue only when it is returned. Never returns after the
+    /// socket has failed.
     pub async fn recv(&mut self) -> Line {
         match self.lines.recv().await {
             Some(line) => line,
@@ -83,19 +84,21 @@ impl StatsdListener {
         }
     }
 
-    /// The next line, if one has arrived.
+    /// Returns the next line if one is queued.
     pub fn try_recv(&mut self) -> Option<Line> {
         self.lines.try_recv().ok()
     }
 
-    /// Lines that arrived while 10,000 waited.
+    /// Returns the number of lines that arrived while the queue held 10,000.
     pub fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// Prints an application's lines to standard output, as `StatsD metric: socket_connect 1|c|#status:success`, until it is
-    /// dropped: a task for whoever starts the program to own. What comes summed every second, `bennu.*` and `process_*`, is
-    /// left out: it would hide them.
+    /// Prints the application's lines to standard output, such as `StatsD metric: socket_connect 1|c|#status:success`.
+    ///
+    /// The future never ends; spawn it as a task and abort the task at the end of the program. The aggregates,
+    /// `bennu.*` and `process_*`, arrive every second and are not printed, since they would hide the application's
+    /// lines.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -110,10 +113,10 @@ impl StatsdListener {
     pub async fn print(mut self) {
         loop {
             let line = self.recv().await;
-            if line.is_summed() {
+            if line.is_aggregated() {
                 continue;
             }
-            // Standard output may be a pipe that its reader has closed, and that is no reason to end.
+            // Standard output may be a closed pipe, which does not end the listener.
             let _ = writeln!(io::stdout(), "StatsD metric: {line}");
         }
     }
@@ -131,7 +134,7 @@ impl Drop for StatsdListener {
 }
 
 fn receive(socket: &UdpSocket, queue: &mpsc::Sender<Line>, shared: &Shared) {
-    // The largest datagram.
+    // The size of the largest datagram.
     let mut buffer = vec![0; 65_536];
     loop {
         let received = socket.recv(&mut buffer);
@@ -150,7 +153,7 @@ fn receive(socket: &UdpSocket, queue: &mpsc::Sender<Line>, shared: &Shared) {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                tracing::error!(%error, "the StatsD listener cannot receive any more");
+                tracing::error!(%error, "the StatsD listener could not receive and stops");
                 return;
             }
         }
@@ -162,7 +165,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lines_come_in_order_and_a_datagram_may_hold_several() {
+    async fn lines_arrive_in_order_and_a_datagram_may_contain_several() {
         let mut listener = StatsdListener::bind("127.0.0.1:0").unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         for datagram in ["a:1|c\nb:2|c\n", "", "c:3|c"] {
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_that_are_no_text_are_shown_and_harm_nothing() {
+    async fn bytes_that_are_not_utf_8_are_received_with_replacement_characters() {
         let mut listener = StatsdListener::bind("127.0.0.1:0").unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.send_to(&[0xff, b':', 0xfe], listener.address()).unwrap();
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_listener_gives_its_port_back() {
+    fn a_dropped_listener_releases_its_port() {
         let listener = StatsdListener::bind("127.0.0.1:0").unwrap();
         let address = listener.address().to_string();
         let error = StatsdListener::bind(&address).err().expect("the port is taken").to_string();

@@ -1,10 +1,10 @@
-//! The recorder that writes a line for each measurement, at once: for an application's own instruments.
+//! The recorder that sends a line for each measurement of the application at once.
 //!
-//! Counters and gauges are kept by key, since a line of StatsD needs what was before: a gauge's line is its new value.
-//! What is a timing comes with its metadata: see [`TIMING`].
+//! Counters and gauges are kept by key, since a gauge's line contains its new value and an absolute count becomes the
+//! difference to the previous one. The metadata of a histogram marks it as a timing: see [`TIMING`].
 
-use super::form::{Form, Milliseconds};
-use crate::verb::TIMING;
+use super::series::{Milliseconds, Series};
+use crate::measurement::TIMING;
 use cadence::StatsdClient;
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -13,19 +13,19 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(crate) struct LineRecorder {
+pub(crate) struct StatsdRecorder {
     client: Arc<StatsdClient>,
-    counters: Mutex<HashMap<Key, Arc<CounterLines>>>,
-    gauges: Mutex<HashMap<Key, Arc<GaugeLines>>>,
+    counters: Mutex<HashMap<Key, Arc<StatsdCounter>>>,
+    gauges: Mutex<HashMap<Key, Arc<StatsdGauge>>>,
 }
 
-impl LineRecorder {
+impl StatsdRecorder {
     pub(super) fn new(client: Arc<StatsdClient>) -> Self {
-        LineRecorder { client, counters: Mutex::default(), gauges: Mutex::default() }
+        StatsdRecorder { client, counters: Mutex::default(), gauges: Mutex::default() }
     }
 }
 
-impl Recorder for LineRecorder {
+impl Recorder for StatsdRecorder {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -35,8 +35,8 @@ impl Recorder for LineRecorder {
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         let mut counters = self.counters.lock();
         let counter = counters.entry(key.clone()).or_insert_with(|| {
-            let (form, client) = (Form::new(key), self.client.clone());
-            Arc::new(CounterLines { form, client, absolute: Mutex::new(0) })
+            let (series, client) = (Series::new(key), self.client.clone());
+            Arc::new(StatsdCounter { series, client, absolute: Mutex::new(0) })
         });
         Counter::from_arc(counter.clone())
     }
@@ -44,59 +44,59 @@ impl Recorder for LineRecorder {
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
         let mut gauges = self.gauges.lock();
         let gauge = gauges.entry(key.clone()).or_insert_with(|| {
-            let (form, client) = (Form::new(key), self.client.clone());
-            Arc::new(GaugeLines { form, client, value: Mutex::new(0.0) })
+            let (series, client) = (Series::new(key), self.client.clone());
+            Arc::new(StatsdGauge { series, client, value: Mutex::new(0.0) })
         });
         Gauge::from_arc(gauge.clone())
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        let (form, client) = (Form::new(key), self.client.clone());
+        let (series, client) = (Series::new(key), self.client.clone());
         if metadata.target() == TIMING {
-            Histogram::from_arc(Arc::new(TimingLines { form, client }))
+            Histogram::from_arc(Arc::new(StatsdTiming { series, client }))
         } else {
-            Histogram::from_arc(Arc::new(HistogramLines { form, client }))
+            Histogram::from_arc(Arc::new(StatsdHistogram { series, client }))
         }
     }
 }
 
-struct CounterLines {
-    form: Form,
+struct StatsdCounter {
+    series: Series,
     client: Arc<StatsdClient>,
-    /// What was set last, by those who set instead of counting up.
+    /// The last absolute value, for callers that set the counter instead of incrementing it.
     absolute: Mutex<u64>,
 }
 
-impl CounterFn for CounterLines {
+impl CounterFn for StatsdCounter {
     fn increment(&self, by: u64) {
-        self.form.count(&self.client, by);
+        self.series.count(&self.client, by);
     }
 
     fn absolute(&self, value: u64) {
         let mut last = self.absolute.lock();
         if value > *last {
-            self.form.count(&self.client, value - *last);
+            self.series.count(&self.client, value - *last);
             *last = value;
         }
     }
 }
 
-struct GaugeLines {
-    form: Form,
+struct StatsdGauge {
+    series: Series,
     client: Arc<StatsdClient>,
     value: Mutex<f64>,
 }
 
-impl GaugeLines {
-    /// The line is queued under the lock, so that the last line has the last value.
+impl StatsdGauge {
+    /// Changes the value and queues its line under the lock, so that the last line has the last value.
     fn change(&self, change: impl FnOnce(f64) -> f64) {
         let mut value = self.value.lock();
         *value = change(*value);
-        self.form.gauge(&self.client, *value);
+        self.series.gauge(&self.client, *value);
     }
 }
 
-impl GaugeFn for GaugeLines {
+impl GaugeFn for StatsdGauge {
     fn increment(&self, by: f64) {
         self.change(|value| value + by);
     }
@@ -110,25 +110,25 @@ impl GaugeFn for GaugeLines {
     }
 }
 
-struct HistogramLines {
-    form: Form,
+struct StatsdHistogram {
+    series: Series,
     client: Arc<StatsdClient>,
 }
 
-impl HistogramFn for HistogramLines {
+impl HistogramFn for StatsdHistogram {
     fn record(&self, value: f64) {
-        self.form.histogram(&self.client, value);
+        self.series.histogram(&self.client, value);
     }
 }
 
-/// Takes seconds, as the facade has them, and writes milliseconds.
-struct TimingLines {
-    form: Form,
+/// Records seconds, the facade's unit, and sends milliseconds.
+struct StatsdTiming {
+    series: Series,
     client: Arc<StatsdClient>,
 }
 
-impl HistogramFn for TimingLines {
+impl HistogramFn for StatsdTiming {
     fn record(&self, seconds: f64) {
-        self.form.timing(&self.client, Milliseconds::whole(seconds));
+        self.series.timing(&self.client, Milliseconds::rounded(seconds));
     }
 }

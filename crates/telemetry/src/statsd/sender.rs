@@ -1,8 +1,8 @@
-//! The way of lines to the StatsD server: a bounded queue, and the one thread that sends what is in it.
+//! The bounded queue of lines for the StatsD server, and the thread that sends them.
 //!
-//! The recorders queue and never wait; what finds the queue full is lost and counted. An application's line is one datagram, so
-//! that whoever looks at the wire sees each measurement by itself and at once; the sums come many in one. Dropping the [`Sender`] sends what waits and
-//! ends the thread.
+//! The recorders push and never wait; a line that finds the queue full is lost and counted. Each line of the
+//! application is a datagram of its own, so that a packet capture shows each measurement at once; the aggregates share
+//! datagrams. Dropping the [`Sender`] sends all queued lines and ends the thread.
 
 use cadence::MetricSink;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// Lines that may wait: about 1 MB, and a second of what one thread sends at most.
+/// The most queued lines: about 1 MB, and as many as the thread sends in one second at most.
 const QUEUE_LINES: usize = 10_000;
 
 enum Item {
@@ -20,7 +20,7 @@ enum Item {
     End,
 }
 
-/// Where lines are queued. Cloning shares it.
+/// The queue's producer side. Clones share the queue.
 #[derive(Clone)]
 pub(super) struct Queue {
     items: SyncSender<Item>,
@@ -28,7 +28,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Queues a line, or loses it when there is no room. After the sender's end it goes nowhere.
+    /// Queues a line; drops and counts it when the queue is full or the sender has ended.
     pub(super) fn push(&self, line: String) {
         if self.items.try_send(Item::Line(line)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl Queue {
     }
 }
 
-/// A line is a datagram.
+/// Each emitted line is a datagram.
 impl MetricSink for Queue {
     fn emit(&self, line: &str) -> io::Result<usize> {
         self.push(line.to_owned());
@@ -44,7 +44,7 @@ impl MetricSink for Queue {
     }
 }
 
-/// What is written at once is a datagram.
+/// Each write is a datagram.
 impl Write for Queue {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         self.push(String::from_utf8_lossy(lines).into_owned());
@@ -56,14 +56,14 @@ impl Write for Queue {
     }
 }
 
-/// Owns the thread; see the module.
+/// Owns the thread and the queue; see the module.
 pub(crate) struct Sender {
     queue: Queue,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Sender {
-    /// Starts the thread that sends to `server`.
+    /// Opens a socket and starts the thread that sends to `server`.
     pub(crate) fn start(server: SocketAddr) -> io::Result<Self> {
         let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let socket = UdpSocket::bind(any)?;
@@ -93,12 +93,12 @@ impl Drop for Sender {
 fn send(socket: &UdpSocket, queued: &Receiver<Item>, lost: &AtomicU64) {
     let mut warned = false;
     while let Ok(Item::Line(line)) = queued.recv() {
-        // A socket that nobody listens at says so with the send after.
+        // The error for a port without a listener is returned by the send after the failed one.
         if let Err(error) = socket.send(line.as_bytes())
             && !std::mem::replace(&mut warned, true)
         {
             let server = socket.peer_addr().map_or_else(|_| "?".to_owned(), |server| server.to_string());
-            tracing::warn!(server, %error, "no StatsD server takes our lines; they are lost until one does");
+            tracing::warn!(server, %error, "could not send to the StatsD server; lines are lost until it listens");
         }
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_sent_before_the_sender_ends() {
+    fn queued_lines_are_sent_before_the_sender_ends() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         let sender = Sender::start(server.local_addr().unwrap()).unwrap();
         let queue = sender.queue();
@@ -127,7 +127,7 @@ mod tests {
             assert_eq!(std::str::from_utf8(&buffer[..len]).unwrap(), format!("n:{n}|c"));
         }
         server.set_nonblocking(true).unwrap();
-        assert!(server.recv(&mut buffer).is_err(), "nothing comes after the end");
+        assert!(server.recv(&mut buffer).is_err(), "no line is sent after the end");
     }
 
     #[test]

@@ -1,24 +1,24 @@
-//! The four verbs of an application: count, set, time, record.
+//! The functions with which an application measures: counts, gauges, durations, and other distributions.
 //!
-//! They look the instrument up with each call, about a microsecond with two exporters. What is measured more than some
-//! ten thousand times a second holds a handle instead: `let pushes = metrics::counter!("pushes");`.
+//! Each call looks its instrument up, which takes about a microsecond with two exporters. For more than some ten
+//! thousand measurements a second, keep a handle instead: `let pushes = metrics::counter!("pushes");`.
 
 use metrics::{Key, Label, Level, Metadata, with_recorder};
 use std::future::Future;
 use std::time::Instant;
 
-/// The target of a timing's metadata: a histogram of seconds that StatsD gets as milliseconds, `|ms`.
+/// The metadata target of a timing: a histogram of seconds that StatsD receives in milliseconds, `|ms`.
 pub(crate) const TIMING: &str = "bennu_telemetry::timing";
 
 static PLAIN: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 static TIMED: Metadata<'static> = Metadata::new(TIMING, Level::INFO, Some(module_path!()));
 
-/// A tag's name and its value, both written into the program.
+/// Names and values of tags, all literals of the program.
 type Tags = [(&'static str, &'static str)];
 
 /// Counts `by` occurrences.
 ///
-/// StatsD gets `name:by|c`; Prometheus a counter, `name_total`.
+/// StatsD receives `name:by|c`; Prometheus has a counter, `name_total`.
 ///
 /// ```
 /// bennu_telemetry::increment("channel_join", 1, &[("status", "fail"), ("channel", "StatsChannel")]);
@@ -27,9 +27,9 @@ pub fn increment(name: &'static str, by: u64, tags: &Tags) {
     with_recorder(|recorder| recorder.register_counter(&key(name, tags), &PLAIN).increment(by));
 }
 
-/// Sets what something stands at now.
+/// Sets a gauge to its current value.
 ///
-/// StatsD gets `name:value|g`.
+/// StatsD receives `name:value|g`.
 ///
 /// ```
 /// bennu_telemetry::gauge("orders.waiting", 12.0, &[]);
@@ -38,9 +38,9 @@ pub fn gauge(name: &'static str, value: f64, tags: &Tags) {
     with_recorder(|recorder| recorder.register_gauge(&key(name, tags), &PLAIN).set(value));
 }
 
-/// Records one value of a distribution, in whatever unit the name stands for.
+/// Records one value of a distribution. The unit is the application's choice.
 ///
-/// StatsD gets `name:value|h`; Prometheus a histogram with bounds from 0.0005 to 10,000.
+/// StatsD receives `name:value|h`; Prometheus has a histogram with bounds from 0.0005 to 10,000.
 ///
 /// ```
 /// bennu_telemetry::histogram("pipeline.push_delivered", 25.0, &[]);
@@ -49,9 +49,10 @@ pub fn histogram(name: &'static str, value: f64, tags: &Tags) {
     with_recorder(|recorder| recorder.register_histogram(&key(name, tags), &PLAIN).record(value));
 }
 
-/// Times a closure and passes its value on. A closure that panics is not measured.
+/// Measures the duration of a closure and returns the closure's value. A closure that panics is not measured.
 ///
-/// StatsD gets milliseconds, `name:712|ms`; Prometheus and OpenTelemetry a histogram of seconds, `name_seconds`.
+/// StatsD receives milliseconds, `name:712|ms`; Prometheus and OpenTelemetry have a histogram of seconds,
+/// `name_seconds`.
 ///
 /// ```
 /// let sum: u64 = bennu_telemetry::measure("sum", &[], || (1..=10).sum());
@@ -60,12 +61,12 @@ pub fn histogram(name: &'static str, value: f64, tags: &Tags) {
 pub fn measure<T>(name: &'static str, tags: &Tags, work: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let value = work();
-    took(name, tags, started);
+    record_duration(name, tags, started);
     value
 }
 
-/// Times a future from its first poll to its end, what it waits included, and passes its value on; otherwise as
-/// [`measure`].
+/// Measures the duration of a future from its first poll to its end, waiting included, and returns the future's value.
+/// The output is that of [`measure`].
 ///
 /// Cancellation: a future that is dropped before its end is not measured.
 ///
@@ -78,11 +79,11 @@ pub fn measure<T>(name: &'static str, tags: &Tags, work: impl FnOnce() -> T) -> 
 pub async fn measure_async<T>(name: &'static str, tags: &Tags, work: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let value = work.await;
-    took(name, tags, started);
+    record_duration(name, tags, started);
     value
 }
 
-fn took(name: &'static str, tags: &Tags, started: Instant) {
+fn record_duration(name: &'static str, tags: &Tags, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
     with_recorder(|recorder| recorder.register_histogram(&key(name, tags), &TIMED).record(seconds));
 }

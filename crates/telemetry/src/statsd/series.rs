@@ -1,22 +1,22 @@
-//! What all lines of one instrument have in common, and how one is sent: `cadence` writes it.
+//! A series of StatsD: the name and the tags that all lines of one instrument share. `cadence` formats the lines.
 //!
-//! Used by the recorder and by the sums. What has a meaning in the format never comes from a name or a tag: it is replaced
-//! by `_`, which cadence leaves to its callers.
+//! The recorder and the writer of the aggregates send lines through it. Invariant: a name or a tag contains no
+//! character with a meaning in the format; each such character is replaced by `_`, which cadence leaves to its callers.
 
 use cadence::ext::{MetricValue, ToTimerValue};
 use cadence::{Counted, Gauged, Histogrammed, Metric, MetricBuilder, MetricResult, StatsdClient, Timed};
 use metrics::Key;
 
 #[derive(Debug)]
-pub(super) struct Form {
+pub(super) struct Series {
     name: String,
     tags: Vec<(String, String)>,
 }
 
-impl Form {
+impl Series {
     pub(super) fn new(key: &Key) -> Self {
-        let tags = key.labels().map(|tag| (clean(tag.key(), ":|#,"), clean(tag.value(), "|#,")));
-        Form { name: clean(key.name(), ":|@#,"), tags: tags.collect() }
+        let tags = key.labels().map(|tag| (sanitize(tag.key(), ":|#,"), sanitize(tag.value(), "|#,")));
+        Series { name: sanitize(key.name(), ":|@#,"), tags: tags.collect() }
     }
 
     pub(super) fn count(&self, client: &StatsdClient, by: u64) {
@@ -35,29 +35,29 @@ impl Form {
         self.send(client.time_with_tags(&self.name, took));
     }
 
-    /// A line that stands for `count` timings.
+    /// Sends one line for `count` timings, with their sampling rate.
     pub(super) fn timings(&self, client: &StatsdClient, took: Milliseconds, count: u64) {
         let line = client.time_with_tags(&self.name, took);
         self.send(if count == 1 { line } else { line.with_sampling_rate(1.0 / count as f64) });
     }
 
-    /// The queue counts what it loses, so there is no error to see to.
+    /// Sends the line. The queue counts lost lines itself, so there is no error to handle.
     fn send<'a, M: Metric + From<String>>(&'a self, line: MetricBuilder<'a, '_, M>) {
         self.tags.iter().fold(line, |line, (key, value)| line.with_tag(key, value)).send();
     }
 }
 
-fn clean(text: &str, reserved: &str) -> String {
+fn sanitize(text: &str, reserved: &str) -> String {
     text.chars().map(|c| if c.is_control() || reserved.contains(c) { '_' } else { c }).collect()
 }
 
-/// A timing in StatsD's unit, which may be a part of one: cadence by itself has whole ones.
+/// A timing in milliseconds, StatsD's unit, with a fraction; cadence's own timings are whole.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Milliseconds(pub(super) f64);
 
 impl Milliseconds {
-    /// Whole ones, but what took less than one keeps its microseconds.
-    pub(super) fn whole(seconds: f64) -> Self {
+    /// Rounds to whole milliseconds; a shorter timing keeps its microseconds.
+    pub(super) fn rounded(seconds: f64) -> Self {
         let milliseconds = seconds * 1000.0;
         Milliseconds(if milliseconds < 1.0 { (milliseconds * 1000.0).round() / 1000.0 } else { milliseconds.round() })
     }
@@ -75,43 +75,44 @@ mod tests {
     use cadence::SpyMetricSink;
     use metrics::Label;
 
-    /// The line that `send` sends.
+    /// Returns the line that `send` sends.
     fn line(
         name: &'static str,
         tags: &'static [(&'static str, &'static str)],
-        send: impl FnOnce(&Form, &StatsdClient),
+        send: impl FnOnce(&Series, &StatsdClient),
     ) -> String {
         let (lines, sink) = SpyMetricSink::new();
-        let form = Form::new(&Key::from_parts(name, tags.iter().map(Label::from).collect::<Vec<_>>()));
-        send(&form, &StatsdClient::from_sink("", sink));
+        let series = Series::new(&Key::from_parts(name, tags.iter().map(Label::from).collect::<Vec<_>>()));
+        send(&series, &StatsdClient::from_sink("", sink));
         String::from_utf8(lines.try_recv().unwrap()).unwrap()
     }
 
     #[test]
-    fn each_kind_has_its_sign_and_tags_keep_their_order() {
+    fn each_kind_has_its_type_and_tags_keep_their_order() {
         let tags = &[("status", "success"), ("socket", "StatsSocket")];
         assert_eq!(
-            line("socket_connect", tags, |form, client| form.count(client, 1)),
+            line("socket_connect", tags, |series, client| series.count(client, 1)),
             "socket_connect:1|c|#status:success,socket:StatsSocket"
         );
-        let ping = line("stats_channel.ping", &[], |form, client| form.timing(client, Milliseconds::whole(0.7116)));
+        let ping =
+            line("stats_channel.ping", &[], |series, client| series.timing(client, Milliseconds::rounded(0.7116)));
         assert_eq!(ping, "stats_channel.ping:712|ms");
-        assert_eq!(line("queue", &[], |form, client| form.gauge(client, -2.5)), "queue:-2.5|g");
-        assert_eq!(line("pushed", &[], |form, client| form.histogram(client, 25.0)), "pushed:25|h");
+        assert_eq!(line("queue", &[], |series, client| series.gauge(client, -2.5)), "queue:-2.5|g");
+        assert_eq!(line("pushed", &[], |series, client| series.histogram(client, 25.0)), "pushed:25|h");
         let sample =
-            |count| line("took", &[("a", "b")], move |form, client| form.timings(client, Milliseconds(0.5), count));
+            |count| line("took", &[("a", "b")], move |series, client| series.timings(client, Milliseconds(0.5), count));
         assert_eq!([sample(4), sample(1)], ["took:0.5|ms|@0.25|#a:b", "took:0.5|ms|#a:b"]);
     }
 
     #[test]
     fn a_timing_under_one_millisecond_keeps_its_microseconds() {
-        let of = |seconds| Milliseconds::whole(seconds).0;
+        let of = |seconds| Milliseconds::rounded(seconds).0;
         assert_eq!([of(0.000_042_1), of(0.0), of(0.0084)], [0.042, 0.0, 8.0]);
     }
 
     #[test]
-    fn what_the_format_reserves_cannot_come_from_a_name_or_a_tag() {
-        let evil = line("a:b|c", &[("k:,", "v|1,#\nevil:1|c")], |form, client| form.count(client, 1));
+    fn reserved_characters_in_names_and_tags_are_replaced() {
+        let evil = line("a:b|c", &[("k:,", "v|1,#\nevil:1|c")], |series, client| series.count(client, 1));
         assert_eq!(evil, "a_b_c:1|c|#k__:v_1___evil:1_c");
     }
 }

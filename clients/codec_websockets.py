@@ -1,7 +1,7 @@
 """The server's WebSocket codec against PyPI `websockets`, one check a run:
-`codec_websockets.py WS_URL HTTP_URL CHECK`. Exits 0 when it held; `codec_websockets.test.mjs` runs each.
+`codec_websockets.py WS_URL HTTP_URL CHECK`. Exits with 0 when the check passes; `codec_websockets.test.mjs` runs each.
 
-The data is echoed by the `echo` event of a `bench:*` channel, text as text and bytes as bytes.
+The `echo` event of a `bench:*` channel echoes the data, text as text and bytes as bytes.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ RANDOM = random.Random(23)
 
 
 class Echo:
-    """A joined client; refs have one length, so that an echo always adds as much to its data."""
+    """A joined client. Its refs have one length, so that every echo adds the same number of bytes to its data."""
 
     def __init__(self, ws):
         self.ws = ws
@@ -75,7 +75,7 @@ class Echo:
 
 
 def open_ws(path, **options):
-    # ping_interval: the only pings are those of the checks.
+    # Without ping_interval, so that the checks send the only pings.
     return connect(f"{ws_url}{path}/websocket?vsn=2.0.0", max_size=None, ping_interval=None, proxy=None, **options)
 
 
@@ -95,7 +95,7 @@ def equal(actual, expected):
 
 
 def lengths_for(size, overheads):
-    """The data lengths that make the data, the frame out, and the frame back `size` bytes long."""
+    """Returns the data lengths with which the data, the sent frame, and the received frame have `size` bytes."""
     return [size] + [size - overhead for overhead in overheads if size >= overhead]
 
 
@@ -157,7 +157,7 @@ async def check_many(path, options):
 async def check_pings(path, options):
     async with open_ws(path, **options) as ws:
         client = await Echo(ws).join()
-        # The client matches a pong by its bytes, so each resolves only when the same come back.
+        # The client matches a pong by its bytes, so each future resolves only with the same bytes.
         for data in (b"", b"x", bytes(range(125))):
             await asyncio.wait_for(await ws.ping(data), DEADLINE_S)
         await ws.pong(b"unsolicited")
@@ -171,7 +171,7 @@ async def check_close(path, options):
             await asyncio.wait_for(ws.close(code, reason), DEADLINE_S)
             received = ws.protocol.close_rcvd
             assert received, f"no close frame came back for {code}"
-            # Without the reason, as Phoenix answers: the recording "ws: client closes with 1000 bye".
+            # Without the reason, as in Phoenix: the recording "ws: client closes with 1000 bye".
             equal((received.code, received.reason), (code, ""))
 
 

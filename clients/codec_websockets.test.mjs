@@ -19,15 +19,15 @@ const CHECKS = [
   ["bytes from 0 to 1 MiB are echoed", "bytes"],
   ["messages in fragments are echoed, also with pings between them", "fragments"],
   ["200 messages in a row are echoed, each equal", "many"],
-  ["pings are answered with their bytes", "pings"],
-  ["a close is answered with its code", "close"],
+  ["pings have pongs with the same bytes", "pings"],
+  ["a close is replied to with its code", "close"],
 ];
 
 for (const [variantName, variant] of VARIANTS) {
   for (const [name, check] of CHECKS) run(`${variantName}: ${name}`, `${check}:${variant}`);
 }
-run("what is past the frame size limit is closed with 1009", "too_large");
-run("compression is agreed on where the server compresses, and declined where it does not", "negotiation");
+run("a message past the frame size limit is closed with 1009", "too_large");
+run("compression is negotiated where the server enables it, and declined elsewhere", "negotiation");
 
 function run(name, argument) {
   test(name, async () => {

@@ -1,9 +1,8 @@
 // The WebSocket codec of the server against npm `ws`: lengths, fragments, control frames, compression, closing.
 //
-// What goes over the wire is the Phoenix protocol, spoken by hand: the `echo` event of a `bench:*` channel answers
-// text with text and bytes with bytes. A size is tried three times: as the length of the data, as the length of the
-// frame that is sent, and as the length of the frame that comes back, since each form of a frame's length field is
-// chosen by the whole frame.
+// The messages are Phoenix messages, written by hand: the `echo` event of a `bench:*` channel replies to text with text
+// and to bytes with bytes. Each size is tested three times: as the length of the data, of the sent frame, and of the
+// received frame, since the length of the whole frame determines the form of its length field.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -87,14 +86,14 @@ for (const [variant, path, options] of VARIANTS) {
   });
 }
 
-test("compression is agreed on where the server compresses, and declined where it does not", async () => {
+test("compression is negotiated where the server enables it, and declined elsewhere", async () => {
   const offer = { perMessageDeflate: { threshold: 0 } };
   const [yes, no] = [await joined("/compress_socket", offer), await joined("/socket", offer)];
   assert.match(yes.ws.extensions, /permessage-deflate/);
   assert.equal(no.ws.extensions, "");
 });
 
-test("what compresses well takes few bytes in both directions", async () => {
+test("compressible data takes few bytes in both directions", async () => {
   const client = await joined("/compress_socket", { perMessageDeflate: { threshold: 0 } });
   const [read, written] = [client.tcp.bytesRead, client.tcp.bytesWritten];
   const text = "a".repeat(1_048_576);
@@ -119,7 +118,7 @@ test("a broadcast reaches compressed and uncompressed clients alike", async () =
 });
 
 for (const size of [0, 1, 125]) {
-  test(`a ping with ${size} bytes is answered with the same bytes`, async () => {
+  test(`a ping with ${size} bytes has a pong with the same bytes`, async () => {
     const client = await joined("/socket");
     const pongs = new Inbox("the pong");
     client.ws.on("pong", pongs.push);
@@ -129,7 +128,7 @@ for (const size of [0, 1, 125]) {
   });
 }
 
-test("pongs that nobody asked for change nothing", async () => {
+test("unsolicited pongs are ignored", async () => {
   const client = await joined("/socket");
   client.ws.pong();
   client.ws.pong("unsolicited");
@@ -137,23 +136,23 @@ test("pongs that nobody asked for change nothing", async () => {
 });
 
 for (const [code, reason] of [[1000, "done"], [1000, ""], [1001, "going"], [3000, "é✓"], [4999, "x".repeat(123)]]) {
-  test(`a close with ${code} and a reason of ${Buffer.byteLength(reason)} bytes is answered with the same code`, async () => {
+  test(`a close with ${code} and a reason of ${Buffer.byteLength(reason)} bytes is replied to with the same code`, async () => {
     const client = await joined("/socket");
     const closes = closesOf(client.ws);
     client.ws.close(code, reason);
-    // Without the reason, as Phoenix answers: the recording "ws: client closes with 1000 bye".
+    // Without the reason, as in Phoenix: the recording "ws: client closes with 1000 bye".
     assert.deepEqual(await closes.next(), { code, reason: "" });
   });
 }
 
-test("a close without a code is answered without one", async () => {
+test("a close without a code has a reply without one", async () => {
   const client = await joined("/socket");
   const closes = closesOf(client.ws);
   client.ws.close();
   assert.deepEqual(await closes.next(), { code: 1005, reason: "" });
 });
 
-test("a close while an answer is on its way still completes", async () => {
+test("a close during a pending reply completes", async () => {
   const client = await joined("/compress_socket", { perMessageDeflate: { threshold: 0 } });
   const closes = closesOf(client.ws);
   client.ws.send(client.textFrame(letters(200_000)));
@@ -194,7 +193,7 @@ async function connect(path, options = {}) {
   return ws;
 }
 
-/** A client that has joined the channel, with what the two kinds of echo add to the data, out and back. */
+/** A joined client, with the bytes that the two kinds of echo add to the data of the sent and the received frame. */
 async function joined(path, options) {
   const ws = await connect(path, options);
   const client = new EchoClient(ws, await ws.upgraded);
@@ -212,7 +211,7 @@ class EchoClient {
     this.messages = new Inbox("a message");
     ws.on("message", (data, isBinary) => this.messages.push({ data, isBinary }));
     ws.on("close", (code, reason) => this.messages.push({ data: Buffer.from(""), closed: `${code} ${reason}` }));
-    // Refs of one length, so that what an echo adds is the same for each.
+    // Refs of one length, so that every echo adds the same number of bytes.
     this.ref = 1000;
   }
 
@@ -270,7 +269,7 @@ class EchoClient {
   }
 }
 
-/** The data lengths that make the data, the frame out, and the frame back `size` bytes long. */
+/** Returns the data lengths with which the data, the sent frame, and the received frame have `size` bytes. */
 function lengthsFor(size, overheads) {
   return [size, ...overheads.map((overhead) => size - overhead).filter((length) => length >= 0)];
 }

@@ -1,15 +1,15 @@
-// What every test here shares: the server as a child process, its HTTP side, and waiting with a deadline.
+// Code that all tests share: the server as a child process, its HTTP routes, and waits with a deadline.
 //
-// The server is the program that CONFORMANCE_SERVER names, run as `PROGRAM PORT`. It is started for one test file,
-// on a free port, and ended by its process id. Nothing here sleeps for a fixed time: a test waits for an event, and
-// fails when the event has not come within its deadline.
+// The server is the program in CONFORMANCE_SERVER, started as `PROGRAM PORT`. Each test file starts one on a free port
+// and ends it by its process id. No test sleeps for a fixed time: a test waits for an event, and fails when the event
+// has not arrived within its deadline.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { connect as connectTcp, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 
-/** Long enough for a debug build on a busy machine; a test that passes is never slowed down by it. */
+/** The deadline of each wait, for a debug build on a busy machine. It does not delay a test that passes. */
 export const DEADLINE_MS = 10_000;
 
 export class Server {
@@ -28,7 +28,7 @@ export class Server {
     return server;
   }
 
-  /** Starts the program, again after a `kill`, on the same port; resolves once it accepts. */
+  /** Starts the program, after a `kill` on the same port again; resolves once it accepts connections. */
   async start() {
     const program = process.env.CONFORMANCE_SERVER;
     if (!program) throw new Error("CONFORMANCE_SERVER is not set; it is the path of the conformance-server program");
@@ -46,7 +46,7 @@ export class Server {
     }, `${program} to accept on port ${this.port}`);
   }
 
-  /** Ends the process with the signal and resolves when it is gone. */
+  /** Sends the signal and resolves when the process has ended. */
   async kill(signal = "SIGKILL") {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -73,7 +73,7 @@ export class Server {
   }
 }
 
-/** The promise, or an error that says what did not come in time. */
+/** Resolves to the promise's value, or rejects at the deadline with an error that names the missing event. */
 export async function within(promise, what, ms = DEADLINE_MS) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -86,7 +86,7 @@ export async function within(promise, what, ms = DEADLINE_MS) {
   }
 }
 
-/** Values that arrive one by one, and whoever waits for them: `push` on one side, `next` on the other. */
+/** A queue of values with one consumer: `push` adds a value, and `next` waits for one. */
 export class Inbox {
   #values = [];
   #waiting = [];
@@ -106,7 +106,7 @@ export class Inbox {
     return within(new Promise((resolve) => this.#waiting.push(resolve)), this.what, ms);
   }
 
-  /** The next value that the test accepts; those before it are dropped. */
+  /** Returns the next value that `test` accepts and drops those before it. */
   async nextWhere(test) {
     for (;;) {
       const value = await this.next();
@@ -119,14 +119,14 @@ export class Inbox {
   }
 }
 
-/** Runs a Python script of this folder; gives its exit code and what it printed. */
+/** Runs a Python script of this folder and returns its exit code and its output. */
 export async function python(script, args, ms = 30_000) {
   const here = (name) => fileURLToPath(new URL(name, import.meta.url));
   const program = process.env.PYTHON ?? here(".venv/bin/python3");
   if (!process.env.PYTHON && !existsSync(program)) {
     throw new Error("no Python environment: set PYTHON, or make clients/.venv with requirements.txt installed (bin/test does)");
   }
-  // Nothing of a proxy on the way to the loopback address.
+  // No proxy for the loopback address.
   const env = { ...process.env, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1", PYTHONUNBUFFERED: "1" };
   const child = spawn(program, [here(script), ...args], { stdio: ["ignore", "pipe", "pipe"], env });
   let output = "";

@@ -1,4 +1,5 @@
-// The official client (npm `phoenix`) in Node, long polling: told to, and because a proxy lets no WebSocket through.
+// The official client (npm `phoenix`) in Node with long polling: by configuration, and behind a proxy without
+// WebSocket.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -18,10 +19,10 @@ afterEach(() => {
   sockets = [];
 });
 
-describe("told to long poll", () => {
+describe("configured for long polling", () => {
   const connect = (path = "/socket", options = {}) => opened(newSocket(server.ws + path, { transport: LongPoll, ...options }));
 
-  test("a join is answered, a push is answered ok and error, and one that nobody answers times out", async () => {
+  test("a join has a reply, pushes have ok and error replies, and a push without a reply times out", async () => {
     const { channel } = await join(await connect(), "ping");
     assert.deepEqual(await push(channel, "ping", { ack_phrase: "hooray!" }), ["ok", { ping: "hooray!" }]);
     assert.deepEqual(await push(channel, "param_ping", { error: true }), ["error", { reason: "You asked for this!" }]);
@@ -35,7 +36,7 @@ describe("told to long poll", () => {
     assert.deepEqual(await tryJoin(socket, "nosuch:topic"), { status: "error", response: { reason: "unmatched topic" } });
   });
 
-  test("250 pushes at once are taken in order, all of them", async () => {
+  test("250 pushes at once are all handled in order", async () => {
     const { channel } = await join(await connect(), "bench:room");
     const echoes = Array.from({ length: 250 }, (_, n) => push(channel, "echo", { n }));
     const answered = new Inbox("an answer");
@@ -55,14 +56,14 @@ describe("told to long poll", () => {
     }
   });
 
-  test("bytes are pushed as bytes, and the channel's answer is about each of them", async () => {
+  test("bytes are pushed as bytes, and the channel's reply has their count", async () => {
     const { channel } = await join(await connect(), "bench:bytes");
     for (const size of [0, 1, 65_536, 300_000]) {
       assert.deepEqual(await push(channel, "bin_to_json", pattern(size)), ["ok", { size }]);
     }
   });
 
-  test("a channel that crashes says so and is joined again by the client; its neighbour stays", async () => {
+  test("a crashed channel reports it and is joined again; other channels stay joined", async () => {
     const socket = await connect();
     const { channel, joins } = await join(socket, "ping");
     const neighbour = await join(socket, "ping:neighbour");
@@ -75,7 +76,7 @@ describe("told to long poll", () => {
     assert.equal(neighbourErrors.size, 0);
   });
 
-  test("leaving is answered, and the topic can be joined again", async () => {
+  test("a leave has a reply, and the topic can be joined again", async () => {
     const socket = await connect();
     const { channel } = await join(socket, "ping");
     assert.equal((await within(outcome(channel.leave()), "the answer to the leave"))[0], "ok");
@@ -97,7 +98,7 @@ describe("told to long poll", () => {
     });
   }
 
-  test("disconnecting a socket id ends its session at once; the client comes back", async () => {
+  test("disconnecting a socket id ends its session at once, and the client reconnects", async () => {
     const socket = await connect("/socket", { params: { id: "lp7" } });
     const { joins } = await join(socket, "ping");
     const closes = new Inbox("the session to end");
@@ -107,7 +108,7 @@ describe("told to long poll", () => {
     await joins.next();
   });
 
-  test("windows of one second follow each other, and nothing gets lost between them", async () => {
+  test("no message is lost between windows of one second", async () => {
     const socket = await connect("/short_socket");
     const { channel } = await join(socket, "ping");
     const [closes, news] = [new Inbox("close"), events(channel, "news")];
@@ -120,7 +121,7 @@ describe("told to long poll", () => {
     assert.equal(closes.size, 0);
   });
 
-  test("a token by header authenticates, and decides which user:* joins; a wrong one is refused for good", async () => {
+  test("a token by header authenticates, and decides which user:* joins; a wrong one is refused", async () => {
     const socket = await connect("/auth_token_socket", { authToken: await server.get("/token?id=1") });
     await join(socket, "user:1");
     assert.deepEqual(await tryJoin(socket, "user:2"), { status: "error", response: { reason: "unauthorized" } });
@@ -133,12 +134,12 @@ describe("told to long poll", () => {
   });
 });
 
-describe("behind an nginx that lets no WebSocket through", () => {
+describe("behind an nginx without WebSocket", () => {
   let proxy;
   before(async () => { proxy = await Proxy.start(server.port); });
   after(() => proxy.stop());
 
-  // What the client remembers of a fallback, as a browser's sessionStorage.
+  // The client's memory of a fallback, in place of a browser's sessionStorage.
   function memory() {
     const items = new Map();
     return { items, getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value) };
@@ -148,7 +149,7 @@ describe("behind an nginx that lets no WebSocket through", () => {
     return newSocket(`${proxy.ws}/socket`, { transport: WebSocket, longPollFallbackMs: 1000, sessionStorage });
   }
 
-  test("the client falls back by itself, joins, pushes and hears broadcasts", async () => {
+  test("the client falls back, joins, pushes and receives broadcasts", async () => {
     const store = memory();
     const socket = fallingBack(store);
     socket.connect();
@@ -161,7 +162,7 @@ describe("behind an nginx that lets no WebSocket through", () => {
     assert.equal(store.getItem("phx:fallback:LongPoll"), "true", "and remembers it");
   });
 
-  test("a client that remembers long polls from the start, and survives the server's restart", async () => {
+  test("a client with a stored fallback long polls from the start, and survives the server's restart", async () => {
     const store = memory();
     store.setItem("phx:fallback:LongPoll", "true");
     const socket = fallingBack(store);

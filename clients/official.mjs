@@ -1,21 +1,21 @@
-// What the tests of the official client share: joining, pushing and listening, as promises.
+// Code that the tests of the official client share: joins, pushes and events as promises.
 
 import assert from "node:assert/strict";
 import { Inbox, within } from "./harness.mjs";
 
-// Below the default of 10 s only so that timers of unanswered pushes do not outlive the tests.
+// Shorter than the default of 10 s only so that the timers of pushes without a reply do not outlive the tests.
 export const CLIENT_TIMEOUT_MS = 5_000;
 export const RECONNECT_MS = [100, 200];
 export const REJOIN_MS = [100, 200];
 
-/** What makes a socket of the tests come back sooner than by default. */
+/** Options with which a socket reconnects sooner than by default. */
 export const HURRY = {
   timeout: CLIENT_TIMEOUT_MS,
   reconnectAfterMs: (tries) => RECONNECT_MS[tries - 1] ?? RECONNECT_MS.at(-1),
   rejoinAfterMs: (tries) => REJOIN_MS[tries - 1] ?? REJOIN_MS.at(-1),
 };
 
-/** Connects, and resolves once it is open. */
+/** Connects and resolves once the socket is open. */
 export async function opened(socket) {
   const open = new Promise((resolve, reject) => {
     socket.onOpen(resolve);
@@ -26,7 +26,7 @@ export async function opened(socket) {
   return socket;
 }
 
-/** Joins; `joins` then gets a value for every join after the first, so for every rejoin. */
+/** Joins. `joins` receives a value for every rejoin, which is every join after the first. */
 export async function join(socket, topic, params = {}) {
   const channel = socket.channel(topic, params);
   const joins = new Inbox(`${topic} to be joined again`);
@@ -41,7 +41,7 @@ export async function join(socket, topic, params = {}) {
   return { channel, response, joins };
 }
 
-/** Joins once, and leaves when that is refused, as the client would go on trying. */
+/** Joins once and leaves after a refusal, since the client would repeat the join. */
 export async function tryJoin(socket, topic) {
   const channel = socket.channel(topic);
   const [status, response] = await within(outcome(channel.join()), `the join of ${topic}`);

@@ -7,7 +7,7 @@ import WebSocket from "ws";
 import { Inbox, Server, within } from "./harness.mjs";
 import { HURRY, RECONNECT_MS, REJOIN_MS, errorsOf, events, join, opened, outcome, pattern, push, tryJoin } from "./official.mjs";
 
-// What a reconnect may take beside its timers: closing, connecting and joining on a busy machine.
+// The time limit of a reconnect without its timers: close, connect and join on a busy machine.
 const SLACK_MS = 2_000;
 
 let server;
@@ -20,13 +20,13 @@ afterEach(() => {
   sockets = [];
 });
 
-test("a join is answered ok, and its params reach the channel", async () => {
+test("a join has an ok reply, and its params reach the channel", async () => {
   const socket = await connect();
   const { response } = await join(socket, "reply:lobby", { colour: "blue", nested: [1, null] });
   assert.deepEqual(response, { topic: "reply:lobby", got: { colour: "blue", nested: [1, null] } });
 });
 
-test("a client that is refused for good sees the reason, and 1.8.15 does not connect again", async () => {
+test("a finally refused client receives the reason, and 1.8.15 does not reconnect", async () => {
   const { Socket: Before } = await import("phoenix-1.8.15");
   const socket = new Before(`${server.ws}/stopconn_socket`, { transport: WebSocket, ...HURRY });
   sockets.push(socket);
@@ -35,7 +35,7 @@ test("a client that is refused for good sees the reason, and 1.8.15 does not con
   assert.equal(socket.reconnectTimer.timer, null, "no further attempt is scheduled");
 });
 
-test("a client that is refused for good connects again since 1.8.16, unless its onClose disconnects", async () => {
+test("a finally refused client reconnects since 1.8.16, unless its onClose disconnects", async () => {
   const stubborn = new Socket(`${server.ws}/stopconn_socket`, { transport: WebSocket, ...HURRY });
   sockets.push(stubborn);
   await within(closeOf(stubborn), "the close");
@@ -61,13 +61,13 @@ test("a refused join gives the channel's reason", async () => {
   assert.deepEqual([status, response], ["error", { reason: "denied" }]);
 });
 
-test("a topic that no channel serves is refused as unmatched", async () => {
+test("a topic without a channel is refused as unmatched", async () => {
   const socket = await connect();
   const { status, response } = await tryJoin(socket, "nosuch:topic");
   assert.deepEqual([status, response], ["error", { reason: "unmatched topic" }]);
 });
 
-test("a push is answered ok", async () => {
+test("a push has an ok reply", async () => {
   const { channel } = await join(await connect(), "ping");
   assert.deepEqual(await push(channel, "ping"), ["ok", { ping: "pong" }]);
   assert.deepEqual(await push(channel, "ping", { ack_phrase: "hooray!" }), ["ok", { ping: "hooray!" }]);
@@ -76,19 +76,19 @@ test("a push is answered ok", async () => {
   assert.deepEqual(await push(channel, "async_reply"), ["ok", { later: true }]);
 });
 
-test("a push is answered error", async () => {
+test("a push has an error reply", async () => {
   const { channel } = await join(await connect(), "ping");
   assert.deepEqual(await push(channel, "param_ping", { error: true }), ["error", { reason: "You asked for this!" }]);
 });
 
-test("a push that nobody answers times out in the client, and the channel goes on", async () => {
+test("a push without a reply times out in the client, and the channel stays joined", async () => {
   const { channel } = await join(await connect(), "ping");
   const [status] = await push(channel, "pong", {}, 100);
   assert.equal(status, "timeout");
   assert.deepEqual(await push(channel, "ping"), ["ok", { ping: "pong" }]);
 });
 
-test("pushes made before the join is answered are sent after it, in order", async () => {
+test("pushes before the reply to the join are sent after it, in order", async () => {
   const socket = await connect();
   const channel = socket.channel("slow:lobby");
   const joined = outcome(channel.join());
@@ -97,7 +97,7 @@ test("pushes made before the join is answered are sent after it, in order", asyn
   assert.deepEqual(await Promise.all(echoes), [1, 2, 3].map((n) => ["ok", { n }]));
 });
 
-test("what the channel pushes arrives before the reply that follows it", async () => {
+test("pushes of the channel arrive before the reply that follows them", async () => {
   const { channel } = await join(await connect(), "ping");
   const seen = new Inbox("pushes and reply");
   channel.on("one", (payload) => seen.push(["one", payload]));
@@ -107,7 +107,7 @@ test("what the channel pushes arrives before the reply that follows it", async (
     [["one", { n: 1 }], ["two", { n: 2 }], ["ok", { n: 3 }]]);
 });
 
-test("a broadcast from anywhere in the server arrives at each of two clients, and at no other topic", async () => {
+test("a broadcast of the endpoint arrives at both clients of its topic, and at no other topic", async () => {
   const here = await join(await connect(), "ping:one");
   const there = await join(await connect(), "ping:one");
   const other = await join(await connect(), "ping:two");
@@ -119,7 +119,7 @@ test("a broadcast from anywhere in the server arrives at each of two clients, an
   assert.deepEqual(await inboxes[2].next(), { text: "second" });
 });
 
-test("an intercepted broadcast arrives as the channel changed it", async () => {
+test("an intercepted broadcast arrives with the channel's changes", async () => {
   const { channel } = await join(await connect(), "ping");
   const asked = events(channel, "send_ping");
   const notIntercepted = events(channel, "request_ping");
@@ -143,7 +143,7 @@ test("two clients broadcast to each other, with and without themselves", async (
 });
 
 for (const size of [0, 1, 125, 65_536, 300_000]) {
-  test(`${size} bytes are pushed and answered as bytes`, async () => {
+  test(`${size} bytes are pushed and replied as bytes`, async () => {
     const { channel } = await join(await connect(), "bench:bytes");
     const bytes = pattern(size);
     assert.deepEqual(await push(channel, "binary", bytes), ["ok", bytes]);
@@ -166,7 +166,7 @@ test("bytes are pushed and broadcast by the server", async () => {
 });
 
 for (const event of ["raise", "nosuch_event"]) {
-  test(`a channel that crashes over "${event}" says so and is joined again by the client; its neighbour stays`, async () => {
+  test(`a channel that crashes at "${event}" reports it and is joined again; other channels stay joined`, async () => {
     const socket = await connect();
     const { channel, joins } = await join(socket, "ping");
     const neighbour = await join(socket, "ping:neighbour");
@@ -180,7 +180,7 @@ for (const event of ["raise", "nosuch_event"]) {
   });
 }
 
-test("a channel that stops answers, closes, and can be joined again", async () => {
+test("a channel that stops replies, closes, and can be joined again", async () => {
   const socket = await connect();
   const { channel } = await join(socket, "ping");
   const closed = new Inbox("phx_close");
@@ -243,7 +243,7 @@ for (const [what, path, options] of [
   });
 }
 
-test("leaving is answered, ends the broadcasts, and the topic can be joined again", async () => {
+test("a leave has a reply and ends the broadcasts, and the topic can be joined again", async () => {
   const socket = await connect();
   const { channel } = await join(socket, "bench:room");
   const gone = events(channel, "msg");
@@ -257,7 +257,7 @@ test("leaving is answered, ends the broadcasts, and the topic can be joined agai
   assert.equal(gone.size, 0);
 });
 
-test("leave and join in one go leave the new channel joined", async () => {
+test("after a leave and a join without a wait the new channel is joined", async () => {
   const socket = await connect();
   const { channel } = await join(socket, "ping");
   channel.leave();
@@ -265,7 +265,7 @@ test("leave and join in one go leave the new channel joined", async () => {
   assert.deepEqual(await push(again.channel, "ping"), ["ok", { ping: "pong" }]);
 });
 
-test("fifty topics share one connection, each with its own answers and broadcasts", async () => {
+test("fifty topics share one connection, each with its own replies and broadcasts", async () => {
   const socket = await connect();
   const topics = Array.from({ length: 50 }, (_, n) => `bench:${n}`);
   const joined = await Promise.all(topics.map((topic) => join(socket, topic)));
@@ -288,7 +288,7 @@ test("heartbeats keep a connection open past the server's timeout of one second"
   assert.equal(socket.isConnected(), true);
 });
 
-test("a connection without heartbeats is closed, and the client comes back", async () => {
+test("a connection without heartbeats is closed, and the client reconnects", async () => {
   const socket = newSocket("/short_socket", { heartbeatIntervalMs: 60_000 });
   const closes = new Inbox("the idle connection to be closed");
   socket.onClose(closes.push);
@@ -299,7 +299,7 @@ test("a connection without heartbeats is closed, and the client comes back", asy
   await reopened.next();
 });
 
-test("disconnecting a socket id closes its connections with 1001 and nobody else's; the client comes back", async () => {
+test("disconnecting a socket id closes only its connections, with 1001, and the client reconnects", async () => {
   const [mine, other] = [await connect("/socket", { params: { id: "7" } }), await connect("/socket", { params: { id: "8" } })];
   const { joins } = await join(mine, "ping");
   const { channel } = await join(other, "ping");

@@ -1,4 +1,4 @@
-// The PyPI client `phxsocket`, which speaks V1 with numbers as refs and no join_ref. The dialogues are in
+// The PyPI client `phxsocket`, which uses V1 with numeric refs and without join_ref. The dialogues are in
 // `phxsocket_client.py`; each runs in a process of its own.
 
 import assert from "node:assert/strict";
@@ -11,13 +11,13 @@ after(() => server.kill());
 
 for (const [name, dialogue] of [
   ["joins with params", "joins"],
-  ["is refused with the channel's reason, and goes on", "is_refused"],
-  ["pushes and is answered ok and error", "pushes"],
+  ["is refused with the channel's reason, and stays connected", "is_refused"],
+  ["pushes and receives ok and error replies", "pushes"],
   ["receives broadcasts, also intercepted ones", "receives_events"],
   ["reaches another client", "reaches_another_client"],
-  ["is told of a crash and joins again", "survives_a_crash"],
-  ["leaves, is told so, and joins again", "leaves"],
-  ["authenticates with a token, and is refused without a good one", "authenticates"],
+  ["receives the crash of its channel and joins again", "survives_a_crash"],
+  ["leaves, receives the close, and joins again", "leaves"],
+  ["authenticates with a token, and is refused without a valid one", "authenticates"],
   ["stays connected past the server's timeout by its heartbeats", "keeps_its_heartbeat"],
 ]) {
   test(`phxsocket ${name}`, async () => {

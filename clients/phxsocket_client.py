@@ -1,4 +1,4 @@
-"""The PyPI client `phxsocket`, which speaks V1, one dialogue a run: `phxsocket_client.py WS_URL HTTP_URL DIALOGUE`.
+"""The PyPI client `phxsocket`, which uses V1, one dialogue a run: `phxsocket_client.py WS_URL HTTP_URL DIALOGUE`.
 
 Exits 0 when the dialogue went as it should; `phxsocket.test.mjs` runs each of them and holds the deadline.
 """
@@ -21,7 +21,7 @@ def connect(path="/socket", params=None):
 
 
 def reply(channel, event, payload):
-    """Pushes and gives the reply; the client hands it to the callback as `{status, response}`."""
+    """Pushes and returns the reply; the client passes it to the callback as `{status, response}`."""
     answers = queue.Queue()
     channel.push(event, payload, cb=answers.put)
     return answers.get(timeout=DEADLINE_S)
@@ -134,7 +134,7 @@ def leaves():
     closed = queue.Queue()
     channel.on_close = lambda: closed.put(True)
     channel.join()
-    # The client's own `leave` sends the message and then looks for a method that its answer does not have.
+    # The client's own `leave` sends the message and then calls a method that the reply does not have.
     channel.leave()
     equal(closed.get(timeout=DEADLINE_S), True)
     equal(reply(channel, "ping", {}), {"status": "error", "response": {"reason": "unmatched topic"}})

@@ -1,4 +1,4 @@
-// A real nginx between client and server, which lets no WebSocket through: see proxy.conf.
+// A real nginx between client and server, which forwards no WebSocket: see proxy.conf.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ export class Proxy {
   #child;
   #dir;
 
-  /** Starts nginx in front of a server's port; resolves once it accepts. */
+  /** Starts nginx in front of a server's port and resolves once it accepts connections. */
   static async start(serverPort) {
     const proxy = new Proxy();
     proxy.port = await freePort();
@@ -21,7 +21,7 @@ export class Proxy {
     const config = join(proxy.#dir, "nginx.conf");
     writeFileSync(config, template.replaceAll(/@(\w+)@/g, (_, name) => values[name]));
     let output = "";
-    // Debian keeps it where only root's PATH leads.
+    // Debian installs nginx in a directory of root's PATH only.
     const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
     proxy.#child = spawn("nginx", ["-p", proxy.#dir, "-c", config], { stdio: ["ignore", "ignore", "pipe"], env });
     let ended;

@@ -1,9 +1,9 @@
 // `@supabase/realtime-js`, which has a socket, heartbeat, channel, push and serializer of its own, for V1 and V2.
 //
-// Its `client.channel(name)` puts `realtime:` before every name. The prefix is Supabase's naming, not its protocol, so
-// the channels here are made with the exported `RealtimeChannel` itself, on topics that this server serves. Its
-// `channel.send({ type: "broadcast" })` over V2 uses a binary message kind that only Supabase's server knows; over V1
-// it is a plain push and is tried here. From 2.100 on the package wraps a copy of the official client instead, which
+// Its `client.channel(name)` adds the prefix `realtime:` to every name. The prefix is Supabase's naming and not part of
+// the protocol, so these tests create channels with the exported `RealtimeChannel`, on topics of this server. Over V2,
+// its `channel.send({ type: "broadcast" })` uses a binary message kind that only Supabase's server supports; over V1 it
+// is a plain push, which is tested here. From 2.100 on the package wraps a copy of the official client, which
 // `official.test.mjs` covers, so an older release is pinned.
 
 import assert from "node:assert/strict";
@@ -13,7 +13,7 @@ import WebSocket from "ws";
 import { Inbox, Server, within } from "./harness.mjs";
 
 const { RealtimeChannel, RealtimeClient } = realtime;
-// Below the default of 10 s only so that timers of unanswered pushes do not outlive the tests.
+// Shorter than the default of 10 s only so that the timers of pushes without a reply do not outlive the tests.
 const CLIENT_TIMEOUT_MS = 5_000;
 const RECONNECT_MS = 100;
 
@@ -30,7 +30,7 @@ afterEach(() => {
 for (const vsn of ["1.0.0", "2.0.0"]) {
   const over = `over ${vsn}`;
 
-  test(`${over}, a join is answered ok, and its params reach the channel`, async () => {
+  test(`${over}, a join has an ok reply, and its params reach the channel`, async () => {
     const { channel } = await subscribe(newClient(vsn), "reply:lobby");
     const { topic, got } = channel.joinPush.receivedResp.response;
     assert.equal(topic, "reply:lobby");
@@ -44,20 +44,20 @@ for (const vsn of ["1.0.0", "2.0.0"]) {
     assert.deepEqual(await statuses.next(), ["CHANNEL_ERROR", '"denied"']);
   });
 
-  test(`${over}, pushes are answered ok and error`, async () => {
+  test(`${over}, pushes have ok and error replies`, async () => {
     const { channel } = await subscribe(newClient(vsn), "ping");
     assert.deepEqual(await push(channel, "ping", {}), ["ok", { ping: "pong" }]);
     assert.deepEqual(await push(channel, "param_ping", { error: true }), ["error", { reason: "You asked for this!" }]);
     assert.deepEqual(await push(channel, "param_ping", { arr: [1, 2] }), ["ok", { arr: [1, 2] }]);
   });
 
-  test(`${over}, a push that nobody answers times out in the client`, async () => {
+  test(`${over}, a push without a reply times out in the client`, async () => {
     const { channel } = await subscribe(newClient(vsn), "ping");
     assert.equal((await push(channel, "pong", {}, 100))[0], "timeout");
     assert.deepEqual(await push(channel, "ping", {}), ["ok", { ping: "pong" }]);
   });
 
-  test(`${over}, a broadcast arrives at its listeners, and an intercepted one as the channel changed it`, async () => {
+  test(`${over}, a broadcast arrives at its listeners, and an intercepted one with the channel's changes`, async () => {
     const { channel } = await subscribe(newClient(vsn), "ping");
     const [hello, sendPing] = [new Inbox("broadcast"), new Inbox("send_ping")];
     channel.on("broadcast", { event: "hello" }, hello.push);
@@ -68,7 +68,7 @@ for (const vsn of ["1.0.0", "2.0.0"]) {
     assert.deepEqual(await sendPing.next(), { from_node: "nonode@nohost" });
   });
 
-  test(`${over}, two clients reach each other`, async () => {
+  test(`${over}, two clients broadcast to each other`, async () => {
     const left = await subscribe(newClient(vsn), "bench:room");
     const right = await subscribe(newClient(vsn), "bench:room");
     const received = new Inbox("msg");
@@ -77,7 +77,7 @@ for (const vsn of ["1.0.0", "2.0.0"]) {
     assert.deepEqual(await received.next(), { n: 1 });
   });
 
-  test(`${over}, a channel that crashes is an error and is joined again; its neighbour stays`, async () => {
+  test(`${over}, a crashed channel is an error and is joined again; other channels stay joined`, async () => {
     const client = newClient(vsn);
     const { channel, statuses } = await subscribe(client, "ping");
     const neighbour = await subscribe(client, "ping:neighbour");
@@ -89,7 +89,7 @@ for (const vsn of ["1.0.0", "2.0.0"]) {
     assert.equal(neighbour.statuses.size, 0);
   });
 
-  test(`${over}, unsubscribing is answered, and the topic can be subscribed again`, async () => {
+  test(`${over}, an unsubscribe has a reply, and the topic can be subscribed again`, async () => {
     const client = newClient(vsn);
     const { channel, statuses } = await subscribe(client, "ping");
     assert.equal(await within(channel.unsubscribe(), "the answer to the leave"), "ok");
@@ -98,7 +98,7 @@ for (const vsn of ["1.0.0", "2.0.0"]) {
     assert.deepEqual(await push(again.channel, "ping", {}), ["ok", { ping: "pong" }]);
   });
 
-  test(`${over}, heartbeats are answered and keep the connection open past the server's timeout of one second`, async () => {
+  test(`${over}, heartbeats have replies and keep the connection open past the server's timeout of one second`, async () => {
     const beats = new Inbox("a heartbeat");
     const client = newClient(vsn, "/short_socket", {
       heartbeatIntervalMs: 300,
@@ -128,7 +128,7 @@ test("over 1.0.0, the client's own broadcast call is a push like any other", asy
   assert.deepEqual(await received.next(), { type: "broadcast", event: "hello", payload: { n: 1 } });
 });
 
-test("the client's own prefixed topic is refused as unmatched, and the connection goes on", async () => {
+test("the client's own prefixed topic is refused as unmatched, and the connection stays open", async () => {
   const client = newClient("2.0.0");
   const statuses = new Inbox("the refusal");
   client.channel("lobby").subscribe((status, error) => statuses.push([status, error?.message]));

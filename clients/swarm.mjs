@@ -1,5 +1,5 @@
 // node swarm.mjs URL FIRST COUNT ROOM: COUNT official clients, numbered from FIRST, each in its room of ROOM with its
-// presence. Reports what happens to each by a line on standard output, as bench/deploy reads it.
+// presence. Prints a line for each event of a client, which bench/deploy parses.
 
 import { Presence, Socket } from "phoenix";
 import WebSocket from "ws";
@@ -26,7 +26,7 @@ for (let client = first; client < first + count; client += 1) {
   });
   presence.onSync(() => say("sees", client, presence.list().length));
   channel.on("marker", ({ n }) => say("marked", client, n));
-  // Kept by the client for every join, the later ones included.
+  // The client uses this callback for every join, later ones included.
   channel.join().receive("ok", () => say("joined", client, Date.now() - openedAt));
   socket.connect();
 }

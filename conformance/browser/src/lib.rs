@@ -1,6 +1,7 @@
-//! Pages in headless Chromium for tests, driven by chromedriver. What one waits for is a CSS selector that matches in time.
+//! Pages in headless Chromium for tests, driven by chromedriver. Tests wait for CSS selectors to match.
 //!
-//! The programs are those that `CHROMIUM` and `CHROMEDRIVER` name, or else those of the `PATH`; `bin/test` installs them.
+//! The variables `CHROMIUM` and `CHROMEDRIVER` contain the programs' paths; without them the programs of the `PATH`
+//! run. `bin/test` installs them.
 
 mod driver;
 
@@ -11,7 +12,7 @@ use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
 use tokio::time::timeout;
 
-/// How long anything may take; a busy machine may need a while.
+/// The time limit of every wait, for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 const FLAGS: [&str; 9] = [
@@ -26,20 +27,20 @@ const FLAGS: [&str; 9] = [
     "--window-size=1280,1400",
 ];
 
-/// Of a window, in pixels, where its width is what matters.
+/// The height of the window in tests of its width, in pixels.
 const HEIGHT: u32 = 900;
 
-const POLL_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Opens a browser of the test's own, plays `scenario`, and closes it however that ended. Where there is none, the test says
-/// that it is skipped.
+/// Opens a browser for this test, runs `scenario`, and closes the browser after every outcome. Without an installed
+/// browser the test is reported as skipped.
 ///
 /// # Panics
-/// When the browser does not start or does not end, and whenever the scenario does.
+/// When the browser does not start or does not end, or the scenario panics.
 pub async fn with_browser<F: Future<Output = ()>>(test: &str, scenario: impl FnOnce(Browser) -> F) {
     let [chromium, chromedriver] = match driver::programs() {
         Ok(programs) => programs,
-        Err(missing) => return skipped(test, &missing),
+        Err(missing) => return skip(test, &missing),
     };
     let profile = tempfile::tempdir().unwrap();
     let (_chromedriver, driver_port) = driver::start(&chromedriver).await;
@@ -51,21 +52,21 @@ pub async fn with_browser<F: Future<Output = ()>>(test: &str, scenario: impl FnO
         capabilities.add_arg(flag).unwrap();
     }
     let driver = WebDriver::new(format!("http://127.0.0.1:{driver_port}"), capabilities).await.unwrap();
-    let played = driver.run_and_quit(async |driver| {
+    let outcome = driver.run_and_quit(async |driver| {
         scenario(Browser { driver, test: test.to_owned() }).await;
         WebDriverResult::Ok(())
     });
-    played.await.unwrap();
+    outcome.await.unwrap();
 }
 
-/// Says that a test of the page is skipped, and why.
-pub fn skipped(test: &str, missing: &str) {
-    // Not `eprintln`, which is kept from sight when a test passes.
+/// Reports on standard error that a test of a page is skipped, and the missing requirement.
+pub fn skip(test: &str, missing: &str) {
+    // Not `eprintln`, whose output libtest hides when a test passes.
     let line = format!("SKIPPED the page's test {test:?}: {missing}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-/// A browser without a page yet.
+/// A running browser.
 #[derive(Clone)]
 pub struct Browser {
     driver: WebDriver,
@@ -73,8 +74,8 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens a page in a window of its own: behind another tab it would be hidden, and clients of hidden pages do not
-    /// reconnect.
+    /// Opens a page in a window of its own. A page behind another tab would be hidden, and clients of hidden pages do
+    /// not reconnect.
     pub async fn open(&self, url: &str) -> Page {
         let window = self.driver.new_window().await.unwrap();
         self.driver.switch_to_window(window.clone()).await.unwrap();
@@ -83,7 +84,7 @@ impl Browser {
     }
 }
 
-/// A page that is open. Pages of one browser are looked at one after another.
+/// An open page. The driver accesses one page of a browser at a time.
 pub struct Page {
     driver: WebDriver,
     window: WindowHandle,
@@ -91,56 +92,59 @@ pub struct Page {
 }
 
 impl Page {
-    /// The page goes to another URL.
+    /// Navigates to another URL.
     pub async fn goto(&self, url: &str) {
         self.driver().await.goto(url).await.unwrap();
     }
 
-    /// The page is closed.
+    /// Closes the page.
     pub async fn close(self) {
         self.driver().await.close_window().await.unwrap();
     }
 
-    /// Waits until the page has an element like this.
+    /// Waits until an element matches the selector.
+    ///
+    /// # Panics
+    /// When none matches within 30 s; the message has the path of a screenshot.
     pub async fn shows(&self, selector: &str) {
         if !self.shows_within(DEADLINE, selector).await {
             let picture = std::env::temp_dir().join(format!("{}.png", self.test));
             let taken = self.driver.screenshot(&picture).await.map(|()| picture);
-            panic!("the page does not show {selector}; what it shows: {taken:?}");
+            panic!("the page does not show {selector}; screenshot: {taken:?}");
         }
     }
 
-    /// Whether the page has an element like this before a time has passed.
+    /// Returns whether an element matches the selector within `time`.
     pub async fn shows_within(&self, time: Duration, selector: &str) -> bool {
-        self.driver().await.query(By::Css(selector)).wait(time, POLL_EVERY).exists().await.unwrap()
+        self.driver().await.query(By::Css(selector)).wait(time, POLL_INTERVAL).exists().await.unwrap()
     }
 
-    /// Clicks on the first element like this.
+    /// Clicks the first element that matches the selector.
     pub async fn click(&self, selector: &str) {
         self.find(selector).await.click().await.unwrap();
     }
 
-    /// The text of the first element like this, as it is shown.
+    /// Returns the visible text of the first element that matches the selector.
     pub async fn text(&self, selector: &str) -> String {
         self.find(selector).await.text().await.unwrap()
     }
 
-    /// Types a text into a field in place of what is there.
+    /// Replaces the text of a field by typing.
     pub async fn fill(&self, selector: &str, text: &str) {
         let field = self.find(selector).await;
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
     }
 
-    /// Runs a script of the page's own kind, which hands its result to `done`.
+    /// Runs a script in the page and returns the value that the script passes to `done`.
     pub async fn script(&self, script: &str) -> serde_json::Value {
         let script = format!("const done = arguments[arguments.length - 1]; {script}");
         let result = timeout(DEADLINE, self.driver().await.execute_async(script, Vec::new())).await;
         result.expect("the script did not end before the deadline").unwrap().json().clone()
     }
 
-    /// What sticks out of the page, or lies on something else, at windows of these widths in pixels. Wait first for what the page
-    /// should show.
+    /// Returns the elements that extend past the page or overlap others, for windows of these `widths` in pixels. Wait
+    /// first until the page shows its content.
     pub async fn layout_faults(&self, widths: impl IntoIterator<Item = u32>) -> Vec<String> {
         let devtools = self.driver().await.cdp();
         let mut faults = Vec::new();
@@ -153,19 +157,19 @@ impl Page {
         faults
     }
 
-    /// What the browser's console has to complain of: an error in a script, a resource that was refused.
-    pub async fn complaints(&self) -> Vec<String> {
+    /// Returns the errors in the browser's console, such as exceptions of scripts and refused resources.
+    pub async fn console_errors(&self) -> Vec<String> {
         let entries = self.driver().await.browser_log().await.unwrap();
         entries.into_iter().filter(|entry| entry.level == "SEVERE").map(|entry| entry.message).collect()
     }
 
-    /// The driver, which looks at this page.
+    /// Returns the driver after switching it to this page.
     async fn driver(&self) -> &WebDriver {
         self.driver.switch_to_window(self.window.clone()).await.unwrap();
         &self.driver
     }
 
     async fn find(&self, selector: &str) -> WebElement {
-        self.driver().await.query(By::Css(selector)).wait(DEADLINE, POLL_EVERY).first().await.unwrap()
+        self.driver().await.query(By::Css(selector)).wait(DEADLINE, POLL_INTERVAL).first().await.unwrap()
     }
 }

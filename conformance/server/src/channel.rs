@@ -39,7 +39,7 @@ impl<S: Socket> Channel<S> for Ping {
             "stop_normal" => stop(StopReason::Normal),
             "stop_error" => stop(StopReason::Failed("oops".into())),
             "stop_error_reply" => stop_with(StopReason::Failed("oops".into()), Reply::error(json!({ "m": 1 }))),
-            "raise" | "exit_normal" | "bad_return" => panic!("asked to crash by {event:?}"),
+            "raise" | "exit_normal" | "bad_return" => panic!("the event {event:?} crashes this channel"),
             "push_two" => {
                 ctx.push("one", json!({ "n": 1 }))?;
                 ctx.push("two", json!({ "n": 2 }))?;
@@ -139,14 +139,14 @@ impl<S: Socket> Channel<S> for CrashingJoin {
 
 pub(crate) struct Slow;
 
-/// Joins that take the same time are answered in the order they came: the script compares transcripts.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Replies to simultaneous joins in the order of their arrival, since the script compares transcripts.
+static JOIN_ORDER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 impl<S: Socket> Channel<S> for Slow {
     async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
-        let taken = tokio::time::sleep(Duration::from_millis(300));
-        let _turn = TURN.lock().await;
-        taken.await;
+        let delay = tokio::time::sleep(Duration::from_millis(300));
+        let _order = JOIN_ORDER.lock().await;
+        delay.await;
         accept(Slow)
     }
 
@@ -168,7 +168,7 @@ impl<S: Socket> Channel<S> for Deny {
 
 pub(crate) struct ReplyChannel;
 
-/// A join's params, byte for byte.
+/// The reply of `reply:*`, with the join's params byte for byte.
 #[derive(Serialize)]
 struct Echo<'a> {
     topic: &'a str,
@@ -177,16 +177,16 @@ struct Echo<'a> {
 
 impl<S: Socket> Channel<S> for ReplyChannel {
     async fn join(topic: &str, params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
-        let asked = |what| params.as_json().is_some() && params.get(what).is_ok_and(|asked| asked == Some(true));
-        if asked("fail") {
+        let is_set = |param| params.as_json().is_some() && params.get(param).is_ok_and(|value| value == Some(true));
+        if is_set("fail") {
             return refuse(json!({ "reason": "no" }));
         }
-        assert!(!asked("crash"), "asked to crash");
+        assert!(!is_set("crash"), "the param `crash` crashes this join");
         accept_with(ReplyChannel, &Echo { topic, got: params.parse()? })
     }
 }
 
-/// A socket whose user is known.
+/// A socket with an authenticated user.
 pub(crate) trait Authenticated: Socket {
     fn user(&self) -> &str;
 }
@@ -202,7 +202,7 @@ impl<S: Authenticated> Channel<S> for User {
     }
 }
 
-/// Tracks whoever joins.
+/// Tracks the user of each join.
 pub(crate) struct Present {
     user: String,
 }

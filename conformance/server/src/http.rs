@@ -1,4 +1,4 @@
-//! The fixture's plain HTTP: broadcasts, disconnects and tokens for the script.
+//! The HTTP routes with which the script broadcasts, disconnects sockets, and obtains tokens.
 
 use crate::socket::SALT;
 use axum::Router;

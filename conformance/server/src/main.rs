@@ -1,30 +1,33 @@
-//! The fixture that the recordings of real Phoenix are played against: the mounts and channels that
-//! `conformance/README.md` lists, and nothing else. Not an example: it does what no application should.
+//! The conformance server, a fixture with exactly the mounts and channels that `conformance/README.md` lists.
 //!
-//! `conformance-server [ADDRESS:]PORT`, on 127.0.0.1 unless it is said; logs go to standard error when `RUST_LOG` asks for
-//! them. With `NODE` and `CLUSTER=redis://…` it is a node of a cluster.
-//! `CONFORMANCE_INSTRUMENTS=1` turns its instruments on, for the benchmark of what they cost.
+//! `conformance/compare.mjs` plays the recordings of real Phoenix against it; the clients' tests and the benchmark use
+//! it too. It is not an example: some of its channels crash on purpose.
+//!
+//! `conformance-server [ADDRESS:]PORT` listens on 127.0.0.1 without an ADDRESS. `RUST_LOG` enables logs on standard
+//! error. With `NODE` and `CLUSTER=redis://…` it is a node of a cluster. `CONFORMANCE_INSTRUMENTS=1` installs
+//! exporters, for the benchmark of the instruments' cost.
 
 mod channel;
 mod http;
-mod instrument;
 mod socket;
 
 use bennu::pubsub::{NodeName, PubSub};
 use bennu::token::Secret;
 use bennu::{CheckOrigin, Endpoint, LongPoll};
 use bennu_pubsub_redis::Redis;
+use bennu_telemetry::{Exporters, Telemetry};
 use socket::{AuthSocket, AuthTokenSocket, CrashingSocket, RefusingSocket, StoppingSocket, UserSocket};
 use std::env;
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// Many small objects of few sizes that come and go together: glibc keeps their pages, this gives them back.
+/// A channel server allocates and frees many small objects of few sizes. glibc keeps their pages; jemalloc returns them
+/// to the operating system.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The secret that `recorded/tokens.json` was made with.
+/// The secret of the tokens in `recorded/tokens.json`.
 const SECRET: &str = "conformance-secret-conformance-secret-conformance-secret-conformance-secret-";
 
 #[tokio::main]
@@ -33,14 +36,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    // It panics on purpose, and Bennu logs it. A backtrace takes longer to print than clients wait between two messages.
+    // Some channels panic on purpose, and Bennu logs it. Printing a backtrace takes longer than the clients' pauses
+    // between two messages.
     std::panic::set_hook(Box::new(|_| {}));
-    let place = std::env::args().nth(1).ok_or("usage: conformance-server [ADDRESS:]PORT")?;
-    let address: SocketAddr = match place.parse::<u16>() {
+    let argument = std::env::args().nth(1).ok_or("usage: conformance-server [ADDRESS:]PORT")?;
+    let address: SocketAddr = match argument.parse::<u16>() {
         Ok(port) => ([127, 0, 0, 1], port).into(),
-        Err(_) => place.parse()?,
+        Err(_) => argument.parse()?,
     };
-    let instruments = instrument::install()?;
+    let instruments = Instruments::install()?;
     let endpoint = Endpoint::builder(Secret::new(SECRET)?).pubsub(pubsub()?).build();
     endpoint.presence();
     let listener = bennu::bind(address)?;
@@ -48,6 +52,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = app(&endpoint)?.merge(instruments.router());
     bennu::serve(listener, app, &endpoint).with_graceful_shutdown(bennu::shutdown_signal()).await?;
     Ok(())
+}
+
+/// The exporters of the benchmark: StatsD to a socket without a reader, whose datagrams the kernel drops, and
+/// Prometheus at `/metrics`. Kept for as long as the server runs.
+struct Instruments {
+    exporters: Option<Exporters>,
+    _statsd: UdpSocket,
+}
+
+impl Instruments {
+    /// Installs the exporters if `CONFORMANCE_INSTRUMENTS` is set.
+    fn install() -> Result<Self, Box<dyn Error>> {
+        let statsd = UdpSocket::bind("127.0.0.1:0")?;
+        let exporters = match env::var_os("CONFORMANCE_INSTRUMENTS") {
+            Some(_) => Some(Telemetry::new().statsd(&statsd.local_addr()?.to_string())?.prometheus().install()?),
+            None => None,
+        };
+        Ok(Instruments { exporters, _statsd: statsd })
+    }
+
+    fn router(&self) -> axum::Router {
+        self.exporters.as_ref().map(Exporters::metrics_router).unwrap_or_default()
+    }
 }
 
 fn pubsub() -> Result<PubSub, Box<dyn Error>> {

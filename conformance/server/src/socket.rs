@@ -1,4 +1,4 @@
-//! The fixture's sockets.
+//! The fixture's sockets, as `conformance/README.md` specifies them.
 
 use crate::channel::{Authenticated, Bench, CrashingJoin, Deny, Ping, Present, ReplyChannel, Slow, User, Wild};
 use bennu::prelude::*;
@@ -111,7 +111,7 @@ impl Socket for RefusingSocket {
     fn channels(_: &mut ChannelRouter<Self>) {}
 }
 
-/// Refuses for good.
+/// Refuses every connection finally.
 pub(crate) struct StoppingSocket;
 
 impl Socket for StoppingSocket {

@@ -1,8 +1,8 @@
-//! Who gets in, what a refusal says, and how long a connection lasts.
+//! Authentication, refusals, and the lifetime of a connection.
 
 use crate::server::Server;
-use crate::{SOON, ask, builder, connect, connection, join, outage, over_both, soon};
-use bennu_client::{Carrier, ConnectError, ConnectionState, Lost, PushError, Transport};
+use crate::{SOON, builder, connect, connection, join, outage, over_both, request, soon};
+use bennu_client::{ConnectError, ConnectionError, ConnectionState, PushError, Transport, TransportKind};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,11 @@ use std::time::Duration;
 over_both! {
     a_token_in_the_params_authenticates_and_decides_which_topics_join
     an_auth_token_travels_outside_of_the_url
-    what_the_server_says_of_a_refusal_is_told
-    an_expired_token_is_refused_and_the_function_brings_a_fresh_one_to_the_next_attempt
+    the_error_of_a_refusal_has_the_servers_status_and_body
+    an_expired_token_is_refused_and_the_function_returns_a_fresh_one_for_the_next_attempt
     a_function_that_fails_is_the_attempts_error
-    disconnecting_an_id_closes_its_connections_and_nobody_elses_and_the_client_comes_back
-    a_client_that_disconnects_stays_away
+    disconnecting_an_id_closes_its_connections_only_and_the_client_reconnects
+    a_client_that_disconnects_does_not_reconnect
 }
 
 async fn a_token_in_the_params_authenticates_and_decides_which_topics_join(over: Transport) {
@@ -31,14 +31,14 @@ async fn an_auth_token_travels_outside_of_the_url(over: Transport) {
     let token = server.get("/token?id=7").await;
     let client = builder(&server, "auth_token_socket", over).auth_token(token.clone()).connect().await.unwrap();
     client.join("user:7", json!({})).await.unwrap();
-    // Asked for at every attempt.
-    let asked = builder(&server, "auth_token_socket", over).auth_token_with(move || std::future::ready(token.clone()));
-    asked.connect().await.unwrap().join("user:7", json!({})).await.unwrap();
+    // The function is called for every attempt.
+    let client = builder(&server, "auth_token_socket", over).auth_token_with(move || std::future::ready(token.clone()));
+    client.connect().await.unwrap().join("user:7", json!({})).await.unwrap();
     let refused = builder(&server, "auth_token_socket", over).auth_token("no token").connect().await.unwrap_err();
     assert!(matches!(refused, ConnectError::Refused { status: 403, .. }), "{refused}");
 }
 
-async fn what_the_server_says_of_a_refusal_is_told(over: Transport) {
+async fn the_error_of_a_refusal_has_the_servers_status_and_body(over: Transport) {
     let server = Server::start().await;
     let refused = builder(&server, "errconn_socket", over).connect().await.unwrap_err();
     match (over, &refused) {
@@ -53,19 +53,22 @@ async fn what_the_server_says_of_a_refusal_is_told(over: Transport) {
     let crashed = builder(&server, "crashconn_socket", over).connect().await.unwrap_err();
     assert!(matches!(crashed, ConnectError::Refused { status: 500, .. }), "{crashed}");
     let port = server.kill().await;
-    let gone = bennu_client::Client::builder(format!("ws://127.0.0.1:{port}/socket")).transport(over);
-    let gone = gone.connect().await.unwrap_err();
-    assert!(matches!(&gone, ConnectError::Io { address, .. } if *address == format!("127.0.0.1:{port}")), "{gone}");
+    let unreachable = bennu_client::Client::builder(format!("ws://127.0.0.1:{port}/socket")).transport(over);
+    let unreachable = unreachable.connect().await.unwrap_err();
+    assert!(
+        matches!(&unreachable, ConnectError::Io { address, .. } if *address == format!("127.0.0.1:{port}")),
+        "{unreachable}"
+    );
 }
 
-async fn an_expired_token_is_refused_and_the_function_brings_a_fresh_one_to_the_next_attempt(over: Transport) {
+async fn an_expired_token_is_refused_and_the_function_returns_a_fresh_one_for_the_next_attempt(over: Transport) {
     let server = Server::start().await;
     let [old, fresh] = [server.get("/token_old?id=1").await, server.get("/token?id=1").await];
     let refused = builder(&server, "auth_socket", over).param("token", old.clone()).connect().await.unwrap_err();
     assert!(matches!(refused, ConnectError::Refused { status: 403, .. }), "{refused}");
 
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&asked);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
     let client = builder(&server, "auth_socket", over)
         .params_with(move || {
             let token = if counter.fetch_add(1, Ordering::Relaxed) < 2 { old.clone() } else { fresh.clone() };
@@ -74,7 +77,7 @@ async fn an_expired_token_is_refused_and_the_function_brings_a_fresh_one_to_the_
         .start()
         .unwrap();
     connection(&client, 1).await;
-    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
     join(&client, "user:1").await;
 }
 
@@ -87,25 +90,25 @@ async fn a_function_that_fails_is_the_attempts_error(over: Transport) {
     assert!(error.to_string().contains("the token service is closed"), "{error}");
 }
 
-async fn disconnecting_an_id_closes_its_connections_and_nobody_elses_and_the_client_comes_back(over: Transport) {
+async fn disconnecting_an_id_closes_its_connections_only_and_the_client_reconnects(over: Transport) {
     let server = Server::start().await;
     let [mine, other] = [1, 2].map(|id| builder(&server, "socket", over).param("id", id.to_string()));
     let (mine, other) = (mine.connect().await.unwrap(), other.connect().await.unwrap());
     let room = join(&mine, "bench:a").await;
     server.post("/disconnect?id=user_socket:1", b"").await;
     match (over, outage(&mine).await) {
-        (Transport::WebSocket, Lost::Closed { code: Some(1001), .. }) | (Transport::LongPoll, _) => {}
+        (Transport::WebSocket, ConnectionError::Closed { code: Some(1001), .. }) | (Transport::LongPoll, _) => {}
         (_, lost) => panic!("{lost}"),
     }
     connection(&mine, 2).await;
-    assert_eq!(ask(&room, "echo", json!({ "back": true })).await, json!({ "back": true }));
+    assert_eq!(request(&room, "echo", json!({ "back": true })).await, json!({ "back": true }));
     assert!(matches!(other.state(), ConnectionState::Connected { count: 1, .. }));
 }
 
-async fn a_client_that_disconnects_stays_away(over: Transport) {
+async fn a_client_that_disconnects_does_not_reconnect(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
-    let expected = if over == Transport::LongPoll { Carrier::LongPoll } else { Carrier::WebSocket };
+    let expected = if over == Transport::LongPoll { TransportKind::LongPoll } else { TransportKind::WebSocket };
     assert!(matches!(client.state(), ConnectionState::Connected { over, count: 1 } if over == expected));
     let mut room = join(&client, "bench:a").await;
     soon("the end", client.disconnect()).await;
@@ -119,38 +122,38 @@ async fn a_client_that_disconnects_stays_away(over: Transport) {
 #[tokio::test]
 async fn heartbeats_keep_a_connection_past_the_servers_timeout_of_one_second() {
     let server = Server::start().await;
-    let lively = builder(&server, "short_socket", Transport::WebSocket).heartbeat(Duration::from_millis(300));
-    let lively = lively.connect().await.unwrap();
+    let active = builder(&server, "short_socket", Transport::WebSocket).heartbeat(Duration::from_millis(300));
+    let active = active.connect().await.unwrap();
     let silent = builder(&server, "short_socket", Transport::WebSocket).connect().await.unwrap();
     let room = join(&silent, "bench:a").await;
     let lost = outage(&silent).await;
-    assert!(matches!(lost, Lost::Closed { code: Some(3008), .. }), "{lost}");
+    assert!(matches!(lost, ConnectionError::Closed { code: Some(3008), .. }), "{lost}");
     connection(&silent, 2).await;
-    assert_eq!(ask(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
-    assert!(matches!(lively.state(), ConnectionState::Connected { count: 1, .. }));
+    assert_eq!(request(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
+    assert!(matches!(active.state(), ConnectionState::Connected { count: 1, .. }));
 }
 
 #[tokio::test]
-async fn a_message_past_the_servers_limit_costs_the_connection_and_the_client_comes_back() {
+async fn a_message_past_the_servers_limit_ends_the_connection_and_the_client_reconnects() {
     let server = Server::start().await;
     let client = builder(&server, "small_socket", Transport::WebSocket).connect().await.unwrap();
     let room = join(&client, "bench:a").await;
     let error = room.push("echo", json!({ "d": "x".repeat(2000) })).await.unwrap_err();
     assert_eq!(error, PushError::ConnectionLost { event: "echo".to_owned() });
     connection(&client, 2).await;
-    assert_eq!(ask(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
+    assert_eq!(request(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
 }
 
 #[tokio::test]
-async fn a_message_past_the_clients_limit_costs_the_connection_and_nothing_else() {
+async fn a_message_past_the_clients_limit_ends_only_the_connection() {
     let server = Server::start().await;
     let client = builder(&server, "socket", Transport::WebSocket).max_message_size(1000).connect().await.unwrap();
     let room = join(&client, "bench:a").await;
     server.post("/broadcast?topic=bench:a&event=big", json!({ "d": "x".repeat(2000) }).to_string().as_bytes()).await;
     let lost = outage(&client).await;
-    assert!(matches!(&lost, Lost::Protocol(reason) if reason.contains("limit of 1000 bytes")), "{lost}");
+    assert!(matches!(&lost, ConnectionError::Protocol(reason) if reason.contains("limit of 1000 bytes")), "{lost}");
     connection(&client, 2).await;
-    assert_eq!(ask(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
+    assert_eq!(request(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
 }
 
 #[tokio::test]
@@ -158,18 +161,18 @@ async fn long_poll_outlives_its_window() {
     let server = Server::start().await;
     let client = builder(&server, "short_socket", Transport::LongPoll).connect().await.unwrap();
     let mut room = join(&client, "bench:a").await;
-    // Two windows of a second in which nothing happens.
+    // Two windows of a second without a message.
     assert!(tokio::time::timeout(Duration::from_millis(2500), room.next()).await.is_err());
-    assert_eq!(ask(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
+    assert_eq!(request(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
     assert!(matches!(client.state(), ConnectionState::Connected { count: 1, .. }));
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_is_given_up_after_the_connect_timeout() {
+async fn a_connect_to_a_silent_server_fails_after_the_connect_timeout() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/socket", listener.local_addr().unwrap());
     let after = Duration::from_millis(100);
     let attempt = bennu_client::Client::builder(url).connect_timeout(after).connect();
     let error = tokio::time::timeout(SOON, attempt).await.unwrap().unwrap_err();
-    assert!(matches!(error, ConnectError::Timeout { after: told } if told == after), "{error}");
+    assert!(matches!(error, ConnectError::Timeout { after: reported } if reported == after), "{error}");
 }

@@ -1,32 +1,32 @@
-//! Joining, pushing, hearing and leaving, while everything works.
+//! Joins, pushes, broadcasts and leaves over a working connection.
 
 use crate::server::Server;
-use crate::{ask, builder, connect, join, next_event, over_both, soon};
-use bennu_client::{Channel, End, Event, JoinError, Payload, PushError, ReplyError, Status, Transport};
+use crate::{builder, connect, join, next_event, over_both, request, soon};
+use bennu_client::{Channel, ChannelEvent, CloseReason, JoinError, Payload, PushError, ReplyError, Status, Transport};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 over_both! {
-    a_join_is_answered_and_its_params_reach_the_channel
+    a_join_is_replied_to_and_its_params_reach_the_channel
     a_refused_join_gives_the_channels_reason
-    pushes_are_answered_with_whatever_the_channel_says
-    a_push_that_nobody_answers_times_out_and_the_channel_goes_on
-    pushes_made_before_the_join_is_answered_are_sent_after_it_in_order
-    what_the_channel_pushes_comes_before_the_reply_that_follows_it
+    a_push_receives_any_reply_of_the_channel
+    a_push_without_a_reply_times_out_and_the_channel_stays_joined
+    pushes_before_the_reply_to_the_join_are_sent_after_it_in_order
+    pushes_of_the_channel_arrive_before_the_reply_that_follows_them
     a_broadcast_reaches_two_clients_and_no_other_topic
-    an_intercepted_broadcast_arrives_as_the_channel_changed_it
+    an_intercepted_broadcast_arrives_with_the_channels_changes
     bytes_are_pushed
-    leaving_is_answered_ends_the_broadcasts_and_the_topic_can_be_joined_again
+    a_leave_is_replied_to_ends_the_broadcasts_and_allows_a_new_join
     joining_a_topic_twice_ends_the_first_channel
     a_channel_that_stops_has_ended
-    a_join_that_takes_too_long_fails_and_holds_nobody_up
+    a_join_past_its_timeout_fails_without_delaying_other_joins
     fifty_topics_share_one_connection
-    two_hundred_pushes_at_once_are_all_answered
-    what_was_sent_before_the_last_handle_went_still_arrives
+    two_hundred_simultaneous_pushes_are_all_replied_to
+    a_message_that_was_sent_before_the_last_handle_was_dropped_arrives
 }
 
-async fn a_join_is_answered_and_its_params_reach_the_channel(over: Transport) {
+async fn a_join_is_replied_to_and_its_params_reach_the_channel(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let room = client.join("reply:1", json!({ "ä": [1, null] })).await.unwrap();
@@ -46,36 +46,36 @@ async fn a_refused_join_gives_the_channels_reason(over: Transport) {
     }
 }
 
-async fn pushes_are_answered_with_whatever_the_channel_says(over: Transport) {
+async fn a_push_receives_any_reply_of_the_channel(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let room = join(&client, "ping").await;
-    assert_eq!(ask(&room, "ping", json!({})).await, json!({ "ping": "pong" }));
-    assert_eq!(ask(&room, "reply_list", json!({})).await, json!([1, 2]));
-    assert_eq!(ask(&room, "reply_string", json!({})).await, json!("s"));
-    assert_eq!(ask(&room, "async_reply", json!({})).await, json!({ "later": true }));
+    assert_eq!(request(&room, "ping", json!({})).await, json!({ "ping": "pong" }));
+    assert_eq!(request(&room, "reply_list", json!({})).await, json!([1, 2]));
+    assert_eq!(request(&room, "reply_string", json!({})).await, json!("s"));
+    assert_eq!(request(&room, "async_reply", json!({})).await, json!({ "later": true }));
     let error = room.push("param_ping", json!({ "error": true })).await.unwrap().ok().unwrap_err();
     let reason = Payload::json(&json!({ "reason": "You asked for this!" }));
     assert_eq!(error, ReplyError::Status { status: Status::Error, payload: reason });
     let reply = room.push("custom_status", json!({})).await.unwrap();
     assert_eq!((reply.status.as_str(), reply.payload.parse().unwrap()), ("teapot", json!({ "a": 1 })));
-    // White space between the tokens of JSON, line feeds among it, must not tear a message apart.
+    // White space between the tokens of JSON, line feeds included, must not split a message.
     let pretty = Payload::from_json_text("{\n  \"a\":\r\n [1,\n2]\n}").unwrap();
     let echoed = room.push("echo", pretty).await.unwrap().parse::<Value>().unwrap();
     assert_eq!(echoed, json!({ "a": [1, 2] }));
 }
 
-async fn a_push_that_nobody_answers_times_out_and_the_channel_goes_on(over: Transport) {
+async fn a_push_without_a_reply_times_out_and_the_channel_stays_joined(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let room = join(&client, "ping").await;
     let after = Duration::from_millis(100);
     let error = room.push("pong", json!({})).timeout(after).await.unwrap_err();
     assert_eq!(error, PushError::Timeout { event: "pong".to_owned(), after });
-    assert_eq!(ask(&room, "ping", json!({})).await, json!({ "ping": "pong" }));
+    assert_eq!(request(&room, "ping", json!({})).await, json!({ "ping": "pong" }));
 }
 
-async fn pushes_made_before_the_join_is_answered_are_sent_after_it_in_order(over: Transport) {
+async fn pushes_before_the_reply_to_the_join_are_sent_after_it_in_order(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let room = client.channel("slow:1").open().unwrap();
@@ -86,13 +86,13 @@ async fn pushes_made_before_the_join_is_answered_are_sent_after_it_in_order(over
     }
 }
 
-async fn what_the_channel_pushes_comes_before_the_reply_that_follows_it(over: Transport) {
+async fn pushes_of_the_channel_arrive_before_the_reply_that_follows_them(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let mut room = join(&client, "ping").await;
-    assert_eq!(ask(&room, "push_two", json!({})).await, json!({ "n": 3 }));
+    assert_eq!(request(&room, "push_two", json!({})).await, json!({ "n": 3 }));
     for (event, n) in [("one", 1), ("two", 2)] {
-        // They are here already.
+        // Both have arrived before the reply.
         let message = futures::FutureExt::now_or_never(room.next()).flatten().expect("a message");
         assert_eq!((message.event.as_str(), message.parse().unwrap()), (event, json!({ "n": n })));
     }
@@ -112,11 +112,11 @@ async fn a_broadcast_reaches_two_clients_and_no_other_topic(over: Transport) {
     first.send("broadcast", json!({ "n": 3 })).unwrap();
     assert_eq!(soon("the second's", second.next()).await.unwrap().parse::<Value>().unwrap(), json!({ "n": 2 }));
     assert_eq!(soon("the first's own", first.next()).await.unwrap().parse::<Value>().unwrap(), json!({ "n": 3 }));
-    ask(&other, "echo", json!({})).await;
+    request(&other, "echo", json!({})).await;
     assert!(futures::FutureExt::now_or_never(other.next()).is_none());
 }
 
-async fn an_intercepted_broadcast_arrives_as_the_channel_changed_it(over: Transport) {
+async fn an_intercepted_broadcast_arrives_with_the_channels_changes(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let mut room = join(&client, "ping").await;
@@ -136,21 +136,21 @@ async fn bytes_are_pushed(over: Transport) {
     }
 }
 
-async fn leaving_is_answered_ends_the_broadcasts_and_the_topic_can_be_joined_again(over: Transport) {
+async fn a_leave_is_replied_to_ends_the_broadcasts_and_allows_a_new_join(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let room = join(&client, "bench:a").await;
-    let pusher = room.pusher();
+    let sender = room.sender();
     soon("the leave", room.leave()).await;
-    assert_eq!(pusher.send("echo", json!({})), Err(PushError::Closed { topic: "bench:a".to_owned() }));
+    assert_eq!(sender.send("echo", json!({})), Err(PushError::Closed { topic: "bench:a".to_owned() }));
     server.post("/broadcast?topic=bench:a&event=news", b"{}").await;
     let mut again = join(&client, "bench:a").await;
-    ask(&again, "echo", json!({})).await;
+    request(&again, "echo", json!({})).await;
     assert!(futures::FutureExt::now_or_never(again.next()).is_none());
-    // Without waiting, and in one go.
+    // Leave and join without waiting between them.
     drop(again);
     let third = join(&client, "bench:a").await;
-    assert_eq!(ask(&third, "echo", json!({ "n": 3 })).await, json!({ "n": 3 }));
+    assert_eq!(request(&third, "echo", json!({ "n": 3 })).await, json!({ "n": 3 }));
 }
 
 async fn joining_a_topic_twice_ends_the_first_channel(over: Transport) {
@@ -158,24 +158,24 @@ async fn joining_a_topic_twice_ends_the_first_channel(over: Transport) {
     let client = connect(&server, over).await;
     let mut first = join(&client, "bench:a").await;
     let second = join(&client, "bench:a").await;
-    assert_eq!(next_event(&mut first).await, Event::Closed(End::Replaced));
+    assert_eq!(next_event(&mut first).await, ChannelEvent::Closed(CloseReason::Replaced));
     assert_eq!(first.next_event().await, None);
     drop(first);
-    assert_eq!(ask(&second, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
+    assert_eq!(request(&second, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
 }
 
 async fn a_channel_that_stops_has_ended(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let mut room = join(&client, "ping").await;
-    assert_eq!(ask(&room, "pang", json!({})).await, json!({ "msg": "shutting down" }));
-    assert_eq!(next_event(&mut room).await, Event::Closed(End::Closed));
+    assert_eq!(request(&room, "pang", json!({})).await, json!({ "msg": "shutting down" }));
+    assert_eq!(next_event(&mut room).await, ChannelEvent::Closed(CloseReason::ClosedByServer));
     assert_eq!(room.next().await, None);
     assert!(matches!(room.push("ping", json!({})).await, Err(PushError::Closed { .. })));
     join(&client, "ping").await;
 }
 
-async fn a_join_that_takes_too_long_fails_and_holds_nobody_up(over: Transport) {
+async fn a_join_past_its_timeout_fails_without_delaying_other_joins(over: Transport) {
     let server = Server::start().await;
     let client = builder(&server, "socket", over).join_timeout(Duration::from_millis(100)).connect().await.unwrap();
     let slow = client.join("slow:1", json!({}));
@@ -190,36 +190,36 @@ async fn fifty_topics_share_one_connection(over: Transport) {
     let topics: Vec<String> = (0..50).map(|n| format!("bench:{n}")).collect();
     let rooms = futures::future::join_all(topics.iter().map(|topic| join(&client, topic))).await;
     for (n, room) in rooms.iter().enumerate() {
-        assert_eq!(ask(room, "echo", json!({ "n": n })).await, json!({ "n": n }));
+        assert_eq!(request(room, "echo", json!({ "n": n })).await, json!({ "n": n }));
     }
 }
 
-async fn two_hundred_pushes_at_once_are_all_answered(over: Transport) {
+async fn two_hundred_simultaneous_pushes_are_all_replied_to(over: Transport) {
     let server = Server::start().await;
     let client = connect(&server, over).await;
     let room = join(&client, "bench:a").await;
     let padding = "x".repeat(1000);
-    let asked = (0..200).map(|n| ask(&room, "echo", json!({ "n": n, "padding": padding })));
-    for (n, answer) in futures::future::join_all(asked).await.into_iter().enumerate() {
+    let requests = (0..200).map(|n| request(&room, "echo", json!({ "n": n, "padding": padding })));
+    for (n, answer) in futures::future::join_all(requests).await.into_iter().enumerate() {
         assert_eq!(answer["n"], n);
     }
 }
 
-async fn what_was_sent_before_the_last_handle_went_still_arrives(over: Transport) {
+async fn a_message_that_was_sent_before_the_last_handle_was_dropped_arrives(over: Transport) {
     let server = Server::start().await;
     let witness = connect(&server, over).await;
-    let mut heard = join(&witness, "bench:a").await;
+    let mut observed = join(&witness, "bench:a").await;
     let client = connect(&server, over).await;
     let room = join(&client, "bench:a").await;
     drop(client);
     room.send("broadcast", json!({ "last": "words" })).unwrap();
     drop(room);
-    let message = soon("the last words", heard.next()).await.unwrap();
+    let message = soon("the last words", observed.next()).await.unwrap();
     assert_eq!(message.parse::<Value>().unwrap(), json!({ "last": "words" }));
 }
 
 #[tokio::test]
-async fn bytes_are_answered_pushed_and_broadcast_as_bytes() {
+async fn bytes_are_replied_pushed_and_broadcast_as_bytes() {
     let server = Server::start().await;
     let client = connect(&server, Transport::WebSocket).await;
     let mut room = join(&client, "bench:a").await;
@@ -231,14 +231,14 @@ async fn bytes_are_answered_pushed_and_broadcast_as_bytes() {
     let reply = room.push("binary_err", vec![1, 2]).await.unwrap();
     assert_eq!((reply.status, reply.payload), (Status::Error, Payload::binary(vec![1, 2])));
     room.send("bin_push", vec![3]).unwrap();
-    assert_eq!(heard(&mut room).await, ("pushed".to_owned(), Payload::binary(vec![3])));
+    assert_eq!(receive(&mut room).await, ("pushed".to_owned(), Payload::binary(vec![3])));
     room.send("bin_broadcast", vec![4]).unwrap();
-    assert_eq!(heard(&mut room).await, ("bin_msg".to_owned(), Payload::binary(vec![4])));
+    assert_eq!(receive(&mut room).await, ("bin_msg".to_owned(), Payload::binary(vec![4])));
     server.post("/broadcast_bin?topic=bench:a&event=bin", &[5, 0xFF]).await;
-    assert_eq!(heard(&mut room).await, ("bin".to_owned(), Payload::binary(vec![5, 0xFF])));
+    assert_eq!(receive(&mut room).await, ("bin".to_owned(), Payload::binary(vec![5, 0xFF])));
 }
 
-async fn heard(room: &mut Channel) -> (String, Payload) {
+async fn receive(room: &mut Channel) -> (String, Payload) {
     let message = soon("a message", room.next()).await.unwrap();
     (message.event, message.payload)
 }

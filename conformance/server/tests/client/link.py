@@ -1,10 +1,10 @@
-"""A link between two network namespaces that is slow and loses packets, for kernels without netem.
+"""A slow and lossy link between two network namespaces, for kernels without netem.
 
 link.py NAMESPACE_A NAMESPACE_B DELAY_MS LOSS SEED
 
-Opens a TUN device for each namespace and moves it there, with the addresses 10.77.0.1 and 10.77.0.2, and carries IP
-packets between them: each DELAY_MS later, a share LOSS of them never. Prints "ready". Each line on standard input is a
-new loss; the end of standard input ends it, and the devices with it.
+Opens a TUN device in each namespace, with the addresses 10.77.0.1 and 10.77.0.2, and carries IP packets between them.
+Each packet is delayed by DELAY_MS, and a share LOSS of them is dropped. Prints "ready". Each line on standard input
+sets a new loss. The end of standard input ends the program and removes the devices.
 """
 
 import fcntl
@@ -39,10 +39,10 @@ def main():
     devices = [open_device(name + "a", first, "10.77.0.1"), open_device(name + "b", second, "10.77.0.2")]
     other = {devices[0]: devices[1], devices[1]: devices[0]}
     print("ready", flush=True)
-    # When it is due, a number that keeps the order of equals, where it goes, and the packet.
-    under_way, number = [], 0
+    # Due time, a number that keeps the order of equal times, target, and packet.
+    in_flight, number = [], 0
     while True:
-        wait = max(0, under_way[0][0] - time.monotonic()) if under_way else None
+        wait = max(0, in_flight[0][0] - time.monotonic()) if in_flight else None
         readable, _, _ = select.select([*devices, sys.stdin], [], [], wait)
         for source in readable:
             if source is sys.stdin:
@@ -55,13 +55,13 @@ def main():
             packet = os.read(source, 65536)
             if chance.random() >= loss:
                 number += 1
-                heapq.heappush(under_way, (time.monotonic() + delay, number, other[source], packet))
-        while under_way and under_way[0][0] <= time.monotonic():
-            _, _, target, packet = heapq.heappop(under_way)
+                heapq.heappush(in_flight, (time.monotonic() + delay, number, other[source], packet))
+        while in_flight and in_flight[0][0] <= time.monotonic():
+            _, _, target, packet = heapq.heappop(in_flight)
             try:
                 os.write(target, packet)
             except OSError:
-                pass  # the device is full or down: one more packet lost
+                pass  # The device is full or down, so the packet is lost.
 
 
 main()

@@ -1,5 +1,5 @@
-//! The Rust client against this server as a process of its own: everything that the official client is tested for in
-//! `clients/`, over both transports, and a network that is slow and loses packets.
+//! The Rust client against this server, which runs as a process of its own: the tests of the official client in
+//! `clients/` over both transports, and a network that is slow and loses packets.
 
 mod connection;
 mod conversation;
@@ -9,16 +9,16 @@ mod proxy;
 mod recovery;
 mod server;
 
-use bennu_client::{Builder, Channel, Client, ConnectionState, Event, Lost, Transport};
+use bennu_client::{Channel, ChannelEvent, Client, ClientBuilder, ConnectionError, ConnectionState, Transport};
 use serde_json::Value;
 use server::Server;
 use std::future::Future;
 use std::time::Duration;
 
-/// After this, what is waited for is not going to come: debug builds on a busy machine.
+/// The time limit of each wait, for debug builds on a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
-/// Waits for what should happen soon.
+/// Awaits `future` within the time limit.
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.unwrap_or_else(|_| panic!("{what} did not happen within {SOON:?}"))
 }
@@ -36,28 +36,30 @@ macro_rules! over_both {
 }
 use over_both;
 
-fn builder(server: &Server, mount: &str, transport: Transport) -> Builder {
+fn builder(server: &Server, mount: &str, transport: Transport) -> ClientBuilder {
     Client::builder(format!("ws://127.0.0.1:{}/{mount}", server.port)).transport(transport)
 }
 
 async fn connect(server: &Server, transport: Transport) -> Client {
-    soon("the connection", builder(server, "socket", transport).connect()).await.expect("the server lets everybody in")
+    soon("the connection", builder(server, "socket", transport).connect())
+        .await
+        .expect("the server accepts every client")
 }
 
 async fn join(client: &Client, topic: &str) -> Channel {
-    soon("the join", client.join(topic, Value::from(serde_json::Map::new()))).await.expect("anybody may join")
+    soon("the join", client.join(topic, Value::from(serde_json::Map::new()))).await.expect("every client may join")
 }
 
-/// The response of an ok reply.
-async fn ask(channel: &Channel, event: &str, payload: Value) -> Value {
+/// Pushes and returns the response of the ok reply.
+async fn request(channel: &Channel, event: &str, payload: Value) -> Value {
     soon(event, channel.push(event, payload)).await.expect("a reply").parse().expect("ok, and JSON")
 }
 
-async fn next_event(channel: &mut Channel) -> Event {
-    soon("an event", channel.next_event()).await.expect("the channel goes on")
+async fn next_event(channel: &mut Channel) -> ChannelEvent {
+    soon("an event", channel.next_event()).await.expect("the channel has not ended")
 }
 
-/// Waits for the connection of this number.
+/// Waits until the client has connected `number` times.
 async fn connection(client: &Client, number: u64) {
     let mut states = client.states();
     let reached =
@@ -65,14 +67,14 @@ async fn connection(client: &Client, number: u64) {
     soon(&format!("connection {number}"), reached).await;
 }
 
-/// Waits until there is no connection, and says why.
-async fn outage(client: &Client) -> Lost {
+/// Waits until the connection is lost and returns the cause.
+async fn outage(client: &Client) -> ConnectionError {
     let mut states = client.states();
     let cause = async {
         loop {
             let state = states.next().await;
-            // The state may have passed already.
-            if let Some(lost) = client.last_lost() {
+            // The client may have reconnected already.
+            if let Some(lost) = client.last_error() {
                 return (*lost).clone();
             } else if let ConnectionState::Waiting { cause, .. } = state {
                 return (*cause).clone();

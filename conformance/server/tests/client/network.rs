@@ -1,13 +1,13 @@
-//! A network that is slow and loses packets: 200 ms there and back, 5 % lost, between two network namespaces.
+//! A slow and lossy network between two network namespaces: a round trip of 200 ms, and 5 % of the packets lost.
 //!
-//! `link.py` carries the packets, since not every kernel has netem. The server runs in one namespace; the client in the
-//! other, as this very test in a process of its own, which asks its parent in lines that begin with `@` to cut the link
-//! or to start the server anew. Needs root, `ip`, python3 and `/dev/net/tun`; where they are missing the test says that
-//! it is skipped.
+//! `link.py` carries the packets, since not every kernel has netem. The server runs in one namespace. The client runs
+//! in the other, as this test in a process of its own, which requests actions of its parent: lines that begin with `@`
+//! cut the link or restart the server. The test needs root, `ip`, python3 and `/dev/net/tun`; without them it prints
+//! that it is skipped.
 
 use crate::server::Server;
-use crate::{SOON, ask, connection, join, next_event, outage, soon};
-use bennu_client::{Client, Event, Interruption, Lost, Transport};
+use crate::{SOON, connection, join, next_event, outage, request, soon};
+use bennu_client::{ChannelEvent, Client, ConnectionError, Interruption, Transport};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
@@ -22,88 +22,88 @@ const PORT: u16 = 4100;
 const DELAY: Duration = Duration::from_millis(100);
 const LOSS: &str = "0.05";
 
-/// What a test may take as a whole: lost handshakes are sent again after seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The time limit of a whole test: lost handshakes are sent again after seconds.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 #[tokio::test]
-async fn a_slow_and_lossy_network_costs_time_and_nothing_else_over_websocket() {
-    const TEST: &str = "network::a_slow_and_lossy_network_costs_time_and_nothing_else_over_websocket";
+async fn a_slow_and_lossy_network_loses_no_message_over_websocket() {
+    const TEST: &str = "network::a_slow_and_lossy_network_loses_no_message_over_websocket";
     match std::env::var(URL) {
-        Ok(url) => beyond(&url, Transport::WebSocket).await,
-        Err(_) => across(TEST).await,
+        Ok(url) => run_client(&url, Transport::WebSocket).await,
+        Err(_) => run_parent(TEST).await,
     }
 }
 
 #[tokio::test]
-async fn a_slow_and_lossy_network_costs_time_and_nothing_else_over_long_poll() {
-    const TEST: &str = "network::a_slow_and_lossy_network_costs_time_and_nothing_else_over_long_poll";
+async fn a_slow_and_lossy_network_loses_no_message_over_long_poll() {
+    const TEST: &str = "network::a_slow_and_lossy_network_loses_no_message_over_long_poll";
     match std::env::var(URL) {
-        Ok(url) => beyond(&url, Transport::LongPoll).await,
-        Err(_) => across(TEST).await,
+        Ok(url) => run_client(&url, Transport::LongPoll).await,
+        Err(_) => run_parent(TEST).await,
     }
 }
 
-/// In the child: the client's side.
-async fn beyond(url: &str, over: Transport) {
+/// Runs the client, in the child process.
+async fn run_client(url: &str, over: Transport) {
     let builder = || Client::builder(url).transport(over).push_timeout(SOON).join_timeout(SOON).connect_timeout(SOON);
     let client = soon("the connection", builder().connect()).await.unwrap();
     let mut room = join(&client, "bench:a").await;
 
     let start = Instant::now();
-    assert_eq!(ask(&room, "echo", json!({ "n": 0 })).await, json!({ "n": 0 }));
-    assert!(start.elapsed() >= 2 * DELAY, "no such link: {:?}", start.elapsed());
+    assert_eq!(request(&room, "echo", json!({ "n": 0 })).await, json!({ "n": 0 }));
+    assert!(start.elapsed() >= 2 * DELAY, "the link has no delay: {:?}", start.elapsed());
 
-    // Many at once, each answered with its own.
-    let answers = futures::future::join_all((0..50).map(|n| ask(&room, "echo", json!({ "n": n })))).await;
+    // Many pushes at once, each with its own reply.
+    let answers = futures::future::join_all((0..50).map(|n| request(&room, "echo", json!({ "n": n })))).await;
     assert_eq!(answers, (0..50).map(|n| json!({ "n": n })).collect::<Vec<_>>());
 
-    // All of them, once, in order.
+    // All broadcasts arrive once and in order.
     (0..100).for_each(|n| room.send("broadcast", json!({ "n": n, "d": "d".repeat(200) })).unwrap());
     for n in 0..100 {
         let message = soon("a broadcast", room.next()).await.unwrap();
         assert_eq!(message.parse::<Value>().unwrap()["n"], n);
     }
 
-    // A server that is gone and back.
-    tell("restart").await;
+    // A server that restarts.
+    request_parent("restart").await;
     loop {
-        if let Event::Joined(_) = next_event(&mut room).await {
+        if let ChannelEvent::Joined(_) = next_event(&mut room).await {
             break;
         }
     }
-    assert_eq!(ask(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
+    assert_eq!(request(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
     soon("the end", client.disconnect()).await;
 
     if over == Transport::WebSocket {
-        // A link that is dead without a word is noticed by heartbeats alone.
+        // Only heartbeats detect a link that loses every packet.
         let client = builder().heartbeat(Duration::from_secs(3)).connect().await.unwrap();
         let mut room = join(&client, "bench:a").await;
-        tell("cut").await;
-        assert_eq!(next_event(&mut room).await, Event::Interrupted(Interruption::ConnectionLost));
+        request_parent("cut").await;
+        assert_eq!(next_event(&mut room).await, ChannelEvent::Interrupted(Interruption::ConnectionLost));
         let lost = outage(&client).await;
-        assert!(matches!(lost, Lost::Silent { .. } | Lost::Attempt(_)), "{lost}");
+        assert!(matches!(lost, ConnectionError::Timeout { .. } | ConnectionError::Attempt(_)), "{lost}");
         room.send("broadcast", json!({ "n": 2 })).unwrap();
-        tell("heal").await;
+        request_parent("heal").await;
         connection(&client, 2).await;
-        let message = soon("what waited", room.next()).await.unwrap();
+        let message = soon("the buffered broadcast", room.next()).await.unwrap();
         assert_eq!(message.parse::<Value>().unwrap(), json!({ "n": 2 }));
     }
 }
 
-/// Asks the parent, and waits until it has done so.
-async fn tell(wish: &str) {
-    println!("@{wish}");
+/// Requests an action of the parent and waits until it is done.
+async fn request_parent(action: &str) {
+    println!("@{action}");
     std::io::stdout().flush().unwrap();
-    // The client goes on meanwhile.
+    // The client's tasks run meanwhile.
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
 }
 
-/// In the parent: the link, the server, and the child.
-async fn across(test: &str) {
+/// Runs the link, the server, and the child, in the parent process.
+async fn run_parent(test: &str) {
     if let Some(missing) = missing() {
         return test_network::skip(test, missing);
     }
-    tokio::time::timeout(PATIENCE, play(test)).await.expect("the test's patience");
+    tokio::time::timeout(TIMEOUT, play(test)).await.expect("the test ends within its time limit");
 }
 
 async fn play(test: &str) {
@@ -117,40 +117,40 @@ async fn play(test: &str) {
     let mut command = Command::from(there.command(std::env::current_exe().unwrap().to_str().unwrap()));
     command.args(["--exact", test, "--nocapture"]).env(URL, format!("ws://10.77.0.1:{PORT}/socket"));
     let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let mut answer = client.stdin.take().unwrap();
-    let mut wishes = BufReader::new(client.stdout.take().unwrap()).lines();
-    let mut granted = 0;
-    while let Some(line) = wishes.next_line().await.unwrap() {
-        // libtest writes its own words before ours, on the same line.
-        match line.rsplit_once('@').map(|(_, wish)| wish) {
+    let mut confirmations = client.stdin.take().unwrap();
+    let mut actions = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut performed = 0;
+    while let Some(line) = actions.next_line().await.unwrap() {
+        // libtest prints its own text before ours, on the same line.
+        match line.rsplit_once('@').map(|(_, action)| action) {
             Some("restart") => {
                 server.kill().await;
                 server = start().await;
             }
-            Some("cut") => link.lose("1").await,
-            Some("heal") => link.lose(LOSS).await,
+            Some("cut") => link.set_loss("1").await,
+            Some("heal") => link.set_loss(LOSS).await,
             _ => continue,
         }
-        granted += 1;
-        answer.write_all(b"done\n").await.unwrap();
+        performed += 1;
+        confirmations.write_all(b"done\n").await.unwrap();
     }
-    assert!(granted > 0, "the client's side did not run");
-    assert!(client.wait().await.unwrap().success(), "the client's side failed: see above");
+    assert!(performed > 0, "the client did not run");
+    assert!(client.wait().await.unwrap().success(), "the client failed: see above");
 }
 
 fn missing() -> Option<&'static str> {
-    if let Some(missing) = test_network::missing() {
+    if let Some(missing) = test_network::unavailable() {
         Some(missing)
     } else if !Path::new("/dev/net/tun").exists() {
         Some("there is no /dev/net/tun")
-    } else if !test_network::runs("python3", &["-V"]) {
+    } else if !test_network::succeeds("python3", &["-V"]) {
         Some("there is no python3")
     } else {
         None
     }
 }
 
-/// The link; its end of standard input, or its death, takes the devices away.
+/// The process of the link. The end of its standard input, or of the process, removes the devices.
 struct Link {
     _process: Child,
     input: ChildStdin,
@@ -170,8 +170,8 @@ impl Link {
         link
     }
 
-    /// Loses this share of the packets from now on.
-    async fn lose(&mut self, share: &str) {
+    /// Sets the share of lost packets.
+    async fn set_loss(&mut self, share: &str) {
         self.input.write_all(format!("{share}\n").as_bytes()).await.unwrap();
         self.ready().await;
     }

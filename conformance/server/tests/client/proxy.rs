@@ -1,24 +1,24 @@
-//! A proxy that does not know WebSocket: what it lets through to the server is up to the test.
+//! A proxy that does not forward WebSocket correctly; the test selects the fault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional, sink};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What becomes of a WebSocket handshake.
+/// The treatment of a WebSocket handshake.
 #[derive(Clone, Copy)]
 pub(crate) enum Websocket {
-    /// It is answered with this status.
+    /// The proxy responds with this status.
     Status(u16),
-    /// It is never answered.
+    /// The proxy never responds.
     Silence,
-    /// It passes, but no message of the server does.
+    /// The proxy forwards the handshake and drops all later messages of the server.
     Swallowed,
 }
 
 pub(crate) struct Proxy {
     pub(crate) port: u16,
-    /// WebSocket handshakes so far.
+    /// The number of WebSocket handshakes.
     pub(crate) handshakes: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -31,7 +31,7 @@ impl Proxy {
         let counter = Arc::clone(&handshakes);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, server, websocket, Arc::clone(&counter)));
+                tokio::spawn(forward(client, server, websocket, Arc::clone(&counter)));
             }
         });
         Proxy { port, handshakes, task }
@@ -44,7 +44,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(mut client: TcpStream, server: u16, websocket: Websocket, handshakes: Arc<AtomicUsize>) {
+async fn forward(mut client: TcpStream, server: u16, websocket: Websocket, handshakes: Arc<AtomicUsize>) {
     let mut head = Vec::new();
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         if !matches!(client.read_buf(&mut head).await, Ok(1..)) {
@@ -56,17 +56,17 @@ async fn carry(mut client: TcpStream, server: u16, websocket: Websocket, handsha
     handshakes.fetch_add(usize::from(is_websocket), Ordering::Relaxed);
     match websocket {
         Websocket::Status(status) if is_websocket => {
-            let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            let _ = client.write_all(answer.as_bytes()).await;
+            let response = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = client.write_all(response.as_bytes()).await;
         }
         Websocket::Silence if is_websocket => {
             let _ = tokio::io::copy(&mut client, &mut sink()).await;
         }
         Websocket::Swallowed if is_websocket => {
             upstream.write_all(&head).await.expect("the server reads");
-            let mut answer = vec![0; 4096];
-            let count = upstream.read(&mut answer).await.expect("the server answers");
-            client.write_all(&answer[..count]).await.expect("the client reads");
+            let mut response = vec![0; 4096];
+            let count = upstream.read(&mut response).await.expect("the server responds");
+            client.write_all(&response[..count]).await.expect("the client reads");
             let (mut from_client, _to_client) = client.split();
             let (mut from_server, mut to_server) = upstream.split();
             let swallow = async { tokio::io::copy(&mut from_server, &mut sink()).await };

@@ -1,4 +1,4 @@
-//! The conformance server as a process, which tests start, kill, and ask over plain HTTP.
+//! The conformance server as a process: tests start it, end it, and send HTTP requests to it.
 
 use crate::soon;
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,13 +10,13 @@ use tokio::process::{Child, ChildStdout, Command};
 /// A running server; killed when dropped.
 pub(crate) struct Server {
     child: Child,
-    /// Kept open: the server may say more.
+    /// Kept open, since the server may print more.
     _output: Lines<BufReader<ChildStdout>>,
     pub(crate) port: u16,
 }
 
 impl Server {
-    /// Starts one on a free port.
+    /// Starts a server on a free port.
     pub(crate) async fn start() -> Self {
         Server::start_on(0).await
     }
@@ -25,7 +25,7 @@ impl Server {
         Server::run(Command::new(env!("CARGO_BIN_EXE_conformance-server")).arg(port.to_string())).await
     }
 
-    /// Runs a command that becomes the server, and waits until it listens.
+    /// Runs a command that starts the server, and waits until the server listens.
     pub(crate) async fn run(command: &mut Command) -> Self {
         let command = command.env("RUST_LOG", "off").stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the server's program");
@@ -35,16 +35,16 @@ impl Server {
         Server { child, _output: output, port }
     }
 
-    /// Ends it at once.
+    /// Kills the server and returns its port.
     pub(crate) async fn kill(mut self) -> u16 {
-        self.child.kill().await.expect("it runs");
+        self.child.kill().await.expect("the server runs");
         self.port
     }
 
-    /// Asks it to end and waits until it has.
+    /// Sends SIGTERM, waits until the server has ended, and returns its port.
     pub(crate) async fn terminate(mut self) -> u16 {
         let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().expect("a process id")));
-        kill_process(id.expect("it runs"), Signal::TERM).expect("it runs");
+        kill_process(id.expect("the server runs"), Signal::TERM).expect("the server runs");
         soon("the server's end", self.child.wait()).await.expect("its status");
         self.port
     }
@@ -58,16 +58,16 @@ impl Server {
     }
 
     async fn http(&self, method: &str, target: &str, body: &[u8]) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("it listens");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.expect("the server listens");
         let length = body.len();
         let head =
             format!("{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.expect("it reads");
-        stream.write_all(body).await.expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("it answers");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("HTTP");
-        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        stream.write_all(head.as_bytes()).await.expect("the server reads");
+        stream.write_all(body).await.expect("the server reads");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.expect("the server responds");
+        let (head, body) = response.split_once("\r\n\r\n").expect("HTTP");
+        assert!(head.starts_with("HTTP/1.1 200"), "{response}");
         body.to_owned()
     }
 }

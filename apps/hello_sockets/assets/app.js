@@ -1,5 +1,5 @@
-// The page's entry: which connections and channels there are, what each button pushes, and what is shown when
-// something arrives. Connections, channels and the log keep themselves (`connections.js`, `channels.js`, `log.js`).
+// The page's entry point: it creates the connections and channels, connects the buttons to pushes, and shows arriving
+// messages. `connections.js`, `channels.js` and `log.js` own the state of connections, channels and the log.
 
 import { LiveChannel, TopicList } from "./channels.js";
 import { Connection } from "./connections.js";
@@ -8,7 +8,7 @@ import { Log, clock, compact } from "./log.js";
 import { Pushes } from "./pushes.js";
 import { Lane } from "./lane.js";
 
-// Shorter than the client's default of 10 s, so that one sees it give up without waiting long.
+// Shorter than the client's default of 10 s, so that the timeout is visible soon.
 const PONG_TIMEOUT_MS = 3000;
 const MAX_NUMBERS = 60;
 const PINGS = 5;
@@ -101,7 +101,7 @@ function keepToken({ token }) {
   byId("recurring-count").textContent = Number(byId("recurring-count").textContent) + 1;
 }
 
-// All at once: the channel answers one after another, so that each waits for those before it.
+// Sends five pings at once. The channel replies to one after another, so each waits for the earlier ones.
 function pingFiveTimes() {
   byId("ping-times").replaceChildren();
   for (let n = 0; n < PINGS; n++) {

@@ -1,8 +1,8 @@
-// Channels: one topic on one connection, and how it stands, shown in its part of the page.
+// Channels: one topic on one connection, with its state in an element of the page.
 //
-// A Phoenix `Channel` object is spent once it was left or closed, so a `LiveChannel` makes a new one for each join.
-// It owns the channel objects, the state badge, the join/leave button and the result line of its element; what the
-// buttons push and what arrives is decided in `app.js`.
+// A Phoenix `Channel` object cannot be joined again after a leave or a close, so a `LiveChannel` creates a new one for
+// each join. It owns the channel objects, the state badge, the join/leave button and the result line of its element.
+// `app.js` defines the pushes of the buttons and the handlers of arriving messages.
 
 import { compact } from "./log.js";
 
@@ -23,8 +23,8 @@ export class LiveChannel {
   #crashed = false;
 
   /**
-   * @param {Object<string, function>} handlers by event; each gets the payload and this channel
-   * @param {function} opened gets each channel object before it joins
+   * @param {Object<string, function>} handlers by event; each receives the payload and this channel
+   * @param {function} opened receives each channel object before its join
    */
   constructor(connection, topic, element, log, handlers = {}, opened = () => {}) {
     this.topic = topic;
@@ -37,7 +37,7 @@ export class LiveChannel {
     this.#show("idle");
   }
 
-  /** Nothing will happen any more unless `join` is called. */
+  /** Whether the channel has ended; only `join` starts it again. */
   get isOver() {
     return ENDED.has(this.#state);
   }
@@ -46,7 +46,7 @@ export class LiveChannel {
     if (!this.isOver) return;
     const channel = this.#connection.socket.channel(this.topic, {});
     this.#channel = channel;
-    // What an older channel object still reports is about a join that is over.
+    // Reports of an older channel object belong to an ended join and are ignored.
     const current = (action) => (payload) => this.#channel === channel && action(payload);
     for (const [event, handle] of Object.entries(this.#handlers)) {
       channel.on(event, current((payload) => handle(payload, this)));
@@ -67,7 +67,7 @@ export class LiveChannel {
     channel.leave();
   }
 
-  /** Pushes, and shows how it ends. The promise gives the response to an `ok`, and undefined otherwise. */
+  /** Pushes and shows the result. Resolves to the response of an `ok` reply, or to undefined. */
   async push(event, payload, timeoutMs) {
     this.result("waiting", `${event}: waiting for the answer`);
     const { status, response } = await this.ask(event, payload, timeoutMs);
@@ -76,7 +76,7 @@ export class LiveChannel {
     return status === "ok" ? response : undefined;
   }
 
-  /** Pushes. The promise gives how it ends: status ok, error or timeout, and the response. */
+  /** Pushes. Resolves to the status (ok, error or timeout) and the response. */
   ask(event, payload, timeoutMs) {
     return new Promise((resolve) => {
       const push = this.#channel.push(event, payload, timeoutMs);
@@ -88,7 +88,7 @@ export class LiveChannel {
     });
   }
 
-  /** Pushes what nobody answers because the channel goes down over it; its state says the rest. */
+  /** Pushes an event that crashes or stops the channel and has no reply; the state badge shows the result. */
   pushWithoutAnswer(event, payload) {
     this.result("waiting", `${event}: sent`);
     this.#channel.push(event, payload);
@@ -107,7 +107,8 @@ export class LiveChannel {
     this.#crashed = false;
   }
 
-  // The client would try a refused join again and again; a refusal that is about who asks does not change.
+  // The client would repeat a refused join, but a refusal that depends on the user does not change. So the channel is
+  // left.
   #onRefused(response) {
     const channel = this.#forgetChannel();
     this.#crashed = false;
@@ -156,7 +157,7 @@ export class LiveChannel {
   }
 }
 
-/** A list to which topics are added by hand, each with its own row. */
+/** A list of topics that the user adds, each with a row. */
 export class TopicList {
   #connection;
   #log;
@@ -175,7 +176,7 @@ export class TopicList {
     this.#handlers = handlers;
   }
 
-  /** Joins the topic in a row of its own, or again in the row that it has. */
+  /** Joins the topic in a new row, or again in its existing row. */
   join(topic) {
     if (!this.#channels.has(topic)) this.#channels.set(topic, this.#addRow(topic));
     this.#channels.get(topic).join();

@@ -1,11 +1,12 @@
 // The connections: one Phoenix `Socket` each, its state on the page, and every frame of it in the log.
 //
-// It owns the sockets and their state cells. `channels.js` opens channels on `connection.socket`; what those
-// channels do is none of its business.
+// It owns the sockets and their state cells. `channels.js` opens channels on `connection.socket`; this file is
+// independent of them.
 
 import { LongPoll, Serializer, Socket } from "/assets/phoenix.mjs";
 
-// How long a WebSocket may take to come up before the client long polls instead: phoenix.js's own suggestion.
+// The time limit for a WebSocket's connect, after which the client uses long polling: the value that phoenix.js
+// suggests.
 const LONG_POLL_FALLBACK_MS = 2500;
 
 const LABELS = { connecting: "Connecting", open: "Connected", reconnecting: "Reconnecting", closed: "Disconnected" };
@@ -22,8 +23,8 @@ export class Connection {
   /**
    * @param {string} name     the socket's path without the slash, which is also its name in the log
    * @param {string} idPrefix of its cells on the page
-   * @param {object|function} params for the server's connect; a function is asked again at every reconnect
-   * @param {boolean} idle nobody connects it until it is needed
+   * @param {object|function} params for the server's connect; a function is called for every reconnect
+   * @param {boolean} idle whether the socket stays unconnected until its first use
    */
   constructor(name, idPrefix, log, params = {}, { idle = false } = {}) {
     this.name = name;
@@ -77,7 +78,7 @@ export class Connection {
     });
   }
 
-  // Also called for each attempt to reconnect that fails; the log gets the first one only.
+  // Also called for each failed attempt to reconnect; only the first one is logged.
   #onClose({ code, reason }) {
     if (this.#state === "closed") return;
     if (this.#lostTries === 0) {
@@ -85,7 +86,7 @@ export class Connection {
     }
     this.#lostTries += 1;
     const tries = this.#lostTries === 1 ? "" : `, try ${this.#lostTries}`;
-    // A browser does not tell a refused connection from a server that is not there.
+    // A browser reports the same error for a refused connection and an unreachable server.
     const why = this.#wasOpen ? `closed with ${code}` : "refused or unreachable";
     this.#show("reconnecting", why + tries);
   }
@@ -93,7 +94,7 @@ export class Connection {
   #show(state, detail = "") {
     this.#state = state;
     this.#stateCell.dataset.state = state;
-    // Set only when it changes: the cell is read out whenever it is written.
+    // Written only on a change, since a screen reader announces each write.
     if (this.#stateCell.textContent !== LABELS[state]) this.#stateCell.textContent = LABELS[state];
     this.#detailCell.textContent = detail;
     const next = state === "closed" ? "connect" : "disconnect";

@@ -1,6 +1,6 @@
-// The buttons that copy the command beside them.
+// The buttons that copy the command next to them.
 
-// Browsers offer the clipboard to secure pages only, which localhost is and a LAN address is not.
+// Browsers allow the clipboard on secure pages only; localhost is secure, and a LAN address is not.
 export function offerCopies() {
   for (const button of document.querySelectorAll(".copy")) offerCopy(button);
 }

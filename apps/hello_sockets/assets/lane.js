@@ -1,15 +1,15 @@
-// A lane: one connection of its own to the measured socket, and five slow questions on it, drawn as bars from the question
-// to the answer. What waits behind what is seen by two lanes beside each other.
+// A lane: a connection of its own to the measured socket with five slow pushes, drawn as bars from the push to its
+// reply. Two lanes beside each other show which pushes wait for others.
 //
-// It connects and joins when it is first asked; its connection and its channel show themselves as all others do.
+// A lane connects and joins with its first round. Its connection and its channel have state cells like all others.
 
 import { LiveChannel } from "./channels.js";
 import { Connection } from "./connections.js";
 
 const QUESTIONS = 5;
-// One after another they take 15 s, which is also how far the bars reach.
+// The time of five pushes one after another, which is also the length of the time axis.
 const REACH_MS = 15_000;
-// Longer than the client's default of 10 s, after which it would give the last ones up.
+// Longer than the client's default of 10 s, after which the last pushes would time out.
 const TIMEOUT_MS = 30_000;
 
 export class Lane {
@@ -29,7 +29,7 @@ export class Lane {
     document.querySelector(`#${name}-ask`).addEventListener("click", () => this.ask());
   }
 
-  /** Asks five times at once. A round that is under way is drawn no more. */
+  /** Sends five pushes at once. An unfinished earlier round is no longer drawn. */
   async ask() {
     this.#connection.connectUnlessOpen();
     this.#channel.join();

@@ -1,7 +1,7 @@
-// The log: one bounded list of everything that crossed a connection or happened to it, newest last.
+// The log: one bounded list of all frames and events of the connections, the newest last.
 //
 // It owns the entries, their list element, the filter, pause and clear, and the line that shows the newest entry
-// on a small screen. `connections.js` and `channels.js` write to it; it knows nothing of sockets or channels.
+// on a small screen. `connections.js` and `channels.js` write to it; it is independent of sockets and channels.
 
 const MAX_ENTRIES = 300;
 const MAX_PAYLOAD_CHARS = 280;
@@ -11,14 +11,14 @@ const CONNECTION_TOPIC = "connection";
 const HEARTBEAT_TOPIC = "phoenix";
 const WAYS = { out: ["↑", "out"], in: ["↓", "in"], client: ["•", "client"] };
 
-/** `HH:MM:SS`, with milliseconds on request, in local time. */
+/** Formats local time as `HH:MM:SS`, optionally with milliseconds. */
 export function clock(date = new Date(), withMillis = false) {
   const two = (number) => String(number).padStart(2, "0");
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   return withMillis ? `${time}.${String(date.getMilliseconds()).padStart(3, "0")}` : time;
 }
 
-/** A payload on one line: JSON as it is, bytes by their number. */
+/** Formats a payload on one line: JSON as text, bytes as their count. */
 export function compact(payload) {
   if (payload instanceof ArrayBuffer) return `${payload.byteLength} bytes`;
   return payload === undefined ? "" : JSON.stringify(payload);
@@ -49,14 +49,14 @@ export class Log {
     this.#showCount();
   }
 
-  /** A frame that was sent or received. */
+  /** Adds a frame that was sent or received. */
   frame(direction, socket, { topic, event, payload }) {
     const status = event === "phx_reply" ? payload.status : undefined;
     const problem = event === "phx_error" || status === "error";
     this.#add({ direction, socket, topic, event, payload, status, problem });
   }
 
-  /** What the client itself did or gave up on; without a topic it is about the whole connection. */
+  /** Adds an action or a timeout of the client; an entry without a topic concerns the whole connection. */
   note(socket, event, payload, { topic = CONNECTION_TOPIC, problem = false } = {}) {
     this.#add({ direction: "client", socket, topic, event, payload, problem });
   }
@@ -160,7 +160,7 @@ function row(entry) {
   return item;
 }
 
-// Long strings by their ends, long payloads by their beginning; the whole is in `data-payload`.
+// Shortens long strings to both ends and long payloads to their beginning; `data-payload` has the whole.
 function short(payload) {
   if (payload === undefined || payload instanceof ArrayBuffer) return compact(payload);
   const text = JSON.stringify(payload, (_key, value) =>

@@ -1,10 +1,10 @@
-// What the pipeline pushes to the user: pushes of one event that arrive together are one entry, so that one sees how many
-// workers there were.
+// The pipeline's pushes to the user. Pushes of one event that arrive together are one entry, so the count shows the
+// number of workers.
 
 import { clock } from "./log.js";
 
 const MAX_ENTRIES = 40;
-// Longer between two of them, and they did not come together.
+// The longest time between two pushes of one entry.
 const TOGETHER_MS = 500;
 
 export class Pushes {
@@ -55,7 +55,7 @@ class Together {
     this.element.dataset.event = event;
   }
 
-  // The data need not have a number: `push` sends what one types.
+  // The data may have no number, since `push` sends any typed JSON object.
   add(n) {
     this.#count += 1;
     if (Number.isFinite(n)) this.#numbers.push(n);

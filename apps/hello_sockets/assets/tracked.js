@@ -1,5 +1,5 @@
-// The entry of the page that shows who is here: joins `tracked`, keeps the official client's `Presence` beside it, and
-// draws its list whenever it has changed.
+// The entry point of the page of present users: it joins `tracked`, keeps the official client's `Presence`, and draws
+// its list after each change.
 
 import { Presence } from "/assets/phoenix.mjs";
 import { LiveChannel } from "./channels.js";
@@ -20,7 +20,7 @@ offerCopies();
 authSocket.connect();
 tracked.join();
 
-// A `Presence` belongs to one channel object; after a rejoin it starts over from what the server then sends.
+// A `Presence` belongs to one channel object; after a rejoin it starts with the server's new state.
 function follow(channel) {
   const presence = new Presence(channel);
   presence.onSync(() => draw(presence.list((user, { metas }) => ({ user, metas }))));

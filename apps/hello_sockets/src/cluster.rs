@@ -1,7 +1,8 @@
-//! The cluster that this server is a node of: `NODE` names it, `CLUSTER` says where its nodes meet, or where this one listens
-//! for the others and connects to them; `DOWN_AFTER` when one that is silent is given up. Without any it is on its own.
+//! The cluster of this server, from the environment. `NODE` is this node's name. `CLUSTER` is the address of the nodes'
+//! broker, or with Zenoh the address on which this node listens and those of the nodes to connect to. `DOWN_AFTER` is
+//! the silence after which a node is down. Without these variables the server is a node of its own.
 
-use crate::tracker::LEAST_DOWN_AFTER;
+use crate::tracker::MIN_DOWN_AFTER;
 use bennu::pubsub::{ConnectError, InProcess, NodeName, PubSub};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
@@ -9,20 +10,20 @@ use bennu_pubsub_zenoh::Zenoh;
 use std::env;
 use std::time::Duration;
 
-/// Why there is no such cluster.
+/// An invalid configuration of the cluster.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClusterError {
-    #[error("CLUSTER cannot be used: {0}")]
+    #[error("could not use CLUSTER: {0}")]
     Address(#[from] ConnectError),
-    #[error("CLUSTER cannot be used: {0:?} begins with none of zenoh://, redis://, rediss://, nats://, tls://")]
+    #[error("could not use CLUSTER: {0:?} does not begin with zenoh://, redis://, rediss://, nats:// or tls://")]
     Scheme(String),
-    #[error("CLUSTER is set, so NODE must name this node: NODE=a@localhost, and another one for each server")]
+    #[error("CLUSTER is set, so NODE must name this node: NODE=a@localhost, with another name for each server")]
     Unnamed,
-    #[error("DOWN_AFTER cannot be used: {0:?} is no number of seconds from {least} up", least = LEAST_DOWN_AFTER.as_secs())]
+    #[error("could not use DOWN_AFTER: {0:?} is not a whole number of seconds of at least {min}", min = MIN_DOWN_AFTER.as_secs())]
     DownAfter(String),
 }
 
-/// The PubSub that `NODE` and `CLUSTER` ask for.
+/// Returns the PubSub of `NODE` and `CLUSTER`.
 pub(crate) fn pubsub() -> Result<PubSub, ClusterError> {
     let node = env::var("NODE").ok().map(NodeName::new);
     let Ok(address) = env::var("CLUSTER") else {
@@ -37,10 +38,10 @@ pub(crate) fn pubsub() -> Result<PubSub, ClusterError> {
     }
 }
 
-/// The silence after which a node's users are gone, if it was chosen.
+/// Returns the silence after which a node is down, if `DOWN_AFTER` is set.
 pub(crate) fn down_after() -> Result<Option<Duration>, ClusterError> {
     let Some(text) = env::var_os("DOWN_AFTER") else { return Ok(None) };
     let seconds = text.to_str().and_then(|text| text.parse().ok()).map(Duration::from_secs);
-    let chosen = seconds.filter(|seconds| *seconds >= LEAST_DOWN_AFTER);
-    chosen.map(Some).ok_or_else(|| ClusterError::DownAfter(text.to_string_lossy().into_owned()))
+    let valid = seconds.filter(|seconds| *seconds >= MIN_DOWN_AFTER);
+    valid.map(Some).ok_or_else(|| ClusterError::DownAfter(text.to_string_lossy().into_owned()))
 }

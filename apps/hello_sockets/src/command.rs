@@ -1,11 +1,12 @@
-//! The command line: `serve`, and what can be asked of the server that runs.
+//! The command line: `serve`, and the commands to a running server.
+//!
+//! `main` calls [`run`]. Every command but `serve` is a request over the control socket.
 
-use crate::control::{self, AskError, Request};
-use crate::port::DEFAULT_PORT;
+use crate::control::{self, DEFAULT_PORT, Request, RequestError};
 use crate::serve::{self, ServeError};
 use clap::{Args, Parser, Subcommand};
 
-/// Channels to talk to: serves the page and its sockets, or reaches the server that does.
+/// Serves the page and its sockets, or sends a command to the running server.
 #[derive(Debug, Parser)]
 #[command(name = "hello_sockets", after_help = ENVIRONMENT)]
 pub struct CommandLine {
@@ -17,40 +18,40 @@ pub struct CommandLine {
 }
 
 const ENVIRONMENT: &str = "\
-Environment of the server, none of which is needed:
+Environment of the server; all variables are optional:
   NODE             this node's name in a cluster [default: nonode@nohost]
-  CLUSTER          where the nodes of a cluster meet: redis://localhost:6379, nats://localhost:4222, or without a broker
-                   zenoh://localhost:7447, where this node listens, with ?connect=HOST:PORT of another
-  DOWN_AFTER       seconds after which a node that is silent is given up, and its users with it [default: 30]
-  STATSD           where measurements are sent as StatsD lines, as localhost:8125 [default: they are printed]
-  SECRET_KEY_BASE  what tokens are signed with; without it, they end with the server
-  ASSETS           directory of what the page loads
-  RUST_LOG         what is logged to standard error [default: info]";
+  CLUSTER          the broker of the nodes: redis://localhost:6379 or nats://localhost:4222; or without a broker
+                   zenoh://localhost:7447, on which this node listens, with ?connect=HOST:PORT of another node
+  DOWN_AFTER       seconds of silence after which a node is down and its users are removed [default: 30]
+  STATSD           the StatsD server of the measurements, as localhost:8125 [default: they are printed]
+  SECRET_KEY_BASE  the secret of the tokens; without it, they are valid until the server ends
+  ASSETS           the directory of the page's files
+  RUST_LOG         the filter of the log on standard error [default: info]";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves the page and its sockets (what happens without a command)
+    /// Serves the page and its sockets (the default command)
     Serve,
-    /// Broadcasts an event to all who have joined a topic: broadcast ping request_ping '{}'
+    /// Broadcasts an event to all clients on a topic: broadcast ping request_ping '{}'
     Broadcast {
         topic: String,
         event: String,
         /// A JSON object
         payload: String,
     },
-    /// Broadcasts numbers on the topic dupe, again and again: dupe 1,2,3 100
+    /// Broadcasts numbers on the topic dupe repeatedly: dupe 1,2,3 100
     #[command(allow_negative_numbers = true)]
     Dupe {
         #[arg(value_delimiter = ',', required = true)]
         numbers: Vec<i64>,
         times: u32,
     },
-    /// Sends to a user through the pipeline: push 1 '{"n": 1}', or push 1 --times 50 --work-ms 1000
+    /// Sends data to a user through the pipeline: push 1 '{"n": 1}', or push 1 --times 50 --work-ms 1000
     Push(PushArguments),
-    /// As push, with the time until delivery measured: push_timed 1 --times 500
+    /// Like push, and measures the time until delivery: push_timed 1 --times 500
     #[command(name = "push_timed")]
     PushTimed(PushArguments),
-    /// Counts something, as StatsD lines show it: increment test name:1 success:true
+    /// Increments a counter, which StatsD lines show: increment test name:1 success:true
     Increment {
         name: String,
         /// key:value
@@ -58,7 +59,7 @@ enum Command {
     },
     /// Prints the other nodes of the cluster
     Nodes,
-    /// Prints a token for a user, good for one day
+    /// Prints a token for a user, valid for one day
     Sign { user_id: u64 },
     /// Closes the connections of a socket id: disconnect auth_socket:1
     Disconnect { socket_id: String },
@@ -70,10 +71,10 @@ struct PushArguments {
     /// A JSON object
     #[arg(default_value = "{}")]
     data: String,
-    /// Sends it so many times, each with its number from 1 on as "n"
+    /// Sends the data this many times, each with its number from 1 on as "n"
     #[arg(long)]
     times: Option<u32>,
-    /// How long a worker is busy with each, in milliseconds
+    /// The time that a worker needs for each, in milliseconds
     #[arg(long, default_value_t = 0)]
     work_ms: u64,
 }
@@ -85,7 +86,7 @@ impl PushArguments {
     }
 }
 
-/// What went wrong, in one line.
+/// The error of a command, in one line.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct CommandError(Failure);
@@ -94,7 +95,7 @@ pub struct CommandError(Failure);
 #[error(transparent)]
 enum Failure {
     Serve(#[from] ServeError),
-    Ask(#[from] AskError),
+    Request(#[from] RequestError),
 }
 
 impl<E: Into<Failure>> From<E> for CommandError {
@@ -103,10 +104,10 @@ impl<E: Into<Failure>> From<E> for CommandError {
     }
 }
 
-/// Does what the command line says. `serve` returns once it was asked to stop and has drained.
+/// Runs the command. `serve` returns after a stop signal and the drain.
 ///
 /// # Errors
-/// [`CommandError`]: the server cannot start, is not there, or refuses.
+/// [`CommandError`] when the server cannot start, is not running, or rejects the command.
 pub async fn run(CommandLine { port, command }: CommandLine) -> Result<(), CommandError> {
     let request = match command {
         None | Some(Command::Serve) => return Ok(serve::serve(port).await?),
@@ -119,6 +120,6 @@ pub async fn run(CommandLine { port, command }: CommandLine) -> Result<(), Comma
         Some(Command::Sign { user_id }) => Request::Sign { user_id },
         Some(Command::Disconnect { socket_id }) => Request::Disconnect { socket_id },
     };
-    println!("{}", control::ask(port, &request).await?);
+    println!("{}", control::send(port, &request).await?);
     Ok(())
 }

@@ -1,14 +1,14 @@
-//! How the command line reaches the running server: one question and one answer over a Unix socket that only its
-//! owner may open.
+//! The control socket between the command line and the running server: one request and one response over a Unix socket
+//! that only its owner may open.
 //!
-//! This file has what both sides share: the words, a JSON value a line, and the bound on a line. `server` answers, run
-//! by `serve`; `client` asks, for `command`; `place` is where they meet.
+//! This file owns the protocol, which is a JSON value a line with a limit on the line, and the default port. `serve`
+//! runs the `server`; `command` uses the `client`; `path` determines the socket's file.
 
 mod client;
-mod place;
+mod path;
 mod server;
 
-pub(crate) use client::{AskError, ask};
+pub(crate) use client::{RequestError, send};
 pub(crate) use server::{ControlError, ControlSocket};
 
 use serde::de::DeserializeOwned;
@@ -17,20 +17,32 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-/// Longest question or answer, in bytes: far more than anybody types.
+/// The server's port unless one is chosen, as in the book.
+pub(crate) const DEFAULT_PORT: u16 = 4000;
+
+/// Returns the shell command that starts a server on this port, for error messages.
+pub(crate) fn start_command(port: u16) -> String {
+    match port {
+        DEFAULT_PORT => "bin/run".to_owned(),
+        _ => format!("PORT={port} bin/run"),
+    }
+}
+
+/// The most bytes of a request or a response, far above any typed command.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// What the server can be asked for.
+/// A command to the server.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// Broadcasts an event. The payload is JSON text, so that it arrives as it was typed.
+    /// Broadcasts an event. The payload is JSON text and arrives unchanged.
     Broadcast { topic: String, event: String, payload: String },
-    /// Broadcasts each number, `times` times, on `dupe`.
+    /// Broadcasts each number `times` times on `dupe`.
     Dupe { numbers: Vec<i64>, times: u32 },
-    /// Sends to a user through the pipeline, once, or several times with a number in the data. The data is JSON text.
+    /// Sends data to a user through the pipeline, once, or several times with a number in the data. The data is JSON
+    /// text.
     Push { user_id: u64, data: String, times: Option<u32>, work_ms: u64, timed: bool },
-    /// Counts something, with tags as `key:value`.
+    /// Increments a counter, with tags as `key:value`.
     Increment { name: String, tags: Vec<String> },
     /// Lists the other nodes of the cluster.
     Nodes,
@@ -40,8 +52,8 @@ pub(crate) enum Request {
     Disconnect { socket_id: String },
 }
 
-/// What it answers: the text to print, or why it could not.
-pub(crate) type Answer = Result<String, String>;
+/// The text to print, or the text of the error.
+pub(crate) type Response = Result<String, String>;
 
 async fn write_line<T: Serialize>(stream: &mut UnixStream, value: &T) -> io::Result<()> {
     let mut line = serde_json::to_vec(value)?;
@@ -49,7 +61,8 @@ async fn write_line<T: Serialize>(stream: &mut UnixStream, value: &T) -> io::Res
     stream.write_all(&line).await
 }
 
-/// The next line's value; nothing of use comes after it. `UnexpectedEof` when the peer has gone.
+/// Reads the value of the next line, which is the last one. Returns `UnexpectedEof` when the peer has closed the
+/// connection.
 async fn read_line<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<T> {
     let mut line = Vec::new();
     BufReader::new(stream.take(MAX_LINE_BYTES)).read_until(b'\n', &mut line).await?;
@@ -62,7 +75,7 @@ async fn read_line<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<T
     }
 }
 
-/// Whether the process at the other end is this user's, or root's.
+/// Returns whether the peer's process belongs to this user or to root.
 fn is_trusted(stream: &UnixStream) -> io::Result<bool> {
     let peer = stream.peer_cred()?.uid();
     Ok(peer == rustix::process::geteuid().as_raw() || peer == 0)

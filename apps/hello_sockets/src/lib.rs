@@ -1,21 +1,18 @@
-//! HelloSockets: the first application that one meets. Three sockets, seven channels, a page to try them with and one
-//! that shows who is here on all nodes, a data pipeline to users, and a command line that reaches the running server.
+//! HelloSockets, the first application: three sockets, seven channels, a page to try them, a page with the presences of
+//! all nodes, a data pipeline to users, and a command line for the running server.
 //!
-//! Begin with [`app`], then `socket` and `channel/ping`: the rest is what surrounds them. `main` only calls
-//! [`command::run`]. Sockets and channels are public where the tests need them.
+//! Begin with [`app`], then `socket` and `channel/ping`. `main` only calls [`command::run`]. Sockets and channels are
+//! public where the tests use them.
 
 mod channel;
-mod clock;
 mod cluster;
 pub mod command;
 mod control;
 mod measurement;
 mod page;
 pub mod pipeline;
-mod port;
 mod serve;
 mod socket;
-mod stop_signal;
 mod tracker;
 
 pub use channel::DedupeChannel;
@@ -28,12 +25,13 @@ pub use tracker::UserTracker;
 struct ClusterGuide;
 
 use axum::Router;
-use bennu::{Endpoint, MountError};
+use bennu::Endpoint;
+use bennu::error::MountError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The application: its sockets and its pages. `users` knows who is here; `assets` is the directory of what the page
-/// loads.
+/// Returns the router with the sockets and the pages. `users` lists the users of `tracked`; `assets` is the directory
+/// of the pages' files.
 ///
 /// # Errors
 /// [`AppError`] when a socket cannot be mounted or `assets` cannot be read.
@@ -47,19 +45,19 @@ pub fn app(endpoint: &Endpoint, users: UserTracker, assets: &Path) -> Result<Rou
         .merge(page))
 }
 
-/// Why there is no application.
+/// An application that could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppError {
     /// A socket cannot be mounted.
     #[error(transparent)]
     Mount(#[from] MountError),
-    /// The directory of what the pages load cannot be read.
-    #[error("the page's files in {} cannot be read: {error}", path.display())]
+    /// The directory of the pages' files cannot be read.
+    #[error("could not read the page's files in {}: {error}", path.display())]
     Assets {
         /// The directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file system.
         error: io::Error,
     },
 }

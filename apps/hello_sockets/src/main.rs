@@ -1,10 +1,10 @@
-//! `hello_sockets`: see [`hello_sockets::command`] for what it can be told to do.
+//! The program `hello_sockets`; see [`hello_sockets::command`] for its commands.
 
 use clap::Parser;
 use hello_sockets::command::{self, CommandLine};
 use std::process::ExitCode;
 
-/// Channels are many small objects that come and go together: this allocator gives their memory back.
+/// Channels allocate and free many small objects together; this allocator returns their memory to the operating system.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

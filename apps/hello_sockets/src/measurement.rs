@@ -1,7 +1,7 @@
-//! Where what is measured goes: to the page at `/dashboard`, to `/metrics` for Prometheus, and as StatsD lines to the server
-//! that `STATSD` names, or else to standard output, where one sees them happen.
+//! The exporters of the measurements: the page at `/dashboard`, `/metrics` for Prometheus, and StatsD lines to the
+//! server in `STATSD`, or without that variable to standard output.
 //!
-//! Started before anything is mounted, and kept by `serve` until the end.
+//! `serve` starts them before it mounts the application, and keeps them until the end.
 
 use axum::Router;
 use bennu::Endpoint;
@@ -10,12 +10,12 @@ use bennu_telemetry::{AddressError, Exporters, InstallError, StatsdListener, Tel
 use std::env::{self, VarError};
 use tokio::task::JoinHandle;
 
-/// Why nothing can be measured.
+/// Exporters that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MeasurementError {
-    #[error("STATSD cannot be used: {0}")]
+    #[error("could not use STATSD: {0}")]
     Address(#[from] AddressError),
-    #[error("STATSD cannot be used: it is not UTF-8")]
+    #[error("could not use STATSD: its value is not UTF-8")]
     NotText,
     #[error(transparent)]
     Install(#[from] InstallError),
@@ -23,7 +23,7 @@ pub(crate) enum MeasurementError {
     Dashboard(#[from] DashboardError),
 }
 
-/// Measures until it is dropped.
+/// The running exporters; dropping them sends all queued measurements.
 pub(crate) struct Measurement {
     exporters: Exporters,
     dashboard: Dashboard,
@@ -31,6 +31,8 @@ pub(crate) struct Measurement {
 }
 
 impl Measurement {
+    /// Installs the exporters.
+    ///
     /// # Errors
     /// [`MeasurementError`]
     pub(crate) fn start() -> Result<Self, MeasurementError> {
@@ -47,7 +49,8 @@ impl Measurement {
         Ok(Measurement { exporters, dashboard, printing: listener.map(|listener| tokio::spawn(listener.print())) })
     }
 
-    /// `/metrics` and `/dashboard`, for everybody: the server listens on the loopback address alone.
+    /// Returns the routes `/metrics` and `/dashboard`, without access control: the server listens on the loopback
+    /// address only.
     ///
     /// # Errors
     /// [`MeasurementError::Dashboard`]

@@ -1,8 +1,8 @@
-//! The pages and what they load: `/`, `/tracked`, `/assets/*.js`, `/assets/*.css`, and the official client,
+//! The routes of the pages and their files: `/`, `/tracked`, `/assets/*.js`, `/assets/*.css`, and the official client,
 //! `/assets/phoenix.mjs`.
 //!
-//! The pages are templates that were compiled in; the other files are read when they are asked for, so that one sees an
-//! edit without starting again. Only files that were there at start, and the client, can be asked for at all.
+//! The pages are compiled templates. The other files are read with each request, so that an edit shows without a
+//! restart. Only the client and the files that exist at the start are served.
 
 use crate::socket::SALT;
 use crate::tracker::UserTracker;
@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use tower_http::services::ServeFile;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// There is no login in this application: whoever opens a page is this user, unless `/tracked?user=ID` says another.
+/// The user of every page, since this application has no login; `/tracked?user=ID` selects another one.
 const USER_ID: u64 = 1;
 
-/// No scripts, styles or connections but the server's own, and no frame around the page. The icon is a `data:` URL.
+/// Only the server's own scripts, styles and connections are allowed, and no frame around the page. The icon is a
+/// `data:` URL.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -42,7 +43,7 @@ struct Tracked {
     down_after_s: u64,
 }
 
-/// What the pages are made with.
+/// The state of the page handlers.
 #[derive(Clone)]
 struct Pages {
     endpoint: Endpoint,
@@ -54,7 +55,7 @@ struct Visitor {
     user: Option<u64>,
 }
 
-/// The routes of the pages, with what they load from `assets`.
+/// Returns the routes of the pages and of their files in `assets`.
 ///
 /// # Errors
 /// When the directory `assets` cannot be read.
@@ -76,19 +77,19 @@ pub(crate) fn routes(endpoint: &Endpoint, users: UserTracker, assets: &Path) -> 
         .layer(by_default(header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
 }
 
-/// Where npm puts the official client.
+/// Returns the path at which npm installs the official client.
 pub(crate) fn phoenix_client(assets: &Path) -> PathBuf {
     assets.join("node_modules/phoenix/priv/static/phoenix.mjs")
 }
 
-async fn index(State(Pages { endpoint, .. }): State<Pages>) -> Result<Response, NoPage> {
+async fn index(State(Pages { endpoint, .. }): State<Pages>) -> Result<Response, PageError> {
     personal(&Index { auth_token: endpoint.sign(SALT, &USER_ID)?, user_id: USER_ID })
 }
 
 async fn tracked(
     State(Pages { endpoint, users }): State<Pages>,
     Query(visitor): Query<Visitor>,
-) -> Result<Response, NoPage> {
+) -> Result<Response, PageError> {
     let user_id = visitor.user.unwrap_or(USER_ID);
     personal(&Tracked {
         auth_token: endpoint.sign(SALT, &user_id)?,
@@ -98,23 +99,23 @@ async fn tracked(
     })
 }
 
-/// A page with a token that is its reader's own: nothing may keep it.
-fn personal(page: &impl Template) -> Result<Response, NoPage> {
+/// Renders a page with a user's token, which no cache may store.
+fn personal(page: &impl Template) -> Result<Response, PageError> {
     Ok(([(header::CACHE_CONTROL, "no-store")], Html(page.render()?)).into_response())
 }
 
-/// What kept the page from being made: the log gets the cause, the browser a plain 500.
-struct NoPage(String);
+/// A page that could not be rendered. The cause is logged, and the browser receives a plain 500.
+struct PageError(String);
 
-impl<E: std::error::Error> From<E> for NoPage {
+impl<E: std::error::Error> From<E> for PageError {
     fn from(error: E) -> Self {
-        NoPage(error.to_string())
+        PageError(error.to_string())
     }
 }
 
-impl IntoResponse for NoPage {
+impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        tracing::error!(cause = self.0, "the page cannot be made");
+        tracing::error!(cause = self.0, "could not render the page");
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }

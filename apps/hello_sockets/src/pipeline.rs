@@ -1,58 +1,57 @@
-//! The data pipeline: what is sent to users waits in a queue, and workers take it from there to the users' channels, ten at
-//! a time.
+//! The data pipeline: a queue of pushes to users, and workers that broadcast them on the users' topics, ten at a time.
 //!
-//! Whoever sends does so through the [`Producer`], and is not held up by delivery until 10,000 pushes wait. The pipeline
-//! belongs to who starts it, which is `serve`; it drains before the connections do, so that what was sent arrives.
+//! Senders use the [`Producer`] and wait only when the queue holds 10,000 pushes. `serve` owns the pipeline and drains
+//! it before the connections, so that all queued pushes arrive.
 
-use crate::channel::AuthChannel;
-use crate::clock::unix_ms;
-use bennu::{BroadcastError, Endpoint};
+use crate::channel::{AuthChannel, unix_ms};
+use bennu::Endpoint;
+use bennu::error::BroadcastError;
 use bennu_pipeline::{Buffer, Demand, Pipeline, PushError, Queue, StartError};
 use bennu_telemetry::measure_async;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How many pushes are worked at at once; more are asked for when half of them are done.
+/// The number of concurrent pushes; more are demanded when half of them are done.
 const MAX_DEMAND: usize = 10;
 
-/// How many wait for a worker before whoever sends has to wait.
-const WAITING: usize = 10_000;
+/// The number of queued pushes at which senders wait.
+const MAX_QUEUED: usize = 10_000;
 
-/// Sends to users, from any task. Cloning is cheap.
+/// Sends pushes to users, from any task. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Producer(Queue<Item>);
 
-/// What is sent to a user.
+/// A push to a user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Push {
-    /// To whom.
+    /// The receiving user.
     pub user_id: u64,
-    /// A JSON object.
+    /// The payload, a JSON object.
     pub data: Value,
-    /// How long the worker is busy with it besides; zero, but where one wants to see workers at work.
+    /// The time that the worker needs before the delivery; more than zero only for demonstrations.
     pub work: Duration,
 }
 
 struct Item {
     push: Push,
-    /// When it was sent, in milliseconds since 1970, if its delivery is to be timed.
+    /// The time of sending, in milliseconds since 1970, if the delivery is measured.
     enqueued_at: Option<u64>,
 }
 
-/// The pipeline takes nothing any more.
+/// The pipeline has ended and accepts no pushes.
 #[derive(Debug, thiserror::Error)]
 #[error("the pipeline has ended")]
 pub struct Ended;
 
 impl Push {
-    /// What costs the worker nothing but its delivery.
+    /// Creates a push without work before its delivery.
     pub fn new(user_id: u64, data: Value) -> Self {
         Push { user_id, data, work: Duration::ZERO }
     }
 }
 
 impl Producer {
-    /// Sends an event `push` to all clients of a user. Waits while 10,000 pushes wait already.
+    /// Sends an event `push` to all clients of a user. Waits while the queue holds 10,000 pushes.
     ///
     /// # Errors
     /// [`Ended`] when the server stops.
@@ -60,8 +59,8 @@ impl Producer {
         Ok(self.0.push(Item { push, enqueued_at: None }).await?)
     }
 
-    /// Sends an event `push_timed` to all clients of a user. The time from this call to the push to a client is the
-    /// histogram `pipeline.push_delivered`, in milliseconds.
+    /// Sends an event `push_timed` to all clients of a user. The time from this call to the push to a client is
+    /// recorded in the histogram `pipeline.push_delivered`, in milliseconds.
     ///
     /// # Errors
     /// As [`Producer::push`].
@@ -76,17 +75,17 @@ impl<T> From<PushError<T>> for Ended {
     }
 }
 
-/// Starts the queue and its workers, which broadcast through the endpoint. Dropping the pipeline ends them; see
-/// [`Pipeline::drain`].
+/// Starts the queue and its workers, which broadcast through the endpoint. Dropping the pipeline ends them;
+/// [`Pipeline::drain`] delivers the queue first.
 ///
 /// # Errors
-/// Never with the numbers above; [`StartError`] would name the one that is wrong.
+/// [`StartError`] for an invalid limit; the limits above are valid.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
 pub fn start(endpoint: &Endpoint) -> Result<(Pipeline, Producer), StartError> {
     let mut pipeline = Pipeline::new();
-    let pushes = pipeline.queue("pushes").buffer(Buffer::keep_first(WAITING)).start()?;
+    let pushes = pipeline.queue("pushes").buffer(Buffer::keep_first(MAX_QUEUED)).start()?;
     let endpoint = endpoint.clone();
     pipeline.workers("push_workers").subscribe(&pushes, Demand::max(MAX_DEMAND)).start(move |item: Item| {
         let endpoint = endpoint.clone();

@@ -1,19 +1,18 @@
-//! The running server: its listener, its secret, its pipeline, its control socket, and its end.
+//! The running server: its listener, secret, pipeline and control socket, and its shutdown.
 //!
-//! Standard output says where it listens, what is measured, and how it ended; the log goes to standard error, as `RUST_LOG`
-//! says.
+//! `command` calls [`serve`]. Standard output has the server's address, the StatsD lines, and the result of the drain;
+//! the log is written to standard error, filtered by `RUST_LOG`.
 
 use crate::cluster::{self, ClusterError};
-use crate::control::{ControlError, ControlSocket};
+use crate::control::{ControlError, ControlSocket, DEFAULT_PORT, start_command};
 use crate::measurement::{Measurement, MeasurementError};
 use crate::page::phoenix_client;
 use crate::pipeline;
-use crate::port;
-use crate::stop_signal::StopSignal;
 use crate::tracker::UserTracker;
 use crate::{AppError, app};
+use bennu::error::BindError;
 use bennu::token::{Secret, SecretError};
-use bennu::{BindError, Drained, Endpoint};
+use bennu::{Drained, Endpoint};
 use bennu_pipeline::StartError;
 use std::env;
 use std::future::IntoFuture;
@@ -22,20 +21,21 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// What the page loads, in the repository that this was built in; `ASSETS` names another directory.
+/// The directory of the pages' files in the source repository; `ASSETS` replaces it.
 const REPOSITORY_ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
 
-/// How long what was sent to users may take to be delivered once the server is to stop.
-const PIPELINE_DRAIN: Duration = Duration::from_secs(5);
+/// The time limit for the delivery of queued pushes after a stop signal.
+const PIPELINE_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the server did not start, or did not end well.
+/// A server that could not start, or that did not drain.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    #[error("port {port} is in use: choose another with {}", port::start(port.checked_add(1).unwrap_or(port::DEFAULT_PORT)))]
+    #[error("port {port} is in use: choose another with {}", start_command(port.checked_add(1).unwrap_or(DEFAULT_PORT)))]
     PortInUse { port: u16 },
     #[error(transparent)]
     Listen(#[from] BindError),
@@ -43,7 +43,7 @@ pub(crate) enum ServeError {
     Serving(io::Error),
     #[error(transparent)]
     Secret(#[from] SecretError),
-    #[error("no random secret can be made: {0}")]
+    #[error("could not create a random secret: {0}")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -55,14 +55,14 @@ pub(crate) enum ServeError {
     Pipeline(#[from] StartError),
     #[error(transparent)]
     Control(#[from] ControlError),
-    #[error("signals cannot be received: {0}")]
+    #[error("could not install the signal handlers: {0}")]
     Signals(#[source] io::Error),
-    #[error("stopped at once, with {connections} connections open")]
-    Impatient { connections: usize },
+    #[error("stopped by a second signal, with {connections} connections open")]
+    Interrupted { connections: usize },
 }
 
-/// Serves on this machine's `port` (0: any that is free) until Ctrl-C or SIGTERM, then drains. A second signal ends it
-/// at once.
+/// Serves on `port` of the loopback address (0: a free port) until Ctrl-C or SIGTERM, then drains. A second signal ends
+/// the drain at once.
 ///
 /// # Errors
 /// [`ServeError`]
@@ -77,9 +77,9 @@ pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
     let (pipeline, producer) = pipeline::start(&endpoint)?;
     let port = listener.local_addr().map_err(ServeError::Serving)?.port();
     let control = ControlSocket::bind(port)?;
-    let mut signal = StopSignal::new().map_err(ServeError::Signals)?;
+    let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
     warn_of_missing_client(&assets);
-    say(&format!("HelloSockets at http://localhost:{port}"));
+    print_line(&format!("HelloSockets at http://localhost:{port}"));
 
     let mut draining_since = Instant::now();
     let (stop, stopped) = oneshot::channel();
@@ -89,25 +89,25 @@ pub(crate) async fn serve(port: u16) -> Result<(), ServeError> {
             _ = stopped => {}
             () = control.serve(&served, &producer) => {}
         }
-        // Before the connections are told to go: what was sent shall still arrive.
-        if let Err(error) = pipeline.drain(PIPELINE_DRAIN).await {
-            tracing::warn!(%error, "not all that was sent to users has been delivered");
+        // Queued pushes are delivered before the connections close.
+        if let Err(error) = pipeline.drain(PIPELINE_DRAIN_TIMEOUT).await {
+            tracing::warn!(%error, "could not deliver all queued pushes before the deadline");
         }
     };
-    let asked_twice = async {
-        signal.received().await;
+    let second_signal = async {
+        signals.recv().await;
         draining_since = Instant::now();
-        say(&format!("Draining {} (Ctrl-C again ends at once)", connections(endpoint.connection_count())));
+        print_line(&format!("Draining {} (Ctrl-C again ends at once)", connections(endpoint.connection_count())));
         let _ = stop.send(());
-        signal.received().await;
+        signals.recv().await;
     };
     let drained = tokio::select! {
         drained = bennu::serve(listener, app, &endpoint).with_graceful_shutdown(shutdown).into_future() => {
             drained.map_err(ServeError::Serving)?
         }
-        () = asked_twice => return Err(ServeError::Impatient { connections: endpoint.connection_count() }),
+        () = second_signal => return Err(ServeError::Interrupted { connections: endpoint.connection_count() }),
     };
-    say(&report(drained, draining_since));
+    print_line(&report(drained, draining_since));
     Ok(())
 }
 
@@ -117,11 +117,13 @@ fn start_log() {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(io::stderr).init();
 }
 
-/// The secret of the environment, or a new one: there is nothing that one must configure.
+/// Returns the secret of the environment, or a random one.
 fn secret() -> Result<Secret, ServeError> {
     match Secret::from_env("SECRET_KEY_BASE") {
         Err(SecretError::NotSet { .. }) => {
-            tracing::info!("SECRET_KEY_BASE is not set: the secret is a random one, and tokens end with this process");
+            tracing::info!(
+                "SECRET_KEY_BASE is not set: the secret is random, and its tokens are valid until this process ends"
+            );
             let mut random = [0; 32];
             getrandom::fill(&mut random)?;
             Ok(Secret::new(random.map(|byte| format!("{byte:02x}")).concat())?)
@@ -133,13 +135,13 @@ fn secret() -> Result<Secret, ServeError> {
 fn warn_of_missing_client(assets: &Path) {
     if !phoenix_client(assets).exists() {
         tracing::warn!(
-            "the page cannot work yet, it lacks the Phoenix client: npm ci --prefix {} (bin/run does it)",
+            "the page does not work without the Phoenix client: run npm ci --prefix {} (bin/run does this)",
             assets.display()
         );
     }
 }
 
-/// On the loopback address alone: nothing here is meant for the network.
+/// Listens on the loopback address only, since the application has no login.
 fn listen(port: u16) -> Result<TcpListener, ServeError> {
     bennu::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => ServeError::PortInUse { port },
@@ -148,10 +150,10 @@ fn listen(port: u16) -> Result<TcpListener, ServeError> {
 }
 
 fn report(drained: Drained, since: Instant) -> String {
-    let (told, seconds) = (connections(drained.connections), since.elapsed().as_secs_f64());
+    let (drained_connections, seconds) = (connections(drained.connections), since.elapsed().as_secs_f64());
     match drained.left {
-        0 => format!("Drained {told} in {seconds:.2} s"),
-        left => format!("Drained {told} in {seconds:.2} s, and gave up on {left} of them"),
+        0 => format!("Drained {drained_connections} in {seconds:.2} s"),
+        left => format!("Drained {drained_connections} in {seconds:.2} s, and gave up on {left} of them"),
     }
 }
 
@@ -159,7 +161,27 @@ fn connections(count: usize) -> String {
     format!("{count} {}", if count == 1 { "connection" } else { "connections" })
 }
 
-/// Standard output may be a pipe that its reader has closed, and that is no reason to stop serving.
-fn say(line: &str) {
+/// Prints a line. Standard output may be a closed pipe, which does not stop the server.
+fn print_line(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Ctrl-C and SIGTERM. From its creation on, the two signals no longer end the process by themselves.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(StopSignals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Returns after the next signal. A signal that arrived between two calls is not lost.
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The three sockets: who may connect to each, and which of its topics lead to which channel.
+//! The three sockets: their authentication, and the routes from topics to channels.
 
 use crate::channel::{
     AuthChannel, DedupeChannel, PingChannel, RecurringChannel, StatsChannel, TrackedChannel, WildcardChannel,
@@ -7,10 +7,10 @@ use crate::tracker::UserTracker;
 use bennu::prelude::*;
 use bennu_telemetry::increment;
 
-/// The salt of every token that this application makes: a token with another salt is not for it.
+/// The salt of every token of this application; tokens with another salt are rejected.
 pub(crate) const SALT: &str = "salt identifier";
 
-/// `/socket`: for everybody.
+/// `/socket`, without authentication.
 pub struct UserSocket;
 
 impl Socket for UserSocket {
@@ -29,7 +29,7 @@ impl Socket for UserSocket {
     }
 }
 
-/// `/auth_socket`: for users who bring a token.
+/// `/auth_socket`, for users with a token.
 pub struct AuthSocket {
     /// The user that the token was signed for.
     pub user_id: u64,
@@ -60,7 +60,7 @@ fn user_id(request: &Connect<UserTracker>) -> Result<u64, Refusal> {
     Ok(request.verify(SALT, request.param("token")?, Token::ONE_DAY)?)
 }
 
-/// `/stats_socket`: for everybody, and measured.
+/// `/stats_socket`, without authentication and with measurements.
 pub struct StatsSocket;
 
 impl Socket for StatsSocket {

@@ -1,19 +1,21 @@
-//! Who is here: the users that have joined `tracked`, on all nodes of the cluster.
+//! The tracker of the users on `tracked`, on all nodes of the cluster.
 //!
-//! The state of `/auth_socket`, started with the server, so that it knows other nodes' users before its first client
-//! comes. `channel/tracked` tracks with it, and `page` shows how long a node that died is still listed.
+//! It is the state of `/auth_socket`. `serve` starts it with the server, so that it lists other nodes' users before the
+//! first client connects. `channel/tracked` tracks with it, and `page` shows the time until a dead node's users are
+//! removed.
 
-use bennu::{Endpoint, Presence, PresenceOptions};
+use bennu::Endpoint;
+use bennu::presence::{Presence, PresenceOptions};
 use std::time::Duration;
 
-/// After this long without a word of it, a node's users are gone: the tracker's own default, which forgives the loss of
-/// one sign of life.
+/// The silence after which a node is down and its users are removed: the tracker's own default, which tolerates the
+/// loss of one heartbeat.
 const DOWN_AFTER: Duration = Duration::from_secs(30);
 
-/// The shortest that it can be set to. The periods follow from it; shorter ones would drop a node for being busy.
-pub(crate) const LEAST_DOWN_AFTER: Duration = Duration::from_secs(1);
+/// The minimum of that silence. The tracker's periods follow from it; shorter ones would remove a busy node.
+pub(crate) const MIN_DOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// The presence of all who have joined `tracked`. Cloning is cheap and shares it.
+/// The presence of all clients on `tracked`. Clones share it.
 #[derive(Debug, Clone)]
 pub struct UserTracker {
     pub(crate) presence: Presence,
@@ -21,17 +23,17 @@ pub struct UserTracker {
 }
 
 impl UserTracker {
-    /// Starts the tracker of an endpoint; once for each. `down_after` is how long a silent node is shown: by default
-    /// 30 s, and at least 1 s.
+    /// Starts the tracker of an endpoint; at most once per endpoint. `down_after` is the silence after which a node is
+    /// down: by default 30 s, and at least 1 s.
     pub fn start(endpoint: &Endpoint, down_after: Option<Duration>) -> Self {
-        let down_after = down_after.unwrap_or(DOWN_AFTER).max(LEAST_DOWN_AFTER);
+        let down_after = down_after.unwrap_or(DOWN_AFTER).max(MIN_DOWN_AFTER);
         let presence = Presence::start(endpoint, "tracked", options(down_after), ());
-        UserTracker { presence: presence.expect("periods that are made for each other agree"), down_after }
+        UserTracker { presence: presence.expect("the derived periods are consistent"), down_after }
     }
 }
 
-/// The tracker's defaults, but sooner where a node shall be missed sooner: a node that lives says so every ten periods, so
-/// twenty leave room for one sign that is lost.
+/// Returns the tracker's defaults with shorter periods for a shorter `down_after`. A node sends a heartbeat every ten
+/// periods, so twenty periods tolerate one lost heartbeat.
 fn options(down_after: Duration) -> PresenceOptions {
     let defaults = PresenceOptions::default();
     PresenceOptions {
@@ -47,16 +49,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn by_default_the_periods_are_the_trackers_own() {
+    fn the_default_periods_are_the_trackers_own() {
         assert_eq!(options(DOWN_AFTER), PresenceOptions::default());
     }
 
     #[tokio::test]
-    async fn every_time_that_can_be_chosen_has_periods_that_agree() {
-        for down_after in [Duration::ZERO, LEAST_DOWN_AFTER, Duration::from_secs(7), Duration::from_secs(86_400)] {
+    async fn every_down_after_has_consistent_periods() {
+        for down_after in [Duration::ZERO, MIN_DOWN_AFTER, Duration::from_secs(7), Duration::from_secs(86_400)] {
             let endpoint = Endpoint::new(bennu::token::Secret::new("a secret of enough length").unwrap());
             let started = UserTracker::start(&endpoint, Some(down_after));
-            assert_eq!(started.down_after, down_after.max(LEAST_DOWN_AFTER));
+            assert_eq!(started.down_after, down_after.max(MIN_DOWN_AFTER));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `/auth_socket`: whoever brings a token may connect, and the log says why the others may not.
+//! `/auth_socket`: a valid token is required to connect, and the log contains the reason of each refusal.
 
 mod support;
 
@@ -16,7 +16,7 @@ fn token(test: &AuthTest, user_id: u64, salt: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_valid_token_opens_it() {
+async fn a_connect_with_a_valid_token_succeeds() {
     let test = auth_test();
     for user_id in [1, 2] {
         assert!(test.connect::<AuthSocket>(json!({ "token": token(&test, user_id, SALT) })).await.is_ok());
@@ -24,24 +24,24 @@ async fn a_valid_token_opens_it() {
 }
 
 #[tokio::test]
-async fn another_salt_does_not_open_it() {
+async fn a_token_with_another_salt_is_refused() {
     let test = auth_test();
     let params = json!({ "token": token(&test, 1, "another salt") });
     refused(&test, params, "the token is invalid").await;
 }
 
 #[tokio::test]
-async fn it_cannot_be_connected_to_without_a_token() {
+async fn a_connect_without_a_token_is_refused() {
     refused(&auth_test(), json!({}), "parameter \"token\" is missing").await;
 }
 
 #[tokio::test]
-async fn a_nonsense_token_does_not_open_it() {
+async fn a_token_that_is_not_one_is_refused() {
     refused(&auth_test(), json!({ "token": "nonsense" }), "the token is invalid").await;
 }
 
 #[tokio::test]
-async fn a_token_of_the_day_before_yesterday_does_not_open_it() {
+async fn a_token_of_two_days_ago_is_refused() {
     let test = auth_test();
     let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 86_400);
     let old = Token::new(test.endpoint().secret(), SALT).sign_at(&1, two_days_ago).unwrap();
@@ -49,7 +49,7 @@ async fn a_token_of_the_day_before_yesterday_does_not_open_it() {
 }
 
 #[tokio::test]
-async fn the_id_is_that_of_the_user() {
+async fn the_sockets_id_contains_the_user() {
     let test = auth_test();
     for (user_id, id) in [(1, "auth_socket:1"), (2, "auth_socket:2")] {
         let socket = test.connect::<AuthSocket>(json!({ "token": token(&test, user_id, SALT) })).await.unwrap();
@@ -57,8 +57,8 @@ async fn the_id_is_that_of_the_user() {
     }
 }
 
-async fn refused(test: &AuthTest, params: Value, why: &str) {
+async fn refused(test: &AuthTest, params: Value, reason: &str) {
     let log = capture_log();
     assert!(test.connect::<AuthSocket>(params).await.is_err());
-    log.assert_contains(&format!("ERROR AuthSocket connect error refusal={why}"));
+    log.assert_contains(&format!("ERROR AuthSocket connect error refusal={reason}"));
 }

@@ -1,5 +1,5 @@
-//! The page with the official Phoenix client in headless Chromium. `assets/index.html` documents what the selectors
-//! rely on.
+//! The page with the official Phoenix client in headless Chromium. `assets/index.html` documents the ids and attributes
+//! of the selectors.
 
 mod support;
 
@@ -7,17 +7,17 @@ use rustix::process::Signal;
 use support::page::with_page;
 use support::program::{Login, Program};
 use support::proxy::Proxy;
-use test_browser::{Page, skipped};
+use test_browser::{Page, skip};
 
-/// Windows, in pixels.
+/// Widths of the window in pixels.
 const WIDTHS: [u32; 8] = [360, 480, 640, 768, 1024, 1200, 1440, 1920];
 
 #[tokio::test]
-async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {
+async fn the_page_connects_joins_and_shows_the_effects_of_its_buttons() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;
     with_page("buttons", program.port, async |page| {
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
         page.shows("#socket-state[data-transport=websocket]").await;
 
         page.click("#ping").await;
@@ -45,17 +45,17 @@ async fn the_page_connects_joins_and_shows_what_its_buttons_lead_to() {
         page.shows("[data-channel='user:2'] [data-state=refused]").await;
         page.shows("#log > [data-topic='user:2'][data-status=error][data-payload*=unauthorized]").await;
 
-        assert_eq!(page.complaints().await, [""; 0]);
+        assert_eq!(page.console_errors().await, [""; 0]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn nothing_on_the_pages_sticks_out_or_lies_on_something_else_from_a_phone_to_a_desktop() {
+async fn no_element_of_the_pages_overflows_or_overlaps_from_a_phone_to_a_desktop() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;
     with_page("layout", program.port, async |page| {
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
         assert_eq!(page.layout_faults(WIDTHS).await, [""; 0]);
         page.goto(&format!("http://localhost:{}/tracked", program.port)).await;
         page.shows("[data-channel=tracked] [data-state=joined]").await;
@@ -68,11 +68,11 @@ async fn nothing_on_the_pages_sticks_out_or_lies_on_something_else_from_a_phone_
 }
 
 #[tokio::test]
-async fn the_official_client_in_the_browser_sends_binary_data_and_notices_what_is_never_answered() {
+async fn the_official_client_in_the_browser_sends_binary_data_and_times_a_push_without_a_reply_out() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;
     with_page("client", program.port, async |page| {
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
         let script = r#"
             import("/assets/phoenix.mjs").then(({ Socket }) => {
                 const socket = new Socket("/socket");
@@ -92,17 +92,17 @@ async fn the_official_client_in_the_browser_sends_binary_data_and_notices_what_i
 }
 
 #[tokio::test]
-async fn what_the_command_line_asks_for_appears_on_the_page() {
+async fn the_effects_of_commands_appear_on_the_page() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;
     with_page("command_line", program.port, async |page| {
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
 
-        login.ask(program.port, &["broadcast", "ping", "request_ping", "{}"]).await;
+        login.run(program.port, &["broadcast", "ping", "request_ping", "{}"]).await;
         page.shows("#send-ping[data-count='1'][data-from-node='nonode@nohost']").await;
         page.shows("[data-channel=ping] [data-result][data-outcome=ok]").await;
 
-        login.ask(program.port, &["dupe", "1,2,3", "100"]).await;
+        login.run(program.port, &["dupe", "1,2,3", "100"]).await;
         for (place, value) in [("nth-child(1)", 1), ("nth-child(2)", 2), ("nth-child(3):last-child", 3)] {
             page.shows(&format!("#dupe-numbers > :{place}[data-value='{value}']")).await;
         }
@@ -111,18 +111,18 @@ async fn what_the_command_line_asks_for_appears_on_the_page() {
 }
 
 #[tokio::test]
-async fn pings_are_timed_slow_ones_queue_and_parallel_ones_do_not() {
+async fn pings_are_timed_and_slow_ones_queue_but_parallel_ones_do_not() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;
     with_page("slow", program.port, async |page| {
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
         page.shows("[data-channel=invalid] [data-state=refused]").await;
         page.shows("#log > [data-topic=invalid][data-status=error][data-payload*='always fails']").await;
 
         page.click("#both-ask").await;
         page.click("#pings").await;
         page.shows("#ping-times > :nth-child(5):last-child[data-ms]").await;
-        // Long before the slow ones: those have but one answer more for each three seconds.
+        // Before the slow ones, which receive one reply every three seconds.
         page.shows("#parallel-bars:not(:has([data-outcome=waiting])) > :nth-child(5)[data-outcome=ok]").await;
         page.shows("#slow-bars:has([data-outcome=waiting])").await;
         page.shows("#slow-bars > :nth-child(5)[data-outcome=ok]").await;
@@ -132,41 +132,41 @@ async fn pings_are_timed_slow_ones_queue_and_parallel_ones_do_not() {
         let script = "done([...document.querySelectorAll('#slow-bars > li')].map((bar) => Number(bar.dataset.ms)))";
         let times: Vec<u64> = serde_json::from_value(page.script(script).await).unwrap();
         assert!(times.windows(2).all(|two| two[1] >= two[0] + 2900), "three seconds apart: {times:?}");
-        assert_eq!(page.complaints().await, [""; 0]);
+        assert_eq!(page.console_errors().await, [""; 0]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn pushes_of_the_pipeline_appear_ten_at_a_time_and_timed_ones_are_all_there() {
+async fn pushes_of_the_pipeline_appear_ten_at_a_time_and_all_timed_ones_appear() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;
     with_page("pipeline", program.port, async |page| {
-        everything_is_up(&page).await;
-        login.ask(program.port, &["push", "1", "--times", "20", "--work-ms", "1500"]).await;
+        page_is_connected(&page).await;
+        login.run(program.port, &["push", "1", "--times", "20", "--work-ms", "1500"]).await;
         page.shows("#pushes > :nth-child(1)[data-event=push][data-count='10'][data-first='1'][data-last='10']").await;
         page.shows("#pushes > :nth-child(2)[data-event=push][data-count='10'][data-first='11'][data-last='20']").await;
         page.shows("#pushes-count[data-count='20']").await;
-        login.ask(program.port, &["push_timed", "1", "--times", "500"]).await;
+        login.run(program.port, &["push_timed", "1", "--times", "500"]).await;
         page.shows("#pushes-count[data-count='520']").await;
         page.shows("#pushes > :last-child[data-event=push_timed]").await;
 
-        login.ask(program.port, &["push", "2", "{}"]).await;
+        login.run(program.port, &["push", "2", "{}"]).await;
         page.click("#pushes-clear").await;
-        login.ask(program.port, &["push", "1", r#"{"text": "no number"}"#]).await;
+        login.run(program.port, &["push", "1", r#"{"text": "no number"}"#]).await;
         page.shows("#pushes > :only-child[data-count='1']").await;
         page.shows("#pushes-count[data-count='1']").await;
-        assert_eq!(page.complaints().await, [""; 0]);
+        assert_eq!(page.console_errors().await, [""; 0]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_dashboard_and_the_metrics_of_the_running_server_are_there() {
+async fn the_running_server_has_the_dashboard_and_the_metrics() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;
     with_page("dashboard", program.port, async |page| {
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
         let script = "fetch('/metrics').then((response) => response.text()).then(done)";
         let metrics = page.script(script).await;
         let metrics = metrics.as_str().unwrap();
@@ -179,18 +179,18 @@ async fn the_dashboard_and_the_metrics_of_the_running_server_are_there() {
         }
         page.goto(&format!("http://localhost:{}/dashboard", program.port)).await;
         page.shows("#state[data-state=open]").await;
-        assert_eq!(page.complaints().await, [""; 0]);
+        assert_eq!(page.console_errors().await, [""; 0]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_page_comes_back_by_itself_when_a_killed_server_does() {
+async fn the_page_reconnects_after_a_killed_server_restarts() {
     let login = Login::new();
     let mut program = Program::start(&login, 0).await;
     let port = program.port;
     with_page("restart", port, async |page| {
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
 
         program.signal(Signal::KILL);
         program.ended().await;
@@ -198,32 +198,32 @@ async fn the_page_comes_back_by_itself_when_a_killed_server_does() {
         page.shows("#auth-socket-state[data-state=reconnecting]").await;
 
         let _again = Program::start(&login, port).await;
-        everything_is_up(&page).await;
-        login.ask(port, &["broadcast", "ping", "request_ping", "{}"]).await;
+        page_is_connected(&page).await;
+        login.run(port, &["broadcast", "ping", "request_ping", "{}"]).await;
         page.shows("#send-ping[data-count='1']").await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn behind_a_proxy_that_lets_no_websocket_through_the_page_long_polls_and_comes_back_after_a_restart() {
+async fn behind_a_proxy_without_websocket_the_page_long_polls_and_reconnects_after_a_restart() {
     let login = Login::new();
     let mut program = Program::start(&login, 0).await;
     let port = program.port;
     let proxy = match Proxy::start(port).await {
         Ok(proxy) => proxy,
-        Err(missing) => return skipped("longpoll", &missing),
+        Err(missing) => return skip("longpoll", &missing),
     };
     with_page("longpoll", proxy.port, async |page| {
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
         for socket in ["#socket-state", "#auth-socket-state", "#stats-socket-state"] {
             page.shows(&format!("{socket}[data-transport=longpoll]")).await;
         }
         page.click("#ping").await;
         page.shows("[data-channel=ping] [data-result][data-outcome=ok]").await;
-        login.ask(port, &["broadcast", "ping", "request_ping", "{}"]).await;
+        login.run(port, &["broadcast", "ping", "request_ping", "{}"]).await;
         page.shows("#send-ping[data-count='1'][data-from-node='nonode@nohost']").await;
-        login.ask(port, &["dupe", "1,2,3", "100"]).await;
+        login.run(port, &["dupe", "1,2,3", "100"]).await;
         for (place, value) in [("nth-child(1)", 1), ("nth-child(2)", 2), ("nth-child(3):last-child", 3)] {
             page.shows(&format!("#dupe-numbers > :{place}[data-value='{value}']")).await;
         }
@@ -232,13 +232,13 @@ async fn behind_a_proxy_that_lets_no_websocket_through_the_page_long_polls_and_c
         program.ended().await;
         page.shows("#socket-state[data-state=reconnecting]").await;
         let _again = Program::start(&login, port).await;
-        everything_is_up(&page).await;
+        page_is_connected(&page).await;
     })
     .await;
 }
 
-/// All sockets are open, and the channels that the page joins by itself are joined.
-async fn everything_is_up(page: &Page) {
+/// Waits until all sockets are open and the channels that the page joins by itself are joined.
+async fn page_is_connected(page: &Page) {
     for socket in ["#socket-state", "#auth-socket-state", "#stats-socket-state"] {
         page.shows(&format!("{socket}[data-state=open]")).await;
     }

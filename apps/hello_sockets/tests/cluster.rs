@@ -1,4 +1,4 @@
-//! Two servers as one: a broadcast from the command line of one node reaches the clients of the other.
+//! A cluster of two servers: a broadcast from the command line of one node reaches the clients of the other.
 
 mod support;
 
@@ -11,21 +11,21 @@ use support::{DEADLINE, broker};
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_redis() {
+async fn a_broadcast_of_one_node_reaches_the_clients_of_another_over_redis() {
     if let Some(redis) = broker::redis() {
         two_nodes([&redis.address; 2]).await;
     }
 }
 
 #[tokio::test]
-async fn a_broadcast_of_one_node_reaches_the_clients_of_another_by_way_of_nats() {
+async fn a_broadcast_of_one_node_reaches_the_clients_of_another_over_nats() {
     if let Some(nats) = broker::nats() {
         two_nodes([&nats.address; 2]).await;
     }
 }
 
 #[tokio::test]
-async fn a_broadcast_of_one_node_reaches_the_clients_of_another_that_it_is_connected_to_by_zenoh() {
+async fn a_broadcast_of_one_node_reaches_the_clients_of_another_over_zenoh() {
     let [a, b] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
     two_nodes([&format!("zenoh://{a}"), &format!("zenoh://{b}?connect={a}")]).await;
 }
@@ -37,37 +37,37 @@ async fn two_nodes(clusters: [&str; 2]) {
     let (a, b) = (node("a@localhost", clusters[0]).await, node("b@localhost", clusters[1]).await);
     let client = Client::connect(format!("ws://{}/socket", b.address())).await.unwrap();
     let mut ping = client.join("ping", json!({})).await.unwrap();
-    // Until the engine knows of both nodes and of the topic, what is broadcast is lost.
+    // Broadcasts are lost until the engine has both nodes and the topic's subscription.
     let reached = async {
         loop {
-            assert_eq!(login.ask(a.port, &["broadcast", "ping", "request_ping", "{}"]).await, "ok");
+            assert_eq!(login.run(a.port, &["broadcast", "ping", "request_ping", "{}"]).await, "ok");
             match timeout(Duration::from_millis(100), ping.next()).await {
                 Ok(message) => return message.expect("it is joined"),
                 Err(_) => continue,
             }
         }
     };
-    let message = timeout(DEADLINE, reached).await.expect("no broadcast came before the deadline");
+    let message = timeout(DEADLINE, reached).await.expect("no broadcast arrived before the deadline");
     let payload: Value = message.parse().unwrap();
     assert_eq!((message.event.as_str(), payload), ("send_ping", json!({ "from_node": "b@localhost" })));
-    assert_eq!(login.ask(a.port, &["nodes"]).await, "b@localhost");
-    assert_eq!(login.ask(b.port, &["nodes"]).await, "a@localhost");
+    assert_eq!(login.run(a.port, &["nodes"]).await, "b@localhost");
+    assert_eq!(login.run(b.port, &["nodes"]).await, "a@localhost");
 }
 
 #[tokio::test]
-async fn what_is_no_cluster_is_one_clear_line() {
+async fn an_invalid_cluster_configuration_is_an_error_of_one_line() {
     let login = Login::new();
     let line = login.fail_to_start_with(&[("CLUSTER", "redis://localhost")]).await;
     assert_eq!(
         line,
-        "hello_sockets: CLUSTER is set, so NODE must name this node: NODE=a@localhost, and another one for each server"
+        "hello_sockets: CLUSTER is set, so NODE must name this node: NODE=a@localhost, with another name for each server"
     );
     let line = login.fail_to_start_with(&[("NODE", "a"), ("CLUSTER", "http://localhost")]).await;
-    let known = "begins with none of zenoh://, redis://, rediss://, nats://, tls://";
-    assert_eq!(line, format!("hello_sockets: CLUSTER cannot be used: \"http://localhost\" {known}"));
+    let known = "does not begin with zenoh://, redis://, rediss://, nats:// or tls://";
+    assert_eq!(line, format!("hello_sockets: could not use CLUSTER: \"http://localhost\" {known}"));
     let line = login.fail_to_start("DOWN_AFTER", "0").await;
-    assert_eq!(line, "hello_sockets: DOWN_AFTER cannot be used: \"0\" is no number of seconds from 1 up");
+    assert_eq!(line, "hello_sockets: could not use DOWN_AFTER: \"0\" is not a whole number of seconds of at least 1");
     let line = login.fail_to_start_with(&[("NODE", "b"), ("CLUSTER", "zenoh://127.0.0.1:7448?connect=")]).await;
-    let why = "connect names no address: connect=HOST:PORT,HOST:PORT";
-    assert!(line.starts_with("hello_sockets: CLUSTER cannot be used: ") && line.ends_with(why), "{line}");
+    let reason = "connect has no address; write connect=HOST:PORT,HOST:PORT";
+    assert!(line.starts_with("hello_sockets: could not use CLUSTER: ") && line.ends_with(reason), "{line}");
 }

@@ -1,8 +1,8 @@
-//! The program end to end: what the command line asks of the running server, how it starts, and how it ends.
+//! The program end to end: commands to the running server, its start, and its end.
 
 mod support;
 
-use bennu_client::{Channel, Client, Lost};
+use bennu_client::{Channel, Client, ConnectionError};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
@@ -17,28 +17,28 @@ async fn running() -> (Login, Program) {
     (login, program)
 }
 
-/// A client of the program that has joined a topic.
+/// Connects a client to the program and joins a topic.
 async fn joined(program: &Program, socket: &str, topic: &str) -> (Client, Channel) {
     let client = Client::connect(format!("ws://{}{socket}", program.address())).await.unwrap();
     let channel = client.join(topic, json!({})).await.unwrap();
     (client, channel)
 }
 
-/// The next event and its payload.
-async fn heard(channel: &mut Channel) -> (String, Value) {
-    let message = timeout(DEADLINE, channel.next()).await.expect("nothing came before the deadline").unwrap();
+/// Returns the next event and its payload.
+async fn receive(channel: &mut Channel) -> (String, Value) {
+    let message = timeout(DEADLINE, channel.next()).await.expect("no message arrived before the deadline").unwrap();
     let payload = message.parse().unwrap();
     (message.event, payload)
 }
 
-/// The code with which the server closes the client's connection.
+/// Returns the code with which the server closes the client's connection.
 async fn close_code(client: &Client) -> Option<u16> {
     let mut states = client.states();
     let closed = async {
         loop {
             states.next().await;
-            match client.last_lost().as_deref() {
-                Some(Lost::Closed { code, .. }) => return *code,
+            match client.last_error().as_deref() {
+                Some(ConnectionError::Closed { code, .. }) => return *code,
                 Some(other) => panic!("{other}"),
                 None => {}
             }
@@ -51,53 +51,53 @@ async fn close_code(client: &Client) -> Option<u16> {
 async fn a_broadcast_from_the_command_line_reaches_a_client() {
     let (login, program) = running().await;
     let (_client, mut ping) = joined(&program, "/socket", "ping").await;
-    assert_eq!(login.ask(program.port, &["broadcast", "other", "x", "{}"]).await, "ok");
-    assert_eq!(login.ask(program.port, &["broadcast", "ping", "test", r#"{"data": 1e3}"#]).await, "ok");
-    assert_eq!(heard(&mut ping).await, ("test".to_owned(), json!({ "data": 1e3 })));
-    assert_eq!(login.ask(program.port, &["broadcast", "ping", "request_ping", "{}"]).await, "ok");
-    assert_eq!(heard(&mut ping).await, ("send_ping".to_owned(), json!({ "from_node": "nonode@nohost" })));
+    assert_eq!(login.run(program.port, &["broadcast", "other", "x", "{}"]).await, "ok");
+    assert_eq!(login.run(program.port, &["broadcast", "ping", "test", r#"{"data": 1e3}"#]).await, "ok");
+    assert_eq!(receive(&mut ping).await, ("test".to_owned(), json!({ "data": 1e3 })));
+    assert_eq!(login.run(program.port, &["broadcast", "ping", "request_ping", "{}"]).await, "ok");
+    assert_eq!(receive(&mut ping).await, ("send_ping".to_owned(), json!({ "from_node": "nonode@nohost" })));
 }
 
 #[tokio::test]
 async fn three_numbers_a_hundred_times_are_three_pushes() {
     let (login, program) = running().await;
     let (_client, mut dupe) = joined(&program, "/socket", "dupe").await;
-    assert_eq!(login.ask(program.port, &["dupe", "1,2,3", "100"]).await, "ok");
+    assert_eq!(login.run(program.port, &["dupe", "1,2,3", "100"]).await, "ok");
     for value in [1, 2, 3] {
-        assert_eq!(heard(&mut dupe).await, ("number".to_owned(), json!({ "value": value })));
+        assert_eq!(receive(&mut dupe).await, ("number".to_owned(), json!({ "value": value })));
     }
-    // Nothing but those three: what comes next is what is sent next.
-    assert_eq!(login.ask(program.port, &["dupe", "-1", "1"]).await, "ok");
-    assert_eq!(heard(&mut dupe).await, ("number".to_owned(), json!({ "value": -1 })));
+    // Only these three arrived: the next number is the one of the next command.
+    assert_eq!(login.run(program.port, &["dupe", "-1", "1"]).await, "ok");
+    assert_eq!(receive(&mut dupe).await, ("number".to_owned(), json!({ "value": -1 })));
 }
 
 #[tokio::test]
-async fn a_signed_token_opens_the_authenticated_socket_and_disconnect_closes_it() {
+async fn a_signed_token_connects_the_authenticated_socket_and_disconnect_closes_it() {
     let (login, program) = running().await;
-    let token = login.ask(program.port, &["sign", "2"]).await;
+    let token = login.run(program.port, &["sign", "2"]).await;
     let (client, _user) = joined(&program, &format!("/auth_socket?token={token}"), "user:2").await;
-    assert_eq!(login.ask(program.port, &["disconnect", "auth_socket:2"]).await, "ok");
+    assert_eq!(login.run(program.port, &["disconnect", "auth_socket:2"]).await, "ok");
     assert_eq!(close_code(&client).await, Some(1001));
 }
 
 #[tokio::test]
 async fn a_server_on_its_own_has_no_other_nodes() {
     let (login, program) = running().await;
-    assert_eq!(login.ask(program.port, &["nodes"]).await, "no other nodes");
+    assert_eq!(login.run(program.port, &["nodes"]).await, "no other nodes");
 }
 
 #[tokio::test]
-async fn what_was_sent_through_the_pipeline_arrives_before_a_server_that_stops_lets_its_clients_go() {
+async fn queued_pushes_arrive_before_a_stopping_server_closes_the_connections() {
     let (login, program) = running().await;
-    let token = login.ask(program.port, &["sign", "1"]).await;
+    let token = login.run(program.port, &["sign", "1"]).await;
     let (client, mut user) = joined(&program, &format!("/auth_socket?token={token}"), "user:1").await;
-    assert_eq!(login.ask(program.port, &["push", "1", r#"{"a": 1e3}"#]).await, "ok");
-    assert_eq!(heard(&mut user).await, ("push".to_owned(), json!({ "a": 1e3 })));
-    assert_eq!(login.ask(program.port, &["push", "1", "--times", "20", "--work-ms", "300"]).await, "ok");
+    assert_eq!(login.run(program.port, &["push", "1", r#"{"a": 1e3}"#]).await, "ok");
+    assert_eq!(receive(&mut user).await, ("push".to_owned(), json!({ "a": 1e3 })));
+    assert_eq!(login.run(program.port, &["push", "1", "--times", "20", "--work-ms", "300"]).await, "ok");
     program.signal(Signal::TERM);
     let mut numbers = Vec::new();
     for _ in 1..=20 {
-        let (event, data) = heard(&mut user).await;
+        let (event, data) = receive(&mut user).await;
         assert_eq!(event, "push");
         numbers.push(data["n"].as_u64().unwrap());
     }
@@ -107,33 +107,33 @@ async fn what_was_sent_through_the_pipeline_arrives_before_a_server_that_stops_l
 }
 
 #[tokio::test]
-async fn data_that_is_no_object_is_refused_in_one_line() {
+async fn data_that_is_not_an_object_is_an_error_of_one_line() {
     let (login, program) = running().await;
     for data in ["[1]", "{nonsense"] {
         let error = login.fail(program.port, &["push_timed", "1", data]).await;
-        assert!(error.starts_with("hello_sockets: the data is no JSON object: "), "{error}");
+        assert!(error.starts_with("hello_sockets: the data is not a JSON object: "), "{error}");
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_broadcast_is_one_line_of_the_servers_words() {
+async fn an_invalid_payload_is_an_error_of_one_line_from_the_server() {
     let (login, program) = running().await;
     let fail = async |payload| login.fail(program.port, &["broadcast", "ping", "test", payload]).await;
     assert_eq!(fail("[1]").await, "hello_sockets: a broadcast's payload must be a JSON object or binary data, not [1]");
     let error = fail("{nonsense").await;
-    assert!(error.starts_with("hello_sockets: payload is no JSON value: "), "{error}");
+    assert!(error.starts_with("hello_sockets: the payload is not a JSON value: "), "{error}");
 }
 
 #[tokio::test]
-async fn a_command_without_a_server_says_how_to_start_one() {
+async fn the_error_without_a_server_contains_the_command_that_starts_one() {
     let login = Login::new();
-    let say = async |port| login.fail(port, &["sign", "1"]).await;
-    assert_eq!(say(4000).await, "hello_sockets: no server answers on port 4000: start it with bin/run");
-    assert_eq!(say(4567).await, "hello_sockets: no server answers on port 4567: start it with PORT=4567 bin/run");
+    let error = async |port| login.fail(port, &["sign", "1"]).await;
+    assert_eq!(error(4000).await, "hello_sockets: no server answers on port 4000: start it with bin/run");
+    assert_eq!(error(4567).await, "hello_sockets: no server answers on port 4567: start it with PORT=4567 bin/run");
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_one_line_with_the_way_out() {
+async fn the_error_for_a_port_in_use_contains_a_command_with_another_port() {
     let (login, program) = running().await;
     let (port, next) = (program.port, program.port.checked_add(1).unwrap_or(4000));
     let expected = format!("hello_sockets: port {port} is in use: choose another with PORT={next} bin/run");
@@ -141,7 +141,7 @@ async fn a_port_in_use_is_one_line_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn what_keeps_a_server_from_starting_is_one_line() {
+async fn an_invalid_environment_is_an_error_of_one_line() {
     let login = Login::new();
     let error = login.fail_to_start("SECRET_KEY_BASE", "too short").await;
     assert_eq!(
@@ -150,14 +150,14 @@ async fn what_keeps_a_server_from_starting_is_one_line() {
          make one with: export SECRET_KEY_BASE=$(openssl rand -hex 32)"
     );
     let error = login.fail_to_start("ASSETS", "/nowhere").await;
-    assert!(error.starts_with("hello_sockets: the page's files in /nowhere cannot be read: "), "{error}");
+    assert!(error.starts_with("hello_sockets: could not read the page's files in /nowhere: "), "{error}");
 }
 
 #[tokio::test]
-async fn the_control_socket_is_its_owners_alone_and_gone_after_the_end() {
+async fn the_control_socket_is_private_and_removed_at_the_end() {
     for login in [Login::new(), Login::without_runtime_directory()] {
         let mut program = Program::start(&login, 0).await;
-        assert!(!login.ask(program.port, &["sign", "1"]).await.is_empty());
+        assert!(!login.run(program.port, &["sign", "1"]).await.is_empty());
         let socket = login.control_socket(program.port);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&socket), mode(socket.parent().unwrap())), (0o600, 0o700));
@@ -168,7 +168,7 @@ async fn the_control_socket_is_its_owners_alone_and_gone_after_the_end() {
 }
 
 #[tokio::test]
-async fn a_socket_file_that_a_killed_server_left_is_replaced() {
+async fn the_socket_file_of_a_killed_server_is_replaced() {
     let (login, mut program) = running().await;
     let port = program.port;
     program.signal(Signal::KILL);
@@ -177,11 +177,11 @@ async fn a_socket_file_that_a_killed_server_left_is_replaced() {
     let expected = format!("hello_sockets: no server answers on port {port}: start it with PORT={port} bin/run");
     assert_eq!(login.fail(port, &["sign", "1"]).await, expected);
     let again = Program::start(&login, port).await;
-    assert!(!login.ask(again.port, &["sign", "1"]).await.is_empty());
+    assert!(!login.run(again.port, &["sign", "1"]).await.is_empty());
 }
 
 #[tokio::test]
-async fn sigterm_and_ctrl_c_drain_the_clients_and_say_so() {
+async fn sigterm_and_ctrl_c_drain_the_clients_and_print_the_result() {
     for signal in [Signal::TERM, Signal::INT] {
         let (_login, mut program) = running().await;
         let (client, _ping) = joined(&program, "/socket", "ping").await;
@@ -195,9 +195,9 @@ async fn sigterm_and_ctrl_c_drain_the_clients_and_say_so() {
 }
 
 #[tokio::test]
-async fn a_second_signal_does_not_wait_for_a_client_that_does_not_answer() {
+async fn a_second_signal_ends_the_server_without_waiting_for_a_silent_client() {
     let (_login, mut program) = running().await;
-    // One that never reads, and so never answers a close.
+    // A client that never reads, and so never replies to a close.
     let mut client = support::client::Client::connect(program.address(), "/socket").await;
     client.dialogue(JOIN_PING).await;
     program.signal(Signal::INT);
@@ -207,26 +207,26 @@ async fn a_second_signal_does_not_wait_for_a_client_that_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_line_past_the_bound_and_one_that_is_no_command_are_refused() {
+async fn a_line_past_the_limit_and_one_that_is_not_a_command_are_rejected() {
     let (login, program) = running().await;
     let error = login.fail(program.port, &["broadcast", "ping", "test", &format!("{:?}", "x".repeat(100_000))]).await;
     assert!(error.len() < 1000, "{} bytes of error", error.len());
     for (line, expected) in [
-        ("nonsense\n".to_owned(), r#"{"Err":"this is no command: "#),
-        ("x".repeat(1 << 20), r#"{"Err":"this is no command: a line has more than 1048576 bytes"}"#),
+        ("nonsense\n".to_owned(), r#"{"Err":"the line is not a command: "#),
+        ("x".repeat(1 << 20), r#"{"Err":"the line is not a command: a line has more than 1048576 bytes"}"#),
     ] {
-        let answer = converse(&login.control_socket(program.port), line.as_bytes()).await;
-        assert!(answer.starts_with(expected), "{answer}");
+        let response = exchange(&login.control_socket(program.port), line.as_bytes()).await;
+        assert!(response.starts_with(expected), "{response}");
     }
 }
 
-async fn converse(socket: &Path, line: &[u8]) -> String {
+async fn exchange(socket: &Path, line: &[u8]) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
     stream.write_all(line).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
 }
 
 const JOIN_PING: &str = r#"

@@ -1,4 +1,4 @@
-//! `dupe`: a buffer of one second, without repetitions.
+//! `dupe`: a buffer of one second without duplicates.
 
 use bennu_testkit::prelude::*;
 use hello_sockets::{DedupeChannel, UserSocket};
@@ -21,7 +21,7 @@ async fn buffer(channel: &TestChannel<UserSocket>) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_buffer_is_kept_as_numbers_are_broadcast() {
+async fn the_buffer_has_each_broadcast_number_once() {
     let channel = join().await;
     broadcast_numbers(&channel, &[1]);
     assert_eq!(buffer(&channel).await, [1]);
@@ -46,7 +46,7 @@ async fn the_buffer_drains_one_second_after_the_first_number() {
 }
 
 #[tokio::test]
-async fn the_buffer_drains_each_number_once_in_the_order_of_its_first() {
+async fn the_buffer_drains_each_number_once_in_the_order_of_its_first_arrival() {
     let channel = join().await;
     broadcast_numbers(&channel, &[3, 1, 2, 1, 3]);
     sleep(Duration::from_millis(1050)).await;
@@ -56,7 +56,7 @@ async fn the_buffer_drains_each_number_once_in_the_order_of_its_first() {
 }
 
 #[tokio::test]
-async fn a_second_round_knows_nothing_of_the_first_and_has_a_second_of_its_own() {
+async fn a_second_round_is_independent_of_the_first_and_has_a_second_of_its_own() {
     let channel = join().await;
     for _ in 0..2 {
         broadcast_numbers(&channel, &[1]);
@@ -66,7 +66,7 @@ async fn a_second_round_knows_nothing_of_the_first_and_has_a_second_of_its_own()
 }
 
 #[tokio::test]
-async fn what_is_no_number_crashes_the_channel() {
+async fn a_broadcast_without_a_number_crashes_the_channel() {
     let channel = join().await;
     channel.broadcast_from("number", json!({ "value": 1 }));
     assert_push!(channel, "phx_error", json!({ "reason": "channel_crash" }));

@@ -1,8 +1,8 @@
-//! The sockets, as one meets them with `wscat`: every dialogue of the book's chapters 2 to 6. What needs two servers is in
-//! `cluster`, what is typed in a shell in `command_line` and `statsd`, what a page shows in `browser`; what the channels do
-//! at their edges is tested without a network, in the files named after them.
+//! The sockets as a user of `wscat` sees them: every dialogue of the book's chapters 2 to 6. Tests of two servers are
+//! in `cluster`, of shell commands in `command_line` and `statsd`, of the pages in `browser`. The channels' edge cases
+//! are tested without a network, in the files named after the channels.
 //!
-//! Phoenix has changed in two ways since: `phx_error` carries a reason, and a push carries the channel's join ref.
+//! Phoenix has changed in two ways since the book: `phx_error` has a reason, and a push has the channel's join ref.
 
 mod support;
 
@@ -22,7 +22,7 @@ async fn user_socket() -> (Server, Client) {
 }
 
 #[tokio::test]
-async fn a_websocket_begins_as_a_request_that_is_upgraded() {
+async fn a_websocket_begins_with_an_upgraded_request() {
     let server = Server::start().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let request = format!(
@@ -37,14 +37,14 @@ async fn a_websocket_begins_as_a_request_that_is_upgraded() {
         headers.push(line.to_ascii_lowercase());
     }
     assert_eq!(headers[0], "http/1.1 101 switching protocols");
-    // The accept of RFC 6455's own example.
+    // The accept key of RFC 6455's example.
     for header in ["upgrade: websocket", "connection: upgrade", "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="] {
         assert!(headers.iter().any(|line| line == header), "{header} is not among {headers:?}");
     }
 }
 
 #[tokio::test]
-async fn a_topic_without_a_channel_is_refused_and_the_client_may_try_again() {
+async fn a_topic_without_a_channel_is_refused_each_time_and_the_connection_stays_open() {
     let (_server, mut client) = user_socket().await;
     client
         .dialogue(
@@ -61,7 +61,7 @@ async fn a_topic_without_a_channel_is_refused_and_the_client_may_try_again() {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_with_pong() {
+async fn the_reply_to_a_ping_is_pong() {
     let (_server, mut client) = user_socket().await;
     client
         .dialogue(
@@ -76,7 +76,7 @@ async fn a_ping_is_answered_with_pong() {
 }
 
 #[tokio::test]
-async fn an_unknown_event_crashes_its_channel_and_nothing_else() {
+async fn an_unknown_event_crashes_only_its_channel() {
     let (_server, mut client) = user_socket().await;
     client
         .dialogue(
@@ -101,7 +101,7 @@ async fn an_unknown_event_crashes_its_channel_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_closes_the_connection() {
+async fn an_invalid_message_closes_the_connection() {
     let (_server, mut client) = user_socket().await;
     client.send("crash").await;
     assert_eq!(client.closed().await, 1011);
@@ -148,7 +148,7 @@ async fn a_wild_topic_is_joined_when_its_second_number_is_twice_the_first() {
 }
 
 #[tokio::test]
-async fn the_phrase_of_the_answer_comes_from_the_payload_or_from_the_event() {
+async fn the_phrase_of_the_reply_is_that_of_the_payload_or_of_the_event() {
     let (_server, mut client) = user_socket().await;
     client
         .dialogue(
@@ -169,7 +169,7 @@ async fn the_phrase_of_the_answer_comes_from_the_payload_or_from_the_event() {
 }
 
 #[tokio::test]
-async fn pong_has_no_answer_and_pang_stops_the_channel() {
+async fn pong_has_no_reply_and_pang_stops_the_channel() {
     let (_server, mut client) = user_socket().await;
     client
         .dialogue(
@@ -186,7 +186,7 @@ async fn pong_has_no_answer_and_pang_stops_the_channel() {
 }
 
 #[tokio::test]
-async fn param_ping_answers_with_its_payload_or_with_the_error_that_was_asked_for() {
+async fn param_ping_replies_with_its_payload_or_with_the_requested_error() {
     let (_server, mut client) = user_socket().await;
     client
         .dialogue(
@@ -205,7 +205,7 @@ async fn param_ping_answers_with_its_payload_or_with_the_error_that_was_asked_fo
 }
 
 #[tokio::test]
-async fn a_broadcast_reaches_who_has_joined_its_topic_and_request_ping_says_by_which_node() {
+async fn a_broadcast_reaches_the_clients_on_its_topic_and_request_ping_adds_the_node() {
     let (server, mut client) = user_socket().await;
     client
         .dialogue(
@@ -223,7 +223,7 @@ async fn a_broadcast_reaches_who_has_joined_its_topic_and_request_ping_says_by_w
 }
 
 #[tokio::test]
-async fn a_broadcast_reaches_every_client_and_an_answer_only_the_one_that_asked() {
+async fn a_broadcast_reaches_every_client_and_a_reply_only_its_requester() {
     let (server, mut one) = user_socket().await;
     let mut other = Client::connect(server.address, "/socket").await;
     for client in [&mut one, &mut other] {
@@ -250,7 +250,7 @@ async fn a_broadcast_reaches_every_client_and_an_answer_only_the_one_that_asked(
 }
 
 #[tokio::test]
-async fn the_measured_socket_has_a_topic_that_joins_and_one_that_never_does() {
+async fn the_measured_socket_accepts_one_topic_and_refuses_another() {
     let server = Server::start().await;
     let mut client = Client::connect(server.address, "/stats_socket").await;
     client
@@ -274,7 +274,7 @@ async fn the_measured_socket_has_a_topic_that_joins_and_one_that_never_does() {
 }
 
 #[tokio::test]
-async fn what_is_sent_to_a_user_comes_as_a_broadcast_and_what_is_timed_from_the_channel() {
+async fn a_push_to_a_user_is_a_broadcast_and_a_timed_one_a_push_of_the_channel() {
     let server = Server::start().await;
     let (_pipeline, producer) = pipeline::start(&server.endpoint).unwrap();
     let mut client = Client::connect(server.address, &format!("/auth_socket?token={}", server.token(1))).await;
@@ -293,7 +293,7 @@ async fn what_is_sent_to_a_user_comes_as_a_broadcast_and_what_is_timed_from_the_
 }
 
 #[tokio::test]
-async fn the_authenticated_socket_is_for_those_who_bring_a_token() {
+async fn the_authenticated_socket_requires_a_valid_token() {
     let server = Server::start().await;
     let old = Token::new(server.endpoint.secret(), "salt identifier")
         .sign_at(&1, SystemTime::now() - Duration::from_secs(86_401))

@@ -1,4 +1,4 @@
-//! The page and its assets over HTTP, as a browser asks for them.
+//! The pages and their assets over HTTP, as a browser requests them.
 
 mod support;
 
@@ -35,14 +35,14 @@ async fn get(address: SocketAddr, path: &str) -> Response {
     Response { status, headers: headers.to_owned(), body: body.to_owned() }
 }
 
-/// What stands in the page for a `<meta>` of this name.
+/// Returns the content of the page's `<meta>` element of this name.
 fn meta<'a>(page: &'a str, name: &str) -> &'a str {
     let (_, rest) = page.split_once(&format!(r#"<meta name="{name}" content=""#)).unwrap();
     rest.split_once('"').unwrap().0
 }
 
 #[tokio::test]
-async fn the_page_has_a_token_for_user_1_that_nothing_may_keep() {
+async fn the_page_has_a_token_for_user_1_and_no_cache_may_store_it() {
     let server = Server::start().await;
     let page = get(server.address, "/").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
@@ -57,7 +57,7 @@ async fn the_page_has_a_token_for_user_1_that_nothing_may_keep() {
 }
 
 #[tokio::test]
-async fn the_page_of_who_is_here_has_a_token_for_user_1_or_for_the_one_that_is_asked_for() {
+async fn the_page_of_presences_has_a_token_for_user_1_or_for_the_requested_user() {
     let server = Server::start().await;
     let day = std::time::Duration::from_secs(86_400);
     for (path, user) in [("/tracked", 1), ("/tracked?user=7", 7)] {
@@ -71,7 +71,7 @@ async fn the_page_of_who_is_here_has_a_token_for_user_1_or_for_the_one_that_is_a
 }
 
 #[tokio::test]
-async fn scripts_and_styles_are_served_under_assets_and_asked_for_again_each_time() {
+async fn scripts_and_styles_are_served_under_assets_and_revalidated_each_time() {
     let server = Server::start().await;
     for (path, media_type) in [("/assets/app.js", "text/javascript"), ("/assets/app.css", "text/css")] {
         let asset = get(server.address, path).await;
@@ -83,7 +83,7 @@ async fn scripts_and_styles_are_served_under_assets_and_asked_for_again_each_tim
 }
 
 #[tokio::test]
-async fn the_official_client_is_served_from_where_npm_puts_it_even_if_it_comes_later() {
+async fn the_official_client_is_served_from_npms_directory_even_if_it_is_installed_later() {
     let assets = tempfile::tempdir().unwrap();
     let server = Server::start_with(assets.path()).await;
     assert_eq!(get(server.address, "/assets/phoenix.mjs").await.status, 404);
@@ -96,7 +96,7 @@ async fn the_official_client_is_served_from_where_npm_puts_it_even_if_it_comes_l
 }
 
 #[tokio::test]
-async fn nothing_else_is_served() {
+async fn no_other_path_is_served() {
     let server = Server::start().await;
     for path in [
         "/nothing",
@@ -122,10 +122,10 @@ fn the_allocator_of_the_operations_page_is_the_one_of_this_program() {
 }
 
 #[tokio::test]
-async fn a_directory_that_is_not_there_is_named() {
+async fn the_error_for_a_missing_directory_names_it() {
     let endpoint = bennu::Endpoint::new(bennu::token::Secret::new("a secret of enough length").unwrap());
     let error = hello_sockets::app(&endpoint, UserTracker::start(&endpoint, None), Path::new("/nowhere"))
         .unwrap_err()
         .to_string();
-    assert!(error.starts_with("the page's files in /nowhere cannot be read: "), "{error}");
+    assert!(error.starts_with("could not read the page's files in /nowhere: "), "{error}");
 }

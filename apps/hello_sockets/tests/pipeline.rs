@@ -1,4 +1,4 @@
-//! The pipeline from whoever sends to the users' channels: in order, never to the wrong user, timed, ten at a time.
+//! The pipeline from its producer to the users' channels: in order, only to the right user, timed, ten at a time.
 
 mod support;
 
@@ -16,7 +16,7 @@ struct Numbered {
     n: u32,
 }
 
-/// A test with a pipeline of its own.
+/// Starts a test with a pipeline of its own.
 fn start() -> (AuthTest, Pipeline, Producer) {
     let test = auth_test();
     let (pipeline, producer) = pipeline::start(test.endpoint()).unwrap();
@@ -29,7 +29,7 @@ async fn connect_auth_socket(test: &AuthTest, user_id: u64) -> TestChannel<AuthS
 }
 
 #[tokio::test]
-async fn events_are_pushed_from_beginning_to_end_in_order() {
+async fn events_reach_the_client_in_order() {
     let (test, _pipeline, producer) = start();
     let channel = connect_auth_socket(&test, 1).await;
     for n in 1..=10 {
@@ -39,13 +39,13 @@ async fn events_are_pushed_from_beginning_to_end_in_order() {
 }
 
 #[tokio::test]
-async fn of_many_events_that_are_sent_at_once_each_comes_once() {
+async fn many_events_that_are_sent_at_once_arrive_once_each() {
     let (test, _pipeline, producer) = start();
     let channel = connect_auth_socket(&test, 1).await;
     for n in 1..=500 {
         producer.push_timed(Push::new(1, json!({ "n": n }))).await.unwrap();
     }
-    // Ten workers promise no order.
+    // Ten workers guarantee no order.
     let mut numbers = Vec::new();
     for _ in 1..=500 {
         numbers.push(assert_push!(channel, "push_timed", Numbered { n } => n));
@@ -65,7 +65,7 @@ async fn an_event_is_not_delivered_to_the_wrong_user() {
 }
 
 #[tokio::test]
-async fn events_are_timed_on_delivery_and_so_is_the_workers_time() {
+async fn the_time_to_delivery_and_the_workers_time_are_measured() {
     let metrics = capture_metrics();
     let (test, _pipeline, producer) = start();
     let channel = connect_auth_socket(&test, 1).await;
@@ -77,7 +77,7 @@ async fn events_are_timed_on_delivery_and_so_is_the_workers_time() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_not_timed_goes_past_the_channel() {
+async fn an_event_without_timing_is_not_intercepted_by_the_channel() {
     let metrics = capture_metrics();
     let (test, _pipeline, producer) = start();
     let channel = connect_auth_socket(&test, 1).await;
@@ -87,29 +87,29 @@ async fn an_event_that_is_not_timed_goes_past_the_channel() {
 }
 
 #[tokio::test]
-async fn fifty_pushes_that_take_a_second_each_come_ten_at_a_time() {
+async fn fifty_pushes_of_a_second_each_arrive_ten_at_a_time() {
     let (test, _pipeline, producer) = start();
     let channel = connect_auth_socket(&test, 1).await;
-    let began = Instant::now();
+    let started = Instant::now();
     for n in 1..=50 {
         let push = Push { work: Duration::from_secs(1), ..Push::new(1, json!({ "n": n })) };
         producer.push(push).await.unwrap();
     }
-    let mut came = Vec::new();
+    let mut arrivals = Vec::new();
     for _ in 1..=50 {
         let n = assert_push!(channel, "push", Numbered { n } => n, Duration::from_secs(10));
-        came.push((began.elapsed().as_secs(), n));
+        arrivals.push((started.elapsed().as_secs(), n));
     }
     for group in 0..5 {
-        let mut numbers: Vec<_> = came.iter().filter(|(second, _)| *second == group + 1).map(|(_, n)| *n).collect();
+        let mut numbers: Vec<_> = arrivals.iter().filter(|(second, _)| *second == group + 1).map(|(_, n)| *n).collect();
         numbers.sort_unstable();
         let first = u32::try_from(group).unwrap() * 10 + 1;
-        assert_eq!(numbers, (first..first + 10).collect::<Vec<_>>(), "{came:?}");
+        assert_eq!(numbers, (first..first + 10).collect::<Vec<_>>(), "{arrivals:?}");
     }
 }
 
 #[tokio::test]
-async fn what_was_sent_is_delivered_before_the_pipeline_ends_and_nothing_is_taken_after() {
+async fn queued_pushes_are_delivered_before_the_pipeline_ends_and_later_ones_are_rejected() {
     let (test, pipeline, producer) = start();
     let channel = connect_auth_socket(&test, 1).await;
     for n in 1..=30 {
@@ -123,7 +123,7 @@ async fn what_was_sent_is_delivered_before_the_pipeline_ends_and_nothing_is_take
 }
 
 #[tokio::test]
-async fn data_that_is_no_object_is_lost_and_harms_no_other() {
+async fn a_push_whose_data_is_not_an_object_is_lost_and_the_next_is_delivered() {
     let log = capture_log();
     let (test, _pipeline, producer) = start();
     let channel = connect_auth_socket(&test, 1).await;

@@ -14,7 +14,7 @@ struct NewToken {
 }
 
 #[tokio::test]
-async fn a_new_token_comes_every_five_seconds_and_opens_the_socket() {
+async fn a_new_token_arrives_every_five_seconds_and_connects_the_socket() {
     let test = auth_test();
     let channel = test.socket(AuthSocket { user_id: 7 }).subscribe_and_join("recurring", json!({})).await.unwrap();
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! The lines that a StatsD server gets from the running program, as the book shows them.
+//! The lines that a StatsD server receives from the running program, as in the book.
 
 mod support;
 
@@ -9,7 +9,7 @@ use support::DEADLINE;
 use support::program::{Login, Program};
 use tokio::time::timeout;
 
-/// A program that sends to a listener of the test's own.
+/// Starts a program that sends to the test's listener.
 async fn measured() -> (Login, Program, StatsdListener) {
     let listener = StatsdListener::bind("127.0.0.1:0").unwrap();
     let login = Login::new();
@@ -17,17 +17,17 @@ async fn measured() -> (Login, Program, StatsdListener) {
     (login, program, listener)
 }
 
-/// The next line of the application: the framework and the process tell of themselves every second.
+/// Returns the next line of the application; those of the framework and the process arrive every second.
 async fn next(listener: &mut StatsdListener) -> Line {
-    let told = async {
+    let line = async {
         loop {
             let line = listener.recv().await;
-            if !line.is_summed() {
+            if !line.is_aggregated() {
                 return line;
             }
         }
     };
-    timeout(DEADLINE, told).await.expect("no line before the deadline")
+    timeout(DEADLINE, line).await.expect("no line before the deadline")
 }
 
 #[tokio::test]
@@ -51,14 +51,14 @@ async fn connects_joins_and_pings_of_the_measured_socket_are_a_line_each() {
 }
 
 #[tokio::test]
-async fn timed_pushes_are_a_line_each_of_the_workers_time_and_of_the_time_to_the_client() {
+async fn each_timed_push_has_a_line_of_the_workers_time_and_one_of_the_time_to_the_client() {
     let (login, program, mut listener) = measured().await;
-    let token = login.ask(program.port, &["sign", "1"]).await;
+    let token = login.run(program.port, &["sign", "1"]).await;
     let client = Client::connect(format!("ws://{}/auth_socket?token={token}", program.address())).await.unwrap();
     let mut user = client.join("user:1", json!({})).await.unwrap();
-    // In rounds: datagrams that come faster than they are read are lost.
+    // In rounds, since datagrams that arrive faster than they are read are lost.
     for _ in 0..5 {
-        assert_eq!(login.ask(program.port, &["push_timed", "1", "--times", "50"]).await, "ok");
+        assert_eq!(login.run(program.port, &["push_timed", "1", "--times", "50"]).await, "ok");
         let (mut worked, mut delivered) = (0, 0);
         while worked + delivered < 100 {
             let line = next(&mut listener).await.to_string();
@@ -83,28 +83,28 @@ async fn timed_pushes_are_a_line_each_of_the_workers_time_and_of_the_time_to_the
 }
 
 #[tokio::test]
-async fn what_is_counted_by_hand_is_a_line_with_its_tags() {
+async fn the_increment_command_is_a_line_with_its_tags() {
     let (login, program, mut listener) = measured().await;
-    assert_eq!(login.ask(program.port, &["increment", "test"]).await, "ok");
+    assert_eq!(login.run(program.port, &["increment", "test"]).await, "ok");
     assert_eq!(next(&mut listener).await.to_string(), "test 1|c");
-    assert_eq!(login.ask(program.port, &["increment", "test", "name:1", "success:true"]).await, "ok");
+    assert_eq!(login.run(program.port, &["increment", "test", "name:1", "success:true"]).await, "ok");
     assert_eq!(next(&mut listener).await.to_string(), "test 1|c|#name:1,success:true");
     assert_eq!(
         login.fail(program.port, &["increment", "test", "name"]).await,
-        "hello_sockets: \"name\" is no tag: write it as key:value"
+        "hello_sockets: \"name\" is not a tag: write it as key:value"
     );
 }
 
 #[tokio::test]
-async fn without_a_server_for_them_lines_are_printed() {
+async fn without_a_statsd_server_lines_are_printed() {
     let login = Login::new();
     let mut program = Program::start(&login, 0).await;
-    login.ask(program.port, &["increment", "test", "name:1"]).await;
+    login.run(program.port, &["increment", "test", "name:1"]).await;
     assert_eq!(program.line().await.unwrap(), "StatsD metric: test 1|c|#name:1");
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_address_is_one_line() {
+async fn an_invalid_statsd_address_is_an_error_of_one_line() {
     let error = Login::new().fail_to_start("STATSD", "8126").await;
-    assert!(error.starts_with("hello_sockets: STATSD cannot be used: \"8126\" is no address"), "{error}");
+    assert!(error.starts_with("hello_sockets: could not use STATSD: \"8126\" is not an address"), "{error}");
 }

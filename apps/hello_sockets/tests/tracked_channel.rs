@@ -1,4 +1,4 @@
-//! `tracked`: who joins is there for all who have joined, and gone with the channel.
+//! `tracked`: each joined client has a presence for as long as its channel runs.
 
 mod support;
 
@@ -37,24 +37,24 @@ async fn join(test: &AuthTest, user_id: u64) -> TestChannel<AuthSocket> {
     test.socket(AuthSocket { user_id }).subscribe_and_join("tracked", json!({})).await.unwrap()
 }
 
-/// The users that a list names, each as often as it has metas.
+/// Returns the users of a list, each once per meta.
 fn named(users: &Users) -> Vec<&str> {
     users.iter().flat_map(|(user, User { metas })| metas.iter().map(move |_| user.as_str())).collect()
 }
 
 #[tokio::test]
-async fn who_joins_is_listed_by_the_id_of_the_token_with_the_time_and_the_node() {
+async fn a_joined_client_is_listed_by_its_tokens_user_with_time_and_node() {
     let test = auth_test();
     let channel = join(&test, 7).await;
     let users: Users = assert_push!(channel, "presence_state").parse().unwrap();
     assert_eq!(named(&users), ["7"]);
     let Meta { online_at, node } = &users["7"].metas[0];
-    assert!(*online_at > 1_700_000_000, "{online_at} is no time in seconds");
+    assert!(*online_at > 1_700_000_000, "{online_at} is not a Unix time in seconds");
     assert_eq!(node, test.endpoint().pubsub().node().as_str());
 }
 
 #[tokio::test]
-async fn a_user_who_joins_twice_has_two_metas_and_each_goes_with_its_channel() {
+async fn a_user_that_joins_twice_has_two_metas_and_each_ends_with_its_channel() {
     let test = auth_test();
     let watcher = join(&test, 1).await;
     let phone = join(&test, 2).await;
@@ -62,7 +62,7 @@ async fn a_user_who_joins_twice_has_two_metas_and_each_goes_with_its_channel() {
     let users: Users = assert_push!(laptop, "presence_state").parse().unwrap();
     assert_eq!(named(&users), ["1", "2", "2"]);
 
-    // Told in one: the topic has just changed.
+    // One diff for both joins, since the topic has just changed.
     assert_push!(watcher, "presence_diff", |diff: Diff| named(&diff.joins) == ["2", "2"]);
     phone.leave();
     assert_push!(watcher, "presence_diff", |diff: Diff| diff.is_one_leave_of("2"));

@@ -14,7 +14,7 @@ const A: &str = "a@localhost";
 const B: &str = "b@localhost";
 
 #[tokio::test]
-async fn the_page_lists_who_is_here_and_a_user_in_two_tabs_once_with_a_count() {
+async fn the_page_lists_the_present_users_and_a_user_in_two_tabs_once_with_a_count() {
     let login = Login::new();
     let program = Program::start(&login, 0).await;
     with_browser("tracked", async |browser| {
@@ -29,7 +29,7 @@ async fn the_page_lists_who_is_here_and_a_user_in_two_tabs_once_with_a_count() {
         }
         second.shows("#users > [data-user='2'][data-me]").await;
 
-        // The second user once more: the page of the first, changed by its form.
+        // A second tab of user 2: a page of user 1, changed by its form.
         let third = browser.open(&tracked(&program, 1)).await;
         third.fill("#user", "2").await;
         third.click("#user-change").await;
@@ -42,7 +42,7 @@ async fn the_page_lists_who_is_here_and_a_user_in_two_tabs_once_with_a_count() {
         third.close().await;
         second.close().await;
         lists(&first, &[(1, &[("nonode@nohost", 1)])]).await;
-        assert_eq!(first.complaints().await, [""; 0]);
+        assert_eq!(first.console_errors().await, [""; 0]);
     })
     .await;
 }
@@ -51,7 +51,7 @@ async fn the_page_lists_who_is_here_and_a_user_in_two_tabs_once_with_a_count() {
 async fn pages_of_two_nodes_show_the_same_users_through_joins_leaves_and_the_death_of_a_node() {
     let Some(redis) = broker::redis() else { return };
     let (login, cluster) = (Login::new(), redis.address.as_str());
-    // A node that dies is missed after two seconds, not after thirty.
+    // A dead node's users are removed after two seconds instead of thirty.
     let start = async |name, port| {
         Program::start_with(&login, port, &[("NODE", name), ("CLUSTER", cluster), ("DOWN_AFTER", "2")]).await
     };
@@ -62,7 +62,7 @@ async fn pages_of_two_nodes_show_the_same_users_through_joins_leaves_and_the_dea
             lists(page, &[(1, &[(A, 1)]), (2, &[(B, 1)])]).await;
         }
 
-        // A second tab of a user, at the other node, comes and goes.
+        // A second tab of a user opens at the other node and closes.
         let again = browser.open(&tracked(&b, 1)).await;
         for page in [&on_a, &on_b, &again] {
             lists(page, &[(1, &[(A, 1), (B, 1)]), (2, &[(B, 1)])]).await;
@@ -77,7 +77,7 @@ async fn pages_of_two_nodes_show_the_same_users_through_joins_leaves_and_the_dea
         on_b.click("#tracked-toggle").await;
         lists(&on_a, &[(1, &[(A, 1)]), (2, &[(B, 1)])]).await;
 
-        // Without a word, so that only its silence tells.
+        // A killed node sends nothing, so only its silence shows its end.
         b.signal(Signal::KILL);
         assert_eq!(b.ended().await, None);
         on_b.shows("[data-channel=tracked] [data-state=rejoining]").await;
@@ -92,13 +92,13 @@ async fn pages_of_two_nodes_show_the_same_users_through_joins_leaves_and_the_dea
 }
 
 #[tokio::test]
-async fn a_broadcast_from_the_command_line_of_one_node_reaches_the_page_of_another_which_names_its_own() {
+async fn a_broadcast_of_one_nodes_command_reaches_another_nodes_page_with_that_nodes_name() {
     let Some(redis) = broker::redis() else { return };
     let (login, cluster) = (Login::new(), redis.address.as_str());
     let start = async |name| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
     let (a, b) = (start(A).await, start(B).await);
     with_browser("from_node", async |browser| {
-        // Once each node lists the other's user, Redis knows of both.
+        // When each node lists the other's user, Redis has the subscriptions of both.
         let on_a = browser.open(&tracked(&a, 1)).await;
         let page = browser.open(&tracked(&b, 2)).await;
         for page in [&on_a, &page] {
@@ -106,10 +106,10 @@ async fn a_broadcast_from_the_command_line_of_one_node_reaches_the_page_of_anoth
         }
         page.goto(&format!("http://localhost:{}/", b.port)).await;
         page.shows("[data-channel=ping] [data-state=joined]").await;
-        // Until Redis knows that the other node has a client of the topic, what is broadcast is lost.
+        // Broadcasts are lost until Redis has the other node's subscription to the topic.
         let reached = async {
             while !page.shows_within(Duration::from_millis(100), &format!("#send-ping[data-from-node='{B}']")).await {
-                assert_eq!(login.ask(a.port, &["broadcast", "ping", "request_ping", "{}"]).await, "ok");
+                assert_eq!(login.run(a.port, &["broadcast", "ping", "request_ping", "{}"]).await, "ok");
             }
         };
         timeout(DEADLINE, reached).await.expect("no broadcast reached the page before the deadline");

@@ -1,4 +1,4 @@
-//! `user:ID`: each user's own topic. What is sent to it is in `pipeline`.
+//! `user:ID`: the topic of one user. Pushes to it are tested in `pipeline`.
 
 mod support;
 

@@ -1,15 +1,15 @@
-//! `/socket`: everybody may connect, and nobody has a name.
+//! `/socket`: every client may connect, and the socket has no id.
 
 use bennu_testkit::prelude::*;
 use hello_sockets::UserSocket;
 
 #[tokio::test]
-async fn it_can_be_connected_to_without_parameters() {
+async fn a_connect_without_parameters_succeeds() {
     assert!(ChannelTest::new().connect::<UserSocket>(json!({})).await.is_ok());
 }
 
 #[tokio::test]
-async fn its_clients_have_no_id() {
+async fn the_socket_has_no_id() {
     let socket = ChannelTest::new().connect::<UserSocket>(json!({})).await.unwrap();
     assert_eq!(socket.id(), None);
 }

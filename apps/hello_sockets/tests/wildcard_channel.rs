@@ -15,19 +15,19 @@ async fn two_numbers_are_joined_when_the_second_is_twice_the_first() {
 }
 
 #[tokio::test]
-async fn it_is_refused_when_the_second_is_not_exactly_twice_the_first() {
+async fn a_join_is_refused_when_the_second_is_not_exactly_twice_the_first() {
     for topic in ["wild:1:3", "wild:9223372036854775807:-2"] {
         assert_eq!(socket().subscribe_and_join(topic, json!({})).await.unwrap_err(), json!({}), "{topic}");
     }
 }
 
 #[tokio::test]
-async fn it_is_refused_with_three_numbers() {
+async fn a_join_with_three_numbers_is_refused() {
     assert_eq!(socket().subscribe_and_join("wild:1:2:3", json!({})).await.unwrap_err(), json!({}));
 }
 
 #[tokio::test]
-async fn what_is_no_number_crashes_the_join() {
+async fn a_part_that_is_not_a_number_crashes_the_join() {
     for topic in ["wild:invalid", "wild:wild:1:2", "wild:"] {
         let log = capture_log();
         let refused = socket().subscribe_and_join(topic, json!({})).await.unwrap_err();
@@ -37,7 +37,7 @@ async fn what_is_no_number_crashes_the_join() {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_with_pong() {
+async fn the_reply_to_a_ping_is_pong() {
     let channel = socket().subscribe_and_join("wild:2:4", json!({})).await.unwrap();
     let reference = channel.push("ping", json!({}));
     assert_reply!(reference, ok, json!({ "ping": "pong" }));

@@ -1,4 +1,4 @@
-// The auction room's page. The official client does the connecting; what is live stands in data-* attributes and text.
+// The auction room's page. The official client connects; live values are in data-* attributes and text.
 import { Socket } from "./node_modules/phoenix/priv/static/phoenix.mjs"
 
 const auction = new URLSearchParams(location.search).get("id") ?? "1"

@@ -1,6 +1,6 @@
-//! An auction room: `room` has its socket and its channel, `store` the database that they share, and here is the HTTP.
+//! An auction room: `room` has the socket and the channel, `store` the database that they share, and this file the HTTP.
 //!
-//! It serves http://localhost:4000. `PORT`, `DATABASE`, `SECRET_KEY_BASE` and `AUCTIONEER_PASSWORD` change what they name.
+//! It serves http://localhost:4000. `PORT`, `DATABASE`, `SECRET_KEY_BASE` and `AUCTIONEER_PASSWORD` change the defaults.
 
 mod room;
 mod store;
@@ -10,7 +10,8 @@ mod tests;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router, routing::post};
-use bennu::{MountError, prelude::*};
+use bennu::error::MountError;
+use bennu::prelude::*;
 use room::{SALT, User, UserSocket};
 use serde::Deserialize;
 use std::{env, error::Error, fmt::Display};
@@ -60,7 +61,7 @@ struct SignIn {
     password: String,
 }
 
-/// A token. Anybody may bid under any name; whoever knows the password is the auctioneer.
+/// Returns a token. Anybody may bid under any name; the password makes the user the auctioneer.
 async fn sign_in(State(web): State<Web>, Json(SignIn { name, password }): Json<SignIn>) -> Result<String, StatusCode> {
     let is_auctioneer = !password.is_empty();
     if name.is_empty() || is_auctioneer && password != web.password {

@@ -12,7 +12,7 @@ pub(crate) const SALT: &str = "auction user";
 /// How long a client waits between two bids.
 const BID_EVERY: Duration = Duration::from_secs(1);
 
-/// Who has signed in, as the token says.
+/// The user who has signed in, from the token.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) name: String,
@@ -123,7 +123,7 @@ impl RoomChannel {
     }
 }
 
-/// Ends one auction, or all whose time has come, and broadcasts it in their rooms.
+/// Ends one auction, or all that are due, and broadcasts it in their rooms.
 pub(crate) async fn end(store: &Store, endpoint: &Endpoint, only: Option<i64>) -> Result<(), Crash> {
     let mut turn = store.turn().await?;
     for Auction { id, best, bidder, .. } in store::end(&mut turn, only).await? {

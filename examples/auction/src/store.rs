@@ -67,7 +67,7 @@ pub(crate) async fn bid(turn: &mut Turn, id: i64, bidder: &str, amount: i64) -> 
     query_as(update).bind(amount).bind(bidder).bind(id).fetch_optional(&mut **turn).await
 }
 
-/// Ends one auction, or all whose time has come. Those that were ended are returned.
+/// Ends one auction, or all that are due. Returns the ended auctions.
 pub(crate) async fn end(turn: &mut Turn, only: Option<i64>) -> Result<Vec<Auction>> {
     let due = "UPDATE auctions SET ended = TRUE WHERE NOT ended AND ifnull(id = ?1, ends_at <= ?2) RETURNING *";
     query_as(due).bind(only).bind(now()).fetch_all(&mut **turn).await

@@ -110,7 +110,7 @@ async fn who_is_banned_is_closed_and_refused_for_good() {
     assert_reply!(auctioneer.push("ban", json!({ "name": "blue", "reason": "shills" })), ok);
     assert_eq!(blue.closed().await.code(), Some(1001));
     match test.connect_with::<UserSocket>(json!({}), info).await {
-        Err(bennu::NotConnected::Refused(refusal)) => {
+        Err(bennu_testkit::NotConnected::Refused(refusal)) => {
             assert_eq!((refusal.is_final(), refusal.reason()), (true, Some("banned: shills")));
         }
         _ => panic!("blue is banned"),
@@ -149,7 +149,7 @@ async fn the_auctioneer_announces_by_http_and_nobody_else_does() {
 async fn in_the_page_bids_go_both_ways_and_a_banned_client_shows_why_and_does_not_come_back() {
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/node_modules/phoenix");
     if !client.exists() {
-        return test_browser::skipped("auction", "npm ci --prefix examples/auction/assets has not run");
+        return test_browser::skip("auction", "npm ci --prefix examples/auction/assets has not run");
     }
     let endpoint = Endpoint::new(bennu::token::Secret::new("a secret of the auction's test").unwrap());
     let store = Store::open(":memory:").await.unwrap();

@@ -1,41 +1,41 @@
-//! `user:ID`: each user's own topic, and nobody else's. The token said who it is when the socket connected.
+//! `user:ID`: the topic of one user. The socket's token, checked at the connect, determines the user.
 //!
-//! What `pipeline` sends to a user goes out as it is, or timed: then the time from sending to delivery is the histogram
-//! `pipeline.push_delivered`, in milliseconds.
+//! `pipeline` sends pushes to it, plain or timed. For a timed push, the time from sending to delivery is recorded in
+//! the histogram `pipeline.push_delivered`, in milliseconds.
 
-use crate::clock::unix_ms;
+use crate::channel::unix_ms;
 use crate::socket::AuthSocket;
-use bennu::BroadcastError;
+use bennu::error::BroadcastError;
 use bennu::prelude::*;
 use bennu_telemetry::histogram;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One user's topic; it has nothing to remember.
+/// The channel of one user's topic. It has no state.
 pub(crate) struct AuthChannel;
 
-/// What a timed event is broadcast as; the client gets the data alone.
+/// The payload of a timed broadcast; the client receives the data only.
 #[derive(Serialize, Deserialize)]
 struct Timed {
     data: Value,
-    /// When it was sent, in milliseconds since 1970.
+    /// The time of sending, in milliseconds since 1970.
     at: u64,
 }
 
 impl AuthChannel {
-    /// Sends an event `push` to all clients of a user: one that no channel looks at.
+    /// Sends an event `push` to all clients of a user. No channel intercepts it.
     ///
     /// # Errors
-    /// When the data is no object, or other nodes are out of reach.
+    /// When the data is not an object, or other nodes cannot be reached.
     pub(crate) fn push(endpoint: &Endpoint, user_id: u64, data: Value) -> Result<(), BroadcastError> {
         endpoint.broadcast(&topic_of(user_id), "push", data)
     }
 
-    /// Sends an event `push_timed` to all clients of a user, and has its delivery timed since `at`, in milliseconds since
+    /// Sends an event `push_timed` to all clients of a user. Each delivery is measured from `at`, in milliseconds since
     /// 1970.
     ///
     /// # Errors
-    /// When other nodes are out of reach.
+    /// When other nodes cannot be reached.
     pub(crate) fn push_timed(endpoint: &Endpoint, user_id: u64, data: Value, at: u64) -> Result<(), BroadcastError> {
         endpoint.broadcast(&topic_of(user_id), "push_timed", &Timed { data, at })
     }
@@ -53,11 +53,11 @@ impl Channel<AuthSocket> for AuthChannel {
         refuse(json!({ "reason": "unauthorized" }))
     }
 
-    /// Only `push_timed` comes here.
+    /// Handles `push_timed`, the only intercepted event.
     async fn handle_out(&mut self, event: &str, payload: Payload, ctx: &mut Context<AuthSocket, Self>) -> Flow {
         let Timed { data, at } = payload.parse()?;
         ctx.push(event, data)?;
-        // Another node's clock may be ahead of this one's: that is no time at all.
+        // Another node's clock may be ahead of this one's; the duration is then 0.
         histogram("pipeline.push_delivered", unix_ms().saturating_sub(at) as f64, &[]);
         noreply()
     }

@@ -1,15 +1,15 @@
-//! `dupe`: numbers are held back for one second, and each goes out once, in the order in which it first came.
+//! `dupe`: a buffer that holds numbers for one second and then pushes each once, in the order of its first arrival.
 
-use bennu::BroadcastError;
+use bennu::error::BroadcastError;
 use bennu::prelude::*;
 use indexmap::IndexSet;
 use serde::Deserialize;
 use serde_json::Number;
 use std::time::Duration;
 
-const HOLD_BACK: Duration = Duration::from_secs(1);
+const BUFFER_TIME: Duration = Duration::from_secs(1);
 
-/// The numbers of the present second, each once.
+/// The channel with its buffer, which has each number once.
 #[derive(Debug, Default)]
 pub struct DedupeChannel {
     numbers: IndexSet<Number>,
@@ -23,15 +23,16 @@ struct Numbered {
 struct SendNumbers;
 
 impl DedupeChannel {
-    /// What is held back now, in the order in which it will go out.
+    /// Returns the buffered numbers in the order of their pushes.
     pub fn numbers(&self) -> impl Iterator<Item = &Number> {
         self.numbers.iter()
     }
 
-    /// Broadcasts each number, `times` times, to all who have joined `dupe`. Lets the channels run between the rounds.
+    /// Broadcasts each number `times` times to all clients on `dupe`. Yields between the rounds, so that the channels
+    /// run.
     ///
     /// # Errors
-    /// When other nodes are out of reach.
+    /// When other nodes cannot be reached.
     pub(crate) async fn broadcast(endpoint: &Endpoint, numbers: &[i64], times: u32) -> Result<(), BroadcastError> {
         for _ in 0..times {
             for number in numbers {
@@ -53,7 +54,7 @@ impl<S: Socket> Channel<S> for DedupeChannel {
     async fn handle_out(&mut self, _event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Flow {
         let Numbered { number } = payload.parse()?;
         if self.numbers.is_empty() {
-            ctx.send_after(HOLD_BACK, SendNumbers);
+            ctx.send_after(BUFFER_TIME, SendNumbers);
         }
         self.numbers.insert(number);
         noreply()

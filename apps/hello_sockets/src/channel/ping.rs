@@ -1,5 +1,5 @@
-//! `ping` and `ping:*`: everything that a channel can answer with. It does not care who is connected, so both sockets
-//! have it.
+//! `ping` and `ping:*`: all kinds of replies of a channel. The channel needs no user, so `/socket` and `/auth_socket`
+//! both route to it.
 
 use bennu::prelude::*;
 use serde_json::Value;
@@ -29,7 +29,7 @@ impl<S: Socket> Channel<S> for PingChannel {
         }
     }
 
-    /// Only `request_ping` comes here: the client is asked for a ping, and told by which node.
+    /// Handles `request_ping`, the only intercepted event: requests a ping of the client and adds this node's name.
     async fn handle_out(&mut self, _event: &str, payload: Payload, ctx: &mut Context<S, Self>) -> Flow {
         let mut payload: Value = payload.parse()?;
         payload["from_node"] = ctx.endpoint().pubsub().node().as_str().into();

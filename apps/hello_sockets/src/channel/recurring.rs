@@ -4,8 +4,8 @@ use crate::socket::{AuthSocket, SALT};
 use bennu::prelude::*;
 use std::time::Duration;
 
-/// Short enough to watch; an application would choose a little less than the token's age limit.
-const SEND_EVERY: Duration = Duration::from_secs(5);
+/// Short for a demonstration; an application would use a little less than the token's age limit.
+const INTERVAL: Duration = Duration::from_secs(5);
 
 pub(crate) struct RecurringChannel;
 
@@ -13,14 +13,14 @@ struct SendToken;
 
 impl Channel<AuthSocket> for RecurringChannel {
     async fn join(_topic: &str, _params: Payload, ctx: &mut Context<AuthSocket, Self>) -> Joined<Self> {
-        ctx.send_after(SEND_EVERY, SendToken);
+        ctx.send_after(INTERVAL, SendToken);
         accept(RecurringChannel)
     }
 }
 
 impl HandleInfo<AuthSocket, SendToken> for RecurringChannel {
     async fn handle_info(&mut self, _: SendToken, ctx: &mut Context<AuthSocket, Self>) -> Flow {
-        ctx.send_after(SEND_EVERY, SendToken);
+        ctx.send_after(INTERVAL, SendToken);
         ctx.push("new_token", json!({ "token": ctx.sign(SALT, &ctx.socket.user_id)? }))?;
         noreply()
     }

@@ -1,15 +1,15 @@
-//! `valid` and `invalid` on the measured socket: joins counted by how they end, and three ways to take long over an answer.
+//! `valid` and `invalid` on the measured socket: joins counted by their result, and three kinds of slow replies.
 //!
-//! `ping` and `slow_ping` take their time in the channel itself, so its next message waits. `parallel_slow_ping` takes it in a
-//! task of the channel's own, ten of them at most; what comes then waits too, which is how a client feels that it asks for
-//! much.
+//! `ping` and `slow_ping` wait in the handler, so the channel's next message waits too. `parallel_slow_ping` waits in a
+//! task of the channel's own. The channel has ten tasks at most; with ten running, further messages wait, which is the
+//! client's backpressure.
 
 use bennu::prelude::*;
 use bennu_telemetry::{increment, measure_async};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Something slow, as a query to another service may be.
+/// The duration of slow work, such as a query to another service.
 const SLOW: Duration = Duration::from_secs(3);
 
 pub(crate) struct StatsChannel;
@@ -28,15 +28,15 @@ impl<S: Socket> Channel<S> for StatsChannel {
                 count("fail");
                 refuse(json!({ "reason": "always fails" }))
             }
-            _ => crash(format!("neither valid nor invalid: {topic:?}")),
+            _ => crash(format!("the topic {topic:?} is not \"valid\" or \"invalid\"")),
         }
     }
 
     async fn handle_in(&mut self, event: &str, _payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
         match event {
             "ping" => {
-                let took = Duration::from_millis(u64::from(1 + getrandom::u32()? % 1000));
-                measure_async("stats_channel.ping", &[], sleep(took)).await;
+                let delay = Duration::from_millis(u64::from(1 + getrandom::u32()? % 1000));
+                measure_async("stats_channel.ping", &[], sleep(delay)).await;
                 reply_ok(json!({ "ping": "pong" }))
             }
             "slow_ping" => {

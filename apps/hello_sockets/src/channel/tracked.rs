@@ -1,7 +1,7 @@
-//! `tracked`: whoever joins is seen by all others, on whichever node they are. The token said who it is; the same user in
-//! two tabs is one user with two metas, and each meta says since when, and at which node.
+//! `tracked`: a presence for each joined client, listed on all nodes. The token determines the user. A user in two tabs
+//! is one user with two metas; each meta contains the time of the join and the node.
 
-use crate::clock::unix_s;
+use crate::channel::unix_s;
 use crate::socket::AuthSocket;
 use bennu::prelude::*;
 

@@ -1,11 +1,11 @@
-//! `wild:A:B`, which is joined only when B is twice A: a topic that carries data.
+//! `wild:A:B`: a topic that contains data. The join succeeds only when B is twice A.
 
 use bennu::prelude::*;
 
 pub(crate) struct WildcardChannel;
 
 impl<S: Socket> Channel<S> for WildcardChannel {
-    /// What is no integer crashes the join, as `?` on any error does.
+    /// A part that is not an integer crashes the join, as `?` does with every error.
     async fn join(topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
         let numbers: Result<Vec<i64>, _> = topic.split(':').skip(1).map(str::parse).collect();
         match numbers?[..] {

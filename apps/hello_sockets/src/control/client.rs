@@ -1,59 +1,59 @@
-//! The command line's end of the control socket.
+//! The client of the control socket, which the command line uses.
 
-use super::{Answer, Request, is_trusted, place, read_line, write_line};
+use super::{Request, Response, is_trusted, path, read_line, start_command, write_line};
 use std::io;
 use std::path::PathBuf;
 use tokio::net::UnixStream;
 
-/// Why a command was not carried out.
+/// A request without a successful response.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AskError {
-    /// There is no server to ask.
-    #[error("no server answers on port {port}: start it with {}", crate::port::start(*port))]
+pub(crate) enum RequestError {
+    /// No server is running.
+    #[error("no server answers on port {port}: start it with {}", start_command(*port))]
     NotRunning { port: u16 },
-    /// Somebody else listens where the server would.
-    #[error("the process that listens at {} is another user's", .0.display())]
+    /// A process of another user listens at the socket's path.
+    #[error("the process that listens at {} belongs to another user", .0.display())]
     NotTrusted(PathBuf),
-    /// The server went away in between.
-    #[error("the server went away before it answered")]
-    Gone,
+    /// The server closed the connection before its response.
+    #[error("the server closed the connection before it answered")]
+    Closed,
     /// The socket failed.
-    #[error("the server cannot be asked at {}: {error}", path.display())]
+    #[error("could not reach the server at {}: {error}", path.display())]
     Socket { path: PathBuf, error: io::Error },
-    /// The server says why not.
+    /// The server rejected the request.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Asks the server on `port`; gives its answer.
+/// Sends a request to the server on `port` and returns the response.
 ///
 /// # Errors
-/// [`AskError`]
-pub(crate) async fn ask(port: u16, request: &Request) -> Result<String, AskError> {
-    for path in place::candidates(port) {
+/// [`RequestError`]
+pub(crate) async fn send(port: u16, request: &Request) -> Result<String, RequestError> {
+    for path in path::candidates(port) {
         match UnixStream::connect(&path).await {
-            Ok(stream) => return converse(stream, path, request).await,
-            // No socket, or one that its server left behind.
+            Ok(stream) => return exchange(stream, path, request).await,
+            // There is no socket file, or one of a killed server.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
-            Err(error) => return Err(AskError::Socket { path, error }),
+            Err(error) => return Err(RequestError::Socket { path, error }),
         }
     }
-    Err(AskError::NotRunning { port })
+    Err(RequestError::NotRunning { port })
 }
 
-async fn converse(mut stream: UnixStream, path: PathBuf, request: &Request) -> Result<String, AskError> {
+async fn exchange(mut stream: UnixStream, path: PathBuf, request: &Request) -> Result<String, RequestError> {
     match is_trusted(&stream) {
         Ok(true) => {}
-        Ok(false) => return Err(AskError::NotTrusted(path)),
-        Err(error) => return Err(AskError::Socket { path, error }),
+        Ok(false) => return Err(RequestError::NotTrusted(path)),
+        Err(error) => return Err(RequestError::Socket { path, error }),
     }
-    let asked = async {
+    let response = async {
         write_line(&mut stream, request).await?;
-        read_line::<Answer>(&mut stream).await
+        read_line::<Response>(&mut stream).await
     };
-    match asked.await {
-        Ok(answer) => answer.map_err(AskError::Refused),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(AskError::Gone),
-        Err(error) => Err(AskError::Socket { path, error }),
+    match response.await {
+        Ok(response) => response.map_err(RequestError::Refused),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(RequestError::Closed),
+        Err(error) => Err(RequestError::Socket { path, error }),
     }
 }

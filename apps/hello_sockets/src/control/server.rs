@@ -1,9 +1,9 @@
-//! The server's end of the control socket: listens, and carries out what the command line asks for.
+//! The server of the control socket, which executes the requests of the command line.
 //!
-//! Run by `serve` beside the connections, and gone with them. Each command is a task of its own, which ends with the
-//! socket, or when who asked has gone.
+//! `serve` runs it beside the connections and ends it when the drain begins. Each request is a task of its own, which
+//! ends with the socket or when its client disconnects.
 
-use super::{Answer, Request, is_trusted, place, read_line, write_line};
+use super::{Request, Response, is_trusted, path, read_line, write_line};
 use crate::channel::DedupeChannel;
 use crate::pipeline::{Producer, Push};
 use crate::socket::SALT;
@@ -17,8 +17,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-/// How long a client may take to ask.
-const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit for a client's request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The listening socket. Dropping it removes its file.
 pub(crate) struct ControlSocket {
@@ -26,27 +26,27 @@ pub(crate) struct ControlSocket {
     path: PathBuf,
 }
 
-/// Why there is no control socket.
+/// A control socket that could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ControlError {
     /// A server with the same port number is running, on another address.
     #[error("another server listens at {}", .0.display())]
     Taken(PathBuf),
-    /// Neither directory can be had.
-    #[error("no place for the control socket: {0}")]
-    NoPlace(#[source] io::Error),
-    /// The socket cannot be made there.
-    #[error("no control socket at {}: {error}", path.display())]
+    /// Neither directory can be created.
+    #[error("could not create a directory for the control socket: {0}")]
+    Directory(#[source] io::Error),
+    /// The socket cannot be created.
+    #[error("could not open the control socket at {}: {error}", path.display())]
     Bind { path: PathBuf, error: io::Error },
 }
 
 impl ControlSocket {
-    /// Listens for commands to the server on `port`. A socket file that nobody listens at is replaced.
+    /// Listens for requests to the server on `port`. A socket file without a listener is replaced.
     ///
     /// # Errors
     /// [`ControlError`]
     pub(crate) fn bind(port: u16) -> Result<Self, ControlError> {
-        let path = place::claim(port).map_err(ControlError::NoPlace)?;
+        let path = path::prepare(port).map_err(ControlError::Directory)?;
         if std::os::unix::net::UnixStream::connect(&path).is_ok() {
             return Err(ControlError::Taken(path));
         }
@@ -56,7 +56,7 @@ impl ControlSocket {
                 _ => {}
             }
             let listener = UnixListener::bind(&path)?;
-            // Nobody can have come in between: the directory is the owner's alone.
+            // No other user could connect before this, since only the owner may enter the directory.
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
             Ok(listener)
         };
@@ -66,20 +66,20 @@ impl ControlSocket {
         }
     }
 
-    /// Answers until it is dropped.
+    /// Executes requests until the future is dropped.
     pub(crate) async fn serve(self, endpoint: &Endpoint, producer: &Producer) {
         let mut commands = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => { commands.spawn(converse(stream, endpoint.clone(), producer.clone())); }
+                    Ok((stream, _)) => { commands.spawn(execute_for(stream, endpoint.clone(), producer.clone())); }
                     Err(error) => {
-                        tracing::error!(%error, "cannot accept commands, trying again in 1 s");
+                        tracing::error!(%error, "could not accept a command, trying again in 1 s");
                         tokio::time::sleep(Duration::from_secs(1)).await;
                     }
                 },
                 Some(ended) = commands.join_next() => if let Ok(Err(error)) = ended {
-                    tracing::warn!(%error, "a command was given up");
+                    tracing::warn!(%error, "could not complete a command");
                 },
             }
         }
@@ -92,21 +92,21 @@ impl Drop for ControlSocket {
     }
 }
 
-async fn converse(mut stream: UnixStream, endpoint: Endpoint, producer: Producer) -> io::Result<()> {
+async fn execute_for(mut stream: UnixStream, endpoint: Endpoint, producer: Producer) -> io::Result<()> {
     if !is_trusted(&stream)? {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it came from another user"));
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the client belongs to another user"));
     }
-    let answer = match tokio::time::timeout(ASK_TIMEOUT, read_line(&mut stream)).await? {
+    let response = match tokio::time::timeout(REQUEST_TIMEOUT, read_line(&mut stream)).await? {
         Ok(request) => tokio::select! {
-            answer = carry_out(request, &endpoint, &producer) => answer,
-            _ = stream.read_u8() => return Err(io::Error::other("who asked did not wait for the answer")),
+            response = execute(request, &endpoint, &producer) => response,
+            _ = stream.read_u8() => return Err(io::Error::other("the client closed the connection before the answer")),
         },
-        Err(error) => Err(format!("this is no command: {error}")),
+        Err(error) => Err(format!("the line is not a command: {error}")),
     };
-    write_line(&mut stream, &answer).await
+    write_line(&mut stream, &response).await
 }
 
-async fn carry_out(request: Request, endpoint: &Endpoint, producer: &Producer) -> Answer {
+async fn execute(request: Request, endpoint: &Endpoint, producer: &Producer) -> Response {
     tracing::debug!(?request, "command");
     match request {
         Request::Broadcast { topic, event, payload } => {
@@ -118,7 +118,7 @@ async fn carry_out(request: Request, endpoint: &Endpoint, producer: &Producer) -
         }
         Request::Push { user_id, data, times, work_ms, timed } => {
             let data: Map<String, Value> =
-                serde_json::from_str(&data).map_err(|error| format!("the data is no JSON object: {error}"))?;
+                serde_json::from_str(&data).map_err(|error| format!("the data is not a JSON object: {error}"))?;
             let work = Duration::from_millis(work_ms);
             for n in 1..=times.unwrap_or(1) {
                 let mut data = data.clone();
@@ -132,7 +132,7 @@ async fn carry_out(request: Request, endpoint: &Endpoint, producer: &Producer) -
         Request::Increment { name, tags } => {
             let pair = |tag: String| match tag.split_once(':') {
                 Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-                _ => Err(format!("{tag:?} is no tag: write it as key:value")),
+                _ => Err(format!("{tag:?} is not a tag: write it as key:value")),
             };
             let tags: Vec<_> = tags.into_iter().map(pair).collect::<Result<_, _>>()?;
             metrics::counter!(name, &tags).increment(1);

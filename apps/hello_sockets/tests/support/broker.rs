@@ -1,10 +1,10 @@
-//! Brokers at which the nodes of a cluster meet: real servers, each on a port of its own.
+//! Brokers for the nodes of a cluster: real servers, each on a port of its own.
 
 use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
 
-/// A broker that runs; dropping it kills it.
+/// A running broker. Dropping it kills the process.
 pub(crate) struct Broker<P: Program> {
-    /// What `CLUSTER` is set to.
+    /// The value of `CLUSTER`.
     pub(crate) address: String,
     _process: Process<P>,
 }
@@ -21,14 +21,14 @@ impl Program for Nats {
     const NAME: &'static str = "nats-server";
 }
 
-/// `None`, and a line that says so, when it is not installed.
+/// Starts Redis; prints a line and returns `None` when it is not installed.
 pub(crate) fn redis() -> Option<Broker<Redis>> {
     start("redis", |port| {
         ["--port", port, "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""].map(str::to_owned).to_vec()
     })
 }
 
-/// As [`redis`].
+/// Starts NATS; otherwise as [`redis`].
 pub(crate) fn nats() -> Option<Broker<Nats>> {
     start("nats", |port| ["-a", "127.0.0.1", "-p", port].map(str::to_owned).to_vec())
 }

@@ -1,5 +1,5 @@
-//! A WebSocket client that plays dialogues as one types them into `wscat`: lines that begin with `>` are sent, lines
-//! that begin with `<` must be what comes next.
+//! A WebSocket client that plays dialogues in the format of `wscat`: lines that begin with `>` are sent, and lines that
+//! begin with `<` must be the next messages.
 
 use super::DEADLINE;
 use futures::{SinkExt, StreamExt};
@@ -19,6 +19,8 @@ impl Client {
         Self::try_connect(address, socket).await.unwrap()
     }
 
+    /// As [`Client::connect`].
+    ///
     /// # Errors
     /// The status of a refused connection.
     pub(crate) async fn try_connect(address: SocketAddr, socket: &str) -> Result<Self, u16> {
@@ -31,7 +33,7 @@ impl Client {
         }
     }
 
-    /// Plays a dialogue. Lines compare as JSON; where one holds `"_"`, any value may be.
+    /// Plays a dialogue. Lines are compared as JSON; `"_"` matches every value.
     pub(crate) async fn dialogue(&mut self, lines: &str) {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             match line.split_once(' ') {
@@ -41,7 +43,7 @@ impl Client {
                     let received = self.receive().await;
                     assert!(is_like(&received, &expected), "received {received}\nexpected {expected}");
                 }
-                _ => panic!("neither sent nor received: {line}"),
+                _ => panic!("the line begins with neither > nor <: {line}"),
             }
         }
     }
@@ -50,7 +52,7 @@ impl Client {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    /// The next message.
+    /// Returns the next message.
     pub(crate) async fn receive(&mut self) -> Value {
         match self.next().await {
             Some(Ok(Message::Text(text))) => serde_json::from_str(&text).unwrap(),
@@ -58,11 +60,11 @@ impl Client {
         }
     }
 
-    /// The close code, which must be what comes next.
+    /// Returns the code of the close frame, which must be the next message.
     pub(crate) async fn closed(mut self) -> u16 {
         match self.next().await {
             Some(Ok(Message::Close(Some(frame)))) => {
-                // Answered, as a client does, so that the server need not wait for it.
+                // The reply to the close frame, so that the server need not wait for it.
                 while let Some(Ok(_)) = self.next().await {}
                 CloseCode::into(frame.code)
             }
@@ -71,7 +73,7 @@ impl Client {
     }
 
     async fn next(&mut self) -> Option<tungstenite::Result<Message>> {
-        timeout(DEADLINE, self.0.next()).await.expect("nothing came before the deadline")
+        timeout(DEADLINE, self.0.next()).await.expect("no message arrived before the deadline")
     }
 }
 

@@ -5,7 +5,7 @@ use hello_sockets::UserTracker;
 
 pub(crate) type AuthTest = ChannelTest<UserTracker>;
 
-/// A test whose sockets know who is here.
+/// Creates a test whose state is a tracker, as `/auth_socket` requires.
 pub(crate) fn auth_test() -> AuthTest {
     let test = ChannelTest::new();
     test.with_state(UserTracker::start(test.endpoint(), None))

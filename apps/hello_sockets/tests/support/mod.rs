@@ -1,7 +1,7 @@
-//! What the tests share: a server in this process, the program itself as another process, and a client that holds
-//! them to a dialogue.
+//! Code that the tests share: a server in this process, the program as a process of its own, and a client that plays
+//! dialogues with them.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test file is a program of its own and uses a part of this module.
 #![allow(dead_code)]
 
 pub(crate) mod broker;
@@ -14,5 +14,5 @@ pub(crate) mod server;
 
 use std::time::Duration;
 
-/// After this, what is waited for is not going to come. A busy machine may need a while.
+/// The time limit of each wait, for a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,5 +1,5 @@
-//! The program itself, as one runs it: a server on a port of its own with a directory of its own for its control
-//! socket, and commands to it.
+//! The program as a user runs it: a server on a port of its own with a directory of its own for its control socket, and
+//! commands to it.
 
 use super::DEADLINE;
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// Where programs meet: one login's runtime directory.
+/// The runtime directory of one login, in which server and commands find the control socket.
 pub(crate) struct Login {
     directory: TempDir,
     has_runtime_directory: bool,
@@ -19,12 +19,12 @@ pub(crate) struct Login {
 
 impl Login {
     pub(crate) fn new() -> Self {
-        // Short: the name of a Unix socket has about a hundred bytes.
+        // A short path, since that of a Unix socket has about a hundred bytes at most.
         let directory = tempfile::Builder::new().prefix("hello-").tempdir_in("/tmp").unwrap();
         Login { directory, has_runtime_directory: true }
     }
 
-    /// A login that has but a directory for temporary files, as on a machine without systemd.
+    /// Creates a login with a directory for temporary files only, as on a machine without systemd.
     pub(crate) fn without_runtime_directory() -> Self {
         Login { has_runtime_directory: false, ..Self::new() }
     }
@@ -37,26 +37,26 @@ impl Login {
         self.directory.path().join(directory).join(format!("hello_sockets-{port}.sock"))
     }
 
-    /// What a command to the server on a port prints; it must succeed.
-    pub(crate) async fn ask(&self, port: u16, args: &[&str]) -> String {
-        let output = run(self.program(port).args(args)).await;
+    /// Runs a command to the server on a port, which must succeed, and returns its output.
+    pub(crate) async fn run(&self, port: u16, args: &[&str]) -> String {
+        let output = output_of(self.program(port).args(args)).await;
         assert!(output.status.success(), "{args:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    /// What a command says that must fail: one line, and exit code 1.
+    /// Runs a command, which must fail with one line and exit code 1, and returns the line.
     pub(crate) async fn fail(&self, port: u16, args: &[&str]) -> String {
-        failure(run(self.program(port).args(args)).await)
+        failure(output_of(self.program(port).args(args)).await)
     }
 
-    /// What a server says that must not start in this environment: as [`Login::fail`].
+    /// Starts a server with this variable, which must fail as in [`Login::fail`], and returns the line.
     pub(crate) async fn fail_to_start(&self, variable: &str, value: &str) -> String {
         self.fail_to_start_with(&[(variable, value)]).await
     }
 
-    /// As [`Login::fail_to_start`], with several variables.
+    /// Like [`Login::fail_to_start`], with several variables.
     pub(crate) async fn fail_to_start_with(&self, variables: &[(&str, &str)]) -> String {
-        failure(run(self.program(0).envs(variables.iter().copied())).await)
+        failure(output_of(self.program(0).envs(variables.iter().copied())).await)
     }
 
     fn program(&self, port: u16) -> Command {
@@ -67,14 +67,14 @@ impl Login {
             .env_remove("CLUSTER")
             .env(if self.has_runtime_directory { "XDG_RUNTIME_DIR" } else { "TMPDIR" }, self.directory.path())
             .env("PORT", port.to_string())
-            .env("SECRET_KEY_BASE", "the same secret for a server that is started again")
+            .env("SECRET_KEY_BASE", "the same secret for a restarted server")
             .stdin(Stdio::null())
             .kill_on_drop(true);
         program
     }
 }
 
-/// A running server. Killed when dropped.
+/// A running server. Dropping it kills the process.
 pub(crate) struct Program {
     child: Child,
     output: Lines<BufReader<ChildStdout>>,
@@ -82,12 +82,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts one, and waits until it listens. Port 0 is any that is free.
+    /// Starts a server and waits until it listens. Port 0 selects a free port.
     pub(crate) async fn start(login: &Login, port: u16) -> Self {
         Program::start_with(login, port, &[]).await
     }
 
-    /// As [`Program::start`], in an environment with these variables.
+    /// Like [`Program::start`], with these environment variables.
     pub(crate) async fn start_with(login: &Login, port: u16, variables: &[(&str, &str)]) -> Self {
         let mut program = login.program(port);
         program.env("RUST_LOG", "error").envs(variables.iter().copied());
@@ -103,23 +103,23 @@ impl Program {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.id().expect("it runs").cast_signed();
+        let id = self.child.id().expect("the server runs").cast_signed();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
-    /// The next line that it prints; `None` at its end.
+    /// Returns the next printed line; `None` at the end of the output.
     pub(crate) async fn line(&mut self) -> Option<String> {
         next_line(&mut self.output).await
     }
 
-    /// The exit code; `None` when a signal ended it.
+    /// Waits for the end and returns the exit code; `None` when a signal ended the process.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
-        timeout(DEADLINE, self.child.wait()).await.expect("no end before the deadline").unwrap().code()
+        timeout(DEADLINE, self.child.wait()).await.expect("the process did not end before the deadline").unwrap().code()
     }
 }
 
-async fn run(program: &mut Command) -> Output {
-    timeout(DEADLINE, program.output()).await.expect("no end before the deadline").unwrap()
+async fn output_of(program: &mut Command) -> Output {
+    timeout(DEADLINE, program.output()).await.expect("the process did not end before the deadline").unwrap()
 }
 
 fn failure(output: Output) -> String {
@@ -130,5 +130,5 @@ fn failure(output: Output) -> String {
 }
 
 async fn next_line(output: &mut Lines<BufReader<ChildStdout>>) -> Option<String> {
-    timeout(DEADLINE, output.next_line()).await.expect("no line before the deadline").unwrap()
+    timeout(DEADLINE, output.next_line()).await.expect("no line arrived before the deadline").unwrap()
 }

@@ -1,4 +1,4 @@
-//! A real nginx between the page and the server, which lets no WebSocket through: see `clients/proxy.conf`.
+//! A real nginx between the page and the server, which forwards no WebSocket: see `clients/proxy.conf`.
 
 use super::DEADLINE;
 use std::env;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 const CONFIGURATION: &str = include_str!("../../../../clients/proxy.conf");
 
-/// Ended when dropped.
+/// A running nginx. Dropping it ends the process.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     _child: Child,
@@ -21,7 +21,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one in front of a server's port; `Err` says what is missing.
+    /// Starts nginx in front of a server's port; `Err` contains the missing program.
     pub(crate) async fn start(server: u16) -> Result<Self, String> {
         let nginx = program()?;
         let directory = tempfile::Builder::new().prefix("bennu-nginx-").tempdir().unwrap();
@@ -34,7 +34,7 @@ impl Proxy {
         std::fs::write(&file, configuration).unwrap();
         let mut command = Command::new(nginx);
         command.arg("-p").arg(directory.path()).arg("-c").arg(&file).kill_on_drop(true);
-        // It complains of a server that is down, which is what tests do to it.
+        // nginx logs an unreachable server, and the tests stop the server on purpose.
         command.stdin(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let deadline = Instant::now() + DEADLINE;
@@ -47,9 +47,9 @@ impl Proxy {
     }
 }
 
-/// Debian puts it where only root's `PATH` leads.
+/// Returns the path of nginx. Debian installs it in a directory of root's `PATH` only.
 fn program() -> Result<PathBuf, String> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut programs = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).map(|place| place.join("nginx"));
-    programs.find(|program| Path::exists(program)).ok_or_else(|| "there is no nginx in the PATH".to_owned())
+    programs.find(|program| Path::exists(program)).ok_or_else(|| "could not find nginx in the PATH".to_owned())
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use tokio::net::TcpListener;
 
-/// Serves until the test's runtime ends.
+/// The running application, which is served until the test's runtime ends.
 pub(crate) struct Server {
     pub(crate) endpoint: Endpoint,
     pub(crate) address: SocketAddr,

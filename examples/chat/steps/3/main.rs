@@ -5,7 +5,7 @@ use bennu::prelude::*;
 use room::RoomChannel;
 use sqlx::SqlitePool;
 
-/// What every part of the application shares.
+/// The state that every part of the application shares.
 #[derive(Clone)]
 pub struct App {
     pub db: SqlitePool,

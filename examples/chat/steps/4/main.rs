@@ -15,7 +15,7 @@ use tower_http::services::ServeFile;
 /// The purpose of our tokens: a token made for another purpose is not accepted here.
 const SALT: &str = "user socket";
 
-/// What every channel of a connection knows: who is there.
+/// The data that all channels of a connection share: the user's name.
 pub struct UserSocket {
     pub name: String,
 }
@@ -45,13 +45,13 @@ struct Visitor {
     name: String,
 }
 
-/// Stands for a login: whoever opens `/?name=Blue` is Blue.
+/// In place of a login: every visitor of `/?name=Blue` is Blue.
 async fn page(State(endpoint): State<Endpoint>, Query(visitor): Query<Visitor>) -> Result<Html<String>, StatusCode> {
     let token = endpoint.sign(SALT, &visitor.name).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(Html(include_str!("page.html").replace("TOKEN", &token)))
 }
 
-/// Announces the request's body in every room. A real application asks first who is calling.
+/// Announces the request's body in every room. A real application authenticates the caller first.
 async fn announce(State(endpoint): State<Endpoint>, text: String) -> Result<(), StatusCode> {
     let announced = endpoint.pubsub().broadcast("announcements", Announcement { text });
     announced.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)

@@ -22,7 +22,7 @@ struct Said {
 /// Sent by the timer.
 struct Quiet;
 
-/// Sent through PubSub by whoever has something to say to all rooms.
+/// Sent through PubSub to all rooms.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Announcement {
     pub text: String,

@@ -1,28 +1,28 @@
 //! The command line: words and `--name value` pairs, taken one by one.
 //!
-//! Owns no meaning: each role takes what it knows and then calls [`Arguments::finish`], which refuses what
-//! is left, so that a misspelt option never passes in silence.
+//! Each role takes its own arguments and then calls [`Arguments::finish`], which rejects the rest, so that a misspelt
+//! option is always an error.
 
 use std::fmt::Display;
 use std::io;
 use std::str::FromStr;
 
-/// What is still to be read of the command line.
+/// The arguments that no role has taken yet.
 pub(crate) struct Arguments(Vec<String>);
 
 impl Arguments {
-    /// The arguments of this process, without its name.
+    /// Returns the arguments of this process, without its name.
     pub(crate) fn from_env() -> Self {
         Self(std::env::args().skip(1).collect())
     }
 
-    /// Takes the first argument, if it is no option.
+    /// Takes the first argument if it is not an option.
     pub(crate) fn word(&mut self) -> Option<String> {
         let first = self.0.first()?;
         (!first.starts_with("--")).then(|| self.0.remove(0))
     }
 
-    /// Takes `--name`, and says whether it was there.
+    /// Takes `--name` and returns whether it was present.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
         let found = self.0.iter().position(|argument| argument == name);
         found.map(|at| self.0.remove(at)).is_some()
@@ -32,7 +32,7 @@ impl Arguments {
     ///
     /// # Errors
     ///
-    /// The name is there without a value, or the value is no `T`.
+    /// The name has no value, or the value is not a `T`.
     pub(crate) fn option<T>(&mut self, name: &str) -> io::Result<Option<T>>
     where
         T: FromStr<Err: Display>,
@@ -41,18 +41,18 @@ impl Arguments {
             return Ok(None);
         };
         if at + 1 == self.0.len() {
-            return Err(io::Error::other(format!("{name} needs a value")));
+            return Err(io::Error::other(format!("{name} has no value")));
         }
         self.0.remove(at);
         let value = self.0.remove(at);
         value.parse().map(Some).map_err(|error| io::Error::other(format!("{name} {value}: {error}")))
     }
 
-    /// Takes `--name value` that must be there.
+    /// Takes `--name value`, which is mandatory.
     ///
     /// # Errors
     ///
-    /// It is missing, or the value is no `T`.
+    /// The option is missing, or its value is not a `T`.
     pub(crate) fn required<T>(&mut self, name: &str) -> io::Result<T>
     where
         T: FromStr<Err: Display>,
@@ -60,20 +60,20 @@ impl Arguments {
         self.option(name)?.ok_or_else(|| io::Error::other(format!("{name} is missing")))
     }
 
-    /// Everything that is left, as it is.
+    /// Returns the remaining arguments unchanged.
     pub(crate) fn rest(self) -> Vec<String> {
         self.0
     }
 
-    /// Ends the reading.
+    /// Checks that every argument was taken.
     ///
     /// # Errors
     ///
-    /// Something was not taken.
+    /// An argument is left.
     pub(crate) fn finish(self) -> io::Result<()> {
         match self.0.first() {
             None => Ok(()),
-            Some(left) => Err(io::Error::other(format!("{left} is not understood here"))),
+            Some(left) => Err(io::Error::other(format!("{left} is not an option of this command"))),
         }
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_takes_is_an_error() {
+    fn unknown_and_invalid_options_are_errors() {
         assert!(arguments("--ronuds 3").finish().is_err());
         assert!(arguments("--rounds x").option::<u32>("--rounds").is_err());
         assert!(arguments("--rounds").option::<u32>("--rounds").is_err());

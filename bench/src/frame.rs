@@ -1,9 +1,8 @@
-//! WebSocket frames (RFC 6455 section 5.2), just as far as a benchmark between two known parties needs.
+//! A minimal codec of WebSocket frames (RFC 6455 section 5.2) for the load generator and the raw loop.
 //!
-//! Owns both directions: masked client frames (encoded by the load generator, decoded by the raw loop) and
-//! unmasked server frames (the other way round). Knows nothing of Phoenix. It does not judge: no UTF-8 check,
-//! no fragmentation, no reserved bits; that is the server under test's work, and the yardstick does
-//! without.
+//! The load generator encodes masked client frames and the raw loop decodes them; unmasked server frames take the
+//! opposite direction. The codec is independent of Phoenix's protocol. It validates nothing: no UTF-8, no
+//! fragmentation, no reserved bits. Validation is the work of the server under test, and the baseline omits it.
 
 use std::ops::Range;
 
@@ -16,11 +15,11 @@ pub(crate) const PING: u8 = 0x9;
 /// Opcode of a pong frame.
 pub(crate) const PONG: u8 = 0xA;
 
-/// Masks of the load generator's frames. Any key that is not zero costs the server the same.
+/// The mask key of the load generator's frames. Every key but zero costs the server the same.
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
-/// Two bytes, and up to eight of extended length; the mask key comes on top.
-const LONGEST_UNMASKED_HEADER: usize = 10;
+/// Two bytes, and up to eight of extended length, without the mask key.
+const MAX_UNMASKED_HEADER: usize = 10;
 
 /// Appends a server frame with this opcode whose payload is the concatenation of `parts`.
 pub(crate) fn encode_server(out: &mut Vec<u8>, opcode: u8, parts: &[&[u8]]) {
@@ -29,9 +28,9 @@ pub(crate) fn encode_server(out: &mut Vec<u8>, opcode: u8, parts: &[&[u8]]) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// A client frame with this opcode and payload, masked.
+/// Returns a masked client frame with this opcode and payload.
 pub(crate) fn encode_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + LONGEST_UNMASKED_HEADER + MASK.len());
+    let mut out = Vec::with_capacity(payload.len() + MAX_UNMASKED_HEADER + MASK.len());
     push_header(&mut out, opcode, payload.len(), 0x80);
     out.extend_from_slice(&MASK);
     let start = out.len();
@@ -53,7 +52,7 @@ fn push_header(out: &mut Vec<u8>, opcode: u8, length: usize, mask_bit: u8) {
     }
 }
 
-/// XORs eight bytes a step, which is as fast as it needs to be for 150 bytes.
+/// XORs eight bytes a step, which is fast enough for payloads of 150 bytes.
 fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
     let word = u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
     let mut words = payload.chunks_exact_mut(8);
@@ -63,27 +62,27 @@ fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
     }
     let tail = words.into_remainder();
     tail.iter_mut().zip(mask).for_each(|(byte, key)| *byte ^= key);
-    // A remainder is at most seven bytes: the second half starts over at the first byte of the mask.
+    // A remainder has at most seven bytes: its second half begins again at the first byte of the mask.
     if tail.len() > 4 {
         tail[4..].iter_mut().zip(mask).for_each(|(byte, key)| *byte ^= key);
     }
 }
 
-/// A frame header: what follows it, and how long it is itself.
+/// A frame header with its own size and the payload's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The low four bits of the first byte.
     pub(crate) opcode: u8,
-    /// Bytes of the header, with the mask key if there is one.
+    /// Bytes of the header, the mask key included.
     pub(crate) size: usize,
     /// Bytes of the payload.
     pub(crate) payload: u64,
-    /// The key, of a masked frame.
+    /// The key of a masked frame.
     mask: Option<[u8; 4]>,
 }
 
 impl Header {
-    /// Reads the header that `bytes` begin with; none while it is incomplete.
+    /// Reads the header at the beginning of `bytes`; `None` while it is incomplete.
     #[inline]
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (&first, &second) = (bytes.first()?, bytes.get(1)?);
@@ -105,13 +104,13 @@ impl Header {
 /// A whole frame at the beginning of some bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
-    /// What it is.
+    /// The opcode.
     pub(crate) opcode: u8,
-    /// Where its payload stands; the next frame begins at its end.
+    /// The range of the payload; the next frame begins at its end.
     pub(crate) payload: Range<usize>,
 }
 
-/// Finds the frame that `bytes` begin with and unmasks it in place; none while it is incomplete.
+/// Returns the frame at the beginning of `bytes` and unmasks it in place; `None` while it is incomplete.
 #[inline]
 pub(crate) fn decode(bytes: &mut [u8]) -> Option<Frame> {
     let header = Header::read(bytes)?;
@@ -123,20 +122,20 @@ pub(crate) fn decode(bytes: &mut [u8]) -> Option<Frame> {
     Some(Frame { opcode: header.opcode, payload: header.size..end })
 }
 
-/// Counts the frames of a server's stream by their headers alone, however the stream is cut into reads.
+/// Counts the frames of a server's stream by their headers, independently of the boundaries of reads.
 #[derive(Debug, Default)]
 pub(crate) struct Counter {
-    /// Payload bytes of the present frame that are still to come.
+    /// Bytes of the current frame's payload that have not arrived yet.
     skip: u64,
-    /// The beginning of a header that a read cut in two.
-    partial: [u8; LONGEST_UNMASKED_HEADER],
+    /// The first bytes of a header that two reads share.
+    partial: [u8; MAX_UNMASKED_HEADER],
     partial_size: u8,
 }
 
 impl Counter {
     /// Calls `seen` with opcode and payload length of every frame whose header ends in `bytes`.
     ///
-    /// A frame counts when its header is there: the payload of the last one may come with the next call.
+    /// A frame counts as soon as its header is complete; the payload of the last one may arrive with the next call.
     #[inline]
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut seen: impl FnMut(u8, u64)) {
         loop {
@@ -154,7 +153,7 @@ impl Counter {
                 seen(header.opcode, header.payload);
                 continue;
             }
-            // A header in two reads: rare, so byte by byte.
+            // A header in two reads is rare, so it is read byte by byte.
             self.partial[usize::from(self.partial_size)] = bytes[0];
             self.partial_size += 1;
             bytes = &bytes[1..];
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn client_frames_of_every_length_class_come_back_as_they_were() {
+    fn client_frames_of_every_length_class_are_decoded_to_their_payload() {
         for length in LENGTHS {
             let mut bytes = encode_client(TEXT, &payload(length));
             let frame = decode(&mut bytes).expect("a whole frame");
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_frame_is_none_and_stays_untouched() {
+    fn an_incomplete_frame_is_none_and_is_not_changed() {
         let whole = encode_client(TEXT, &payload(131));
         for cut in 0..whole.len() {
             let mut bytes = whole[..cut].to_vec();
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_counter_sees_the_same_frames_wherever_the_stream_is_cut() {
+    fn the_counter_counts_the_same_frames_for_every_size_of_reads() {
         let mut stream = Vec::new();
         for length in LENGTHS {
             encode_server(&mut stream, TEXT, &[&payload(length)]);

@@ -1,6 +1,6 @@
-//! The opening handshake (RFC 6455 section 4), both sides of it.
+//! Both sides of the opening handshake (RFC 6455 section 4).
 //!
-//! Owns the request that the load generator sends, the check of its answer, and the answer of the raw loop.
+//! It owns the load generator's request, the check of the server's response, and the raw loop's response.
 
 use std::io;
 
@@ -16,7 +16,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const END: &[u8] = b"\r\n\r\n";
 
-/// The upgrade request, with the headers that a browser's would not be without.
+/// Returns the upgrade request with the headers that every browser sends.
 pub(crate) fn request(port: u16) -> Vec<u8> {
     format!(
         "GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -25,22 +25,22 @@ pub(crate) fn request(port: u16) -> Vec<u8> {
     .into_bytes()
 }
 
-/// How many of `bytes` an HTTP head takes, its empty line included; none while it is incomplete.
+/// Returns the size of the HTTP head in `bytes`, its empty line included; `None` while it is incomplete.
 pub(crate) fn head_size(bytes: &[u8]) -> Option<usize> {
     let end = bytes.windows(END.len()).position(|window| window == END)?;
     Some(end + END.len())
 }
 
-/// Checks that `head` agrees to [`request`].
+/// Checks that `head` accepts [`request`].
 ///
 /// # Errors
 ///
-/// It is not a 101, or the accept key is wrong.
+/// The status is not 101, or the accept key is wrong.
 pub(crate) fn check_response(head: &[u8]) -> io::Result<()> {
     let text = String::from_utf8_lossy(head);
     let status = text.lines().next().unwrap_or_default();
     if !status.starts_with("HTTP/1.1 101") {
-        return Err(io::Error::other(format!("the server refuses the upgrade: {status}")));
+        return Err(io::Error::other(format!("the server refused the upgrade: {status}")));
     }
     if header(head, "sec-websocket-accept") != Some(ACCEPT.as_bytes()) {
         return Err(io::Error::other("the server's Sec-WebSocket-Accept is wrong"));
@@ -48,7 +48,7 @@ pub(crate) fn check_response(head: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The 101 that answers the request in `head`; none if it carries no key.
+/// Returns the 101 response to the request in `head`; `None` if the request has no key.
 pub(crate) fn response(head: &[u8]) -> Option<Vec<u8>> {
     let key = header(head, "sec-websocket-key")?;
     let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_and_a_wrong_key_are_told_apart() {
+    fn a_refusal_and_a_wrong_key_are_different_errors() {
         let refused = check_response(b"HTTP/1.1 403 Forbidden\r\n\r\n").unwrap_err();
         assert!(refused.to_string().ends_with("HTTP/1.1 403 Forbidden"));
         let wrong = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: no\r\n\r\n";

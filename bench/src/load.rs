@@ -1,8 +1,8 @@
-//! The client side: `bennu-bench load SCENARIO`, started by the conductor beside a server that runs.
+//! The load generator: `bennu-bench load SCENARIO`, which the coordinator starts after a server.
 //!
-//! A process of its own, so that its CPU time and its memory are not the server's. It prints one line per
-//! figure, `name value`, for [`crate::run`] to read. [`probe`] proves first that the server speaks; [`swarm`]
-//! owns the clients and their epoll; each scenario has a file.
+//! It is a process of its own, so that its CPU time and memory are not counted as the server's. It prints one line per
+//! figure, `name value`, which [`crate::run`] parses. [`probe`] first checks the server's protocol; [`swarm`] owns the
+//! clients and their epoll instance; each scenario has a file.
 
 mod client;
 mod echo;
@@ -18,25 +18,25 @@ use std::time::{Duration, Instant};
 use crate::argument::Arguments;
 use crate::process::Process;
 
-/// What a scenario is told.
+/// The parameters of a scenario.
 pub(crate) struct Load {
     /// The server's port on 127.0.0.1.
     pub(crate) port: u16,
     /// The server's process, for its CPU time and memory.
     pub(crate) server: Process,
-    /// How many clients.
+    /// The number of clients.
     pub(crate) clients: usize,
-    /// How long each measured phase lasts.
+    /// The duration of each measured phase.
     pub(crate) phase: Duration,
-    /// How long the load generator rests between two looks at its sockets.
-    pub(crate) rest: Duration,
+    /// The pause of the load generator before each poll of its sockets.
+    pub(crate) pause: Duration,
 }
 
-/// The body of the subcommand.
+/// Runs the subcommand.
 ///
 /// # Errors
 ///
-/// The command line is wrong, or the server answers otherwise than the benchmark expects.
+/// The command line is wrong, or the server's messages differ from those that the benchmark expects.
 pub(crate) fn main(mut arguments: Arguments) -> io::Result<()> {
     let scenario = arguments.word().unwrap_or_default();
     let load = Load {
@@ -44,7 +44,7 @@ pub(crate) fn main(mut arguments: Arguments) -> io::Result<()> {
         server: Process { id: arguments.required("--server-pid")? },
         clients: arguments.required("--clients")?,
         phase: Duration::from_secs_f64(arguments.required("--seconds")?),
-        rest: Duration::from_micros(arguments.required("--rest-us")?),
+        pause: Duration::from_micros(arguments.required("--rest-us")?),
     };
     arguments.finish()?;
     match scenario.as_str() {
@@ -52,16 +52,16 @@ pub(crate) fn main(mut arguments: Arguments) -> io::Result<()> {
         "echo" => echo::measure(&load),
         "join" => join::measure(&load),
         "memory" => memory::measure(&load),
-        _ => Err(io::Error::other(format!("there is no scenario {scenario:?}"))),
+        _ => Err(io::Error::other(format!("{scenario:?} is not a scenario"))),
     }
 }
 
-/// Hands a figure to the conductor.
+/// Prints a figure for the coordinator.
 fn figure(name: &str, value: f64) {
     println!("{name} {value}");
 }
 
-/// Work that was done between two readings of the server's clocks, both taken at rest.
+/// Measures the server's CPU time and the wall time between two moments at which the server is idle.
 struct Meter {
     server: Process,
     cpu: Duration,
@@ -70,13 +70,13 @@ struct Meter {
 
 impl Meter {
     fn start(server: Process) -> io::Result<Self> {
-        Ok(Self { server, cpu: server.cpu_at_rest()?, wall: Instant::now() })
+        Ok(Self { server, cpu: server.cpu_when_idle()?, wall: Instant::now() })
     }
 
-    /// CPU and wall time since the start. The wall time ends before the wait for rest.
+    /// Returns the CPU and wall time since the start. The wall time ends before the wait for the idle server.
     fn stop(&self) -> io::Result<(Duration, Duration)> {
         let wall = self.wall.elapsed();
-        Ok((self.server.cpu_at_rest()?.saturating_sub(self.cpu), wall))
+        Ok((self.server.cpu_when_idle()?.saturating_sub(self.cpu), wall))
     }
 }
 
@@ -85,14 +85,14 @@ mod tests {
     use super::*;
     use crate::{frame, raw};
 
-    /// Twenty clients, an instant each phase, and this very process as the server.
+    /// Twenty clients, phases of 30 ms, and this process as the server.
     fn load() -> Load {
         Load {
             port: raw::serve_in_background(),
             server: Process { id: std::process::id() },
             clients: 20,
             phase: Duration::from_millis(30),
-            rest: Duration::ZERO,
+            pause: Duration::ZERO,
         }
     }
 
@@ -108,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn fan_out_and_echo_and_join_run_to_their_end_against_the_raw_loop() {
+    fn the_fanout_echo_and_join_scenarios_complete_against_the_raw_loop() {
         fanout::measure(&load()).unwrap();
         echo::measure(&load()).unwrap();
         join::measure(&load()).unwrap();
     }
 
     #[test]
-    fn clients_that_leave_and_disconnect_are_answered_and_closed() {
+    fn clients_that_leave_and_disconnect_are_replied_to_and_closed() {
         let load = load();
         let lengths = probe::lengths(load.port).unwrap();
         let mut swarm = swarm::Swarm::new(&load).unwrap();
@@ -123,12 +123,12 @@ mod tests {
         for topic in crate::message::TOPICS {
             let frame = |text: String| frame::encode_client(frame::TEXT, text.as_bytes());
             let (join, leave) = (crate::message::join(topic), crate::message::leave(topic));
-            swarm.ask_all(0, &frame(join), 1, &[lengths.join]).unwrap();
-            swarm.ask_all(0, &frame(leave), 2, &lengths.leave).unwrap();
+            swarm.request_all(0, &frame(join), 1, &[lengths.join]).unwrap();
+            swarm.request_all(0, &frame(leave), 2, &lengths.leave).unwrap();
         }
         let start = Instant::now();
         swarm.disconnect().unwrap();
-        assert!(start.elapsed() < Duration::from_secs(5), "the raw loop did not close");
+        assert!(start.elapsed() < Duration::from_secs(5), "the raw loop did not close the connections");
         assert!(swarm.clients.is_empty());
     }
 }

@@ -1,9 +1,9 @@
-//! `bennu-bench`: how much CPU and memory a Phoenix Channels server spends, beside a raw epoll loop.
+//! `bennu-bench`: the CPU time and the memory of a Phoenix Channels server, compared with a raw epoll loop.
 //!
-//! One binary plays every role, each in a process of its own so that their CPU time is told apart:
-//! [`run`] is the conductor that people start, [`raw`] is the yardstick, [`load`] is the client side.
-//! This file only picks the role. Nothing here depends on the rest of Bennu: the server under test is
-//! driven over its socket like any other.
+//! One binary has every role, each in a process of its own so that the kernel separates their CPU times: [`run`] is the
+//! coordinator, which a user starts; [`raw`] is the baseline; [`load`] is the load generator. This file selects the
+//! role. The binary depends on no crate of Bennu: it drives the server under test over its socket, like any other
+//! server.
 
 mod argument;
 mod frame;
@@ -24,9 +24,9 @@ usage:
                   [--rounds N] [--seconds N] [--pin] [--rest-us N] [--quick]
       measures the server under test and every peer beside the raw loop and prints a table
   bennu-bench raw-server PORT
-      the yardstick: a single-threaded epoll loop that speaks just enough of the protocol
+      the baseline: a single-threaded epoll loop with a minimal implementation of the protocol
 
-bench/README.md says what each figure means.";
+bench/README.md describes the figures.";
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_env();

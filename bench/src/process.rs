@@ -1,7 +1,7 @@
-//! What the kernel says about another process, and children that never outlive their parent.
+//! CPU time and memory of other processes, and child processes that never outlive their parent.
 //!
-//! Owns everything read from `/proc` (CPU time, memory) and the guarded start of a child. The load generator
-//! measures with it, the conductor starts servers with it.
+//! It owns all reads of `/proc` and the guarded start of a child. The load generator measures with it, and the
+//! coordinator starts servers with it.
 
 use std::fs;
 use std::io;
@@ -30,33 +30,33 @@ pub(crate) struct Memory {
 }
 
 impl Process {
-    /// CPU time, user and system, of all threads that live: the first number of each
+    /// Returns the CPU time, user and system, of all running threads: the first number of each
     /// `/proc/PID/task/*/schedstat`, in nanoseconds.
     ///
-    /// It is the scheduler's own sum (`sum_exec_runtime`), where `utime + stime` of `/proc/PID/stat` comes in
-    /// steps of 10 ms. A thread that ended takes its share along; servers' workers do not end.
+    /// The number is the scheduler's own sum (`sum_exec_runtime`); `utime + stime` of `/proc/PID/stat` has steps of 10
+    /// ms. The time of a thread that ended is lost; servers' workers do not end.
     ///
     /// # Errors
     ///
-    /// The process is gone, or the kernel keeps no such statistics.
+    /// The process has ended, or the kernel keeps no such statistics.
     pub(crate) fn cpu(self) -> io::Result<Duration> {
         let mut nanoseconds = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.id))? {
             let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else {
-                continue; // it ended between the listing and the reading
+                continue; // the thread ended after the directory was read
             };
             nanoseconds += first_number(&text)?;
         }
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// [`cpu`](Self::cpu) once the process has come to rest: 20 ms with less than 0.2 ms of CPU; at most
-    /// two seconds later.
+    /// Returns [`cpu`](Self::cpu) once the process is idle, which is 20 ms with less than 0.2 ms of CPU; after two
+    /// seconds at most.
     ///
     /// # Errors
     ///
     /// As [`cpu`](Self::cpu).
-    pub(crate) fn cpu_at_rest(self) -> io::Result<Duration> {
+    pub(crate) fn cpu_when_idle(self) -> io::Result<Duration> {
         let deadline = Instant::now() + Duration::from_secs(2);
         let mut before = self.cpu()?;
         loop {
@@ -69,23 +69,22 @@ impl Process {
         }
     }
 
-    /// Memory at this moment.
+    /// Returns the current memory.
     ///
     /// # Errors
     ///
-    /// The process is gone.
+    /// The process has ended.
     pub(crate) fn memory(self) -> io::Result<Memory> {
         parse_memory(&fs::read_to_string(format!("/proc/{}/status", self.id))?)
     }
 
-    /// Memory once it has settled: sampled every 100 ms until it has not moved by more than 0.2 % for a
-    /// second and a half, at most for `patience`. A server that gives memory back later than that does not get
-    /// it counted.
+    /// Returns the memory once it has settled: sampled every 100 ms until it has not changed by more than 0.2 % for a
+    /// second and a half, at most for `timeout`. Memory that a server returns later is not counted as returned.
     ///
     /// # Errors
     ///
-    /// The process is gone.
-    pub(crate) fn memory_settled(self, patience: Duration) -> io::Result<Memory> {
+    /// The process has ended.
+    pub(crate) fn memory_settled(self, timeout: Duration) -> io::Result<Memory> {
         let start = Instant::now();
         let mut reference = self.memory()?;
         let mut since = start;
@@ -96,7 +95,7 @@ impl Process {
                 reference = now;
                 since = Instant::now();
             }
-            if since.elapsed() > Duration::from_millis(1500) || start.elapsed() > patience {
+            if since.elapsed() > Duration::from_millis(1500) || start.elapsed() > timeout {
                 return Ok(now);
             }
         }
@@ -115,17 +114,17 @@ fn parse_memory(status: &str) -> io::Result<Memory> {
 
 fn first_number(text: &str) -> io::Result<u64> {
     let word = text.split_whitespace().next().unwrap_or_default();
-    word.parse().map_err(|_| io::Error::other(format!("{word:?} in /proc is no number")))
+    word.parse().map_err(|_| io::Error::other(format!("{word:?} in /proc is not a number")))
 }
 
-/// Where a child may run.
+/// The cores of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cores {
-    /// Wherever the scheduler likes.
+    /// The scheduler's choice.
     Any,
-    /// On the last core only.
+    /// The last core only.
     Last,
-    /// On all cores but the last.
+    /// All cores but the last.
     AllButLast,
 }
 
@@ -140,8 +139,8 @@ impl Cores {
         }
     }
 
-    /// Confines this process, and what it becomes or starts.
-    fn confine(self) -> io::Result<()> {
+    /// Pins this process, and its children, to the cores.
+    fn pin(self) -> io::Result<()> {
         let allowed = sched_getaffinity(None)?;
         let last = (0..CpuSet::MAX_CPU).rev().find(|&core| allowed.is_set(core)).unwrap_or(0);
         let mut chosen = match self {
@@ -154,37 +153,37 @@ impl Cores {
             _ => chosen.unset(last),
         }
         sched_setaffinity(None, &chosen)
-            .map_err(|error| io::Error::other(format!("no core is left to pin to: {error}")))
+            .map_err(|error| io::Error::other(format!("could not pin to these cores: {error}")))
     }
 }
 
-/// A command that this binary starts through `bennu-bench guarded`, so that the kernel kills it when its
-/// parent dies, however the parent dies, and so that it runs on these cores.
+/// Returns a command that starts `program` through `bennu-bench guarded`: the kernel kills it when its parent ends for
+/// any reason, and it runs on these cores.
 ///
 /// # Errors
 ///
-/// This program's own path is unknown.
+/// The path of this program is unknown.
 pub(crate) fn guarded(cores: Cores, program: &str) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["guarded", cores.name(), program]);
     Ok(command)
 }
 
-/// The body of `bennu-bench guarded CORES PROGRAM ARGUMENT...`: asks for the death signal and the cores, both
-/// of which survive an exec, and becomes the program, under the same process id.
+/// Runs `bennu-bench guarded CORES PROGRAM ARGUMENT...`: sets the parent-death signal and the cores, both of which
+/// survive an exec, and replaces itself by the program, under the same process id.
 ///
 /// # Errors
 ///
-/// There is no such program. Otherwise it does not return.
+/// The program could not be started. Otherwise the function does not return.
 pub(crate) fn exec_guarded(words: Vec<String>) -> io::Result<()> {
     let [cores, program, arguments @ ..] = words.as_slice() else {
-        return Err(io::Error::other("guarded needs cores and a program"));
+        return Err(io::Error::other("guarded needs CORES and PROGRAM"));
     };
     let cores = Cores::ALL.into_iter().find(|known| known.name() == cores);
-    cores.ok_or_else(|| io::Error::other("guarded knows no such cores"))?.confine()?;
+    cores.ok_or_else(|| io::Error::other("CORES is not any, last or all-but-last"))?.pin()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let error = Command::new(program).args(arguments).exec();
-    Err(io::Error::other(format!("{program} does not start: {error}")))
+    Err(io::Error::other(format!("could not start {program}: {error}")))
 }
 
 #[cfg(test)]
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_cpu_time_grows_while_we_compute() {
+    fn the_cpu_time_of_a_busy_process_grows() {
         let this = Process { id: std::process::id() };
         let before = this.cpu().unwrap();
         let start = Instant::now();

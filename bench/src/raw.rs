@@ -1,13 +1,12 @@
-//! The yardstick: `bennu-bench raw-server PORT`, a single-threaded epoll loop over plain sockets.
+//! The baseline: `bennu-bench raw-server PORT`, a single-threaded epoll loop over plain sockets.
 //!
-//! It is what a skilled person writes first: read what is there, handle one message after the other, one
-//! `write` per message and client. No actors, no queues, no isolation, no limits, no checks; a broadcast is
-//! encoded once and written to each member in turn, and what arrives meanwhile waits. So it shows what
-//! the kernel alone costs, and a real server is measured by how near it comes, or by how many writes
-//! it saves. [`connection`] owns a client's socket, [`topic`] who is joined.
+//! It is the simplest fast server: it reads all available bytes, handles one message after the other, and calls `write`
+//! once per message and client. It has no actors, queues, isolation, limits or validation. A broadcast is encoded once
+//! and written to each member in turn; messages that arrive meanwhile wait. The raw loop therefore shows the kernel's
+//! cost, and the ratio of a real server shows its own cost, or the writes that it saves. [`connection`] owns a client's
+//! socket, [`topic`] the memberships.
 
 mod connection;
-mod membership;
 mod topic;
 
 use std::io;
@@ -26,17 +25,17 @@ use crate::message::Message;
 use connection::Connection;
 use topic::Topics;
 
-/// The event data of the listening socket; clients have their slot number.
+/// The event data of the listening socket; that of a client is its slot number.
 const LISTENER: u64 = u64::MAX;
-const EVENTS_A_TURN: usize = 1024;
+const MAX_EVENTS: usize = 1024;
 const READ_SIZE: usize = 64 * 1024;
 const BACKLOG: i32 = 4096;
 
-/// The body of the subcommand; returns only with an error.
+/// Runs the subcommand; returns only with an error.
 ///
 /// # Errors
 ///
-/// The port is no number or not free, or epoll fails.
+/// The port is not a number or is not free, or epoll fails.
 pub(crate) fn main(mut arguments: Arguments) -> io::Result<()> {
     let port = arguments.word().and_then(|word| word.parse().ok());
     let port: u16 = port.ok_or_else(|| io::Error::other("raw-server needs a PORT"))?;
@@ -44,7 +43,7 @@ pub(crate) fn main(mut arguments: Arguments) -> io::Result<()> {
     let mut server = Server::bind(port)?;
     println!("raw loop on 127.0.0.1:{port}");
     loop {
-        server.turn()?;
+        server.poll()?;
     }
 }
 
@@ -52,13 +51,13 @@ struct Server {
     epoll: OwnedFd,
     listener: TcpListener,
     events: Vec<Event>,
-    /// Clients by slot; a slot is taken again after its client has gone.
+    /// Clients by slot; a slot is reused after its client has disconnected.
     connections: Vec<Option<Connection>>,
     free: Vec<u32>,
     topics: Topics,
-    /// What every read goes into; a connection holds bytes of its own only while a frame is incomplete.
+    /// The buffer of every read; a connection has a buffer of its own only while a frame is incomplete.
     scratch: Vec<u8>,
-    /// The frame that is about to be written.
+    /// The buffer of the frame to be written.
     outgoing: Vec<u8>,
 }
 
@@ -66,13 +65,13 @@ impl Server {
     fn bind(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
-        listen(&listener, BACKLOG)?; // again, for the longer backlog
+        listen(&listener, BACKLOG)?; // a second call, for a longer backlog than std's
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         Ok(Self {
             epoll,
             listener,
-            events: Vec::with_capacity(EVENTS_A_TURN),
+            events: Vec::with_capacity(MAX_EVENTS),
             connections: Vec::new(),
             free: Vec::new(),
             topics: Topics::default(),
@@ -81,7 +80,7 @@ impl Server {
         })
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    fn poll(&mut self) -> io::Result<()> {
         self.events.clear();
         match epoll::wait(&self.epoll, spare_capacity(&mut self.events), None) {
             Err(Errno::INTR) => return Ok(()),
@@ -124,7 +123,7 @@ impl Server {
         }
     }
 
-    /// Reads until the socket is empty, as edge-triggered epoll wants it, and handles what came.
+    /// Reads until the socket is empty, as edge-triggered epoll requires, and handles the frames.
     fn read(&mut self, slot: u32) {
         let mut scratch = std::mem::take(&mut self.scratch);
         while let Some(connection) = &mut self.connections[slot as usize] {
@@ -162,7 +161,7 @@ impl Server {
         self.scratch = scratch;
     }
 
-    /// Handles every whole frame in `bytes` and says how many bytes they were.
+    /// Handles every complete frame in `bytes` and returns their size.
     fn consume(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
         let mut at = 0;
         if let Some(connection) = &mut self.connections[slot as usize]
@@ -197,7 +196,7 @@ impl Server {
     }
 
     fn message(&mut self, slot: u32, text: &[u8]) {
-        let Some(message) = Message::scan(text) else {
+        let Some(message) = Message::parse(text) else {
             return self.close(slot);
         };
         match message.event {
@@ -220,7 +219,7 @@ impl Server {
         }
     }
 
-    /// Encodes once, then one write per member, in a plain loop.
+    /// Encodes the broadcast once and writes it once per member.
     fn broadcast(&mut self, message: &Message<'_>) {
         self.outgoing.clear();
         let Message { topic, payload, .. } = message;
@@ -254,7 +253,7 @@ impl Server {
         }
     }
 
-    /// Forgets the client; dropping its socket closes it and takes it out of epoll.
+    /// Removes the client. The drop of its socket closes it and removes it from epoll.
     fn close(&mut self, slot: u32) {
         self.topics.leave_all(slot, &mut self.connections);
         if self.connections[slot as usize].take().is_some() {
@@ -263,7 +262,7 @@ impl Server {
     }
 }
 
-/// Runs the raw loop on a free port, for tests; it ends with the process.
+/// Runs the raw loop on a free port for tests and returns the port. The thread ends with the process.
 #[cfg(test)]
 pub(crate) fn serve_in_background() -> u16 {
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -271,7 +270,7 @@ pub(crate) fn serve_in_background() -> u16 {
         let mut server = Server::bind(0).expect("a port is free");
         let address = server.listener.local_addr().expect("it is bound");
         sender.send(address.port()).expect("the test waits for it");
-        while server.turn().is_ok() {}
+        while server.poll().is_ok() {}
     });
     receiver.recv().expect("the raw loop has started")
 }

@@ -1,9 +1,8 @@
-//! The conductor: `bennu-bench run`, what people start.
+//! The coordinator: `bennu-bench run`.
 //!
-//! Owns the order of things: for each scenario and round it starts the raw loop, measures it, ends it, and does
-//! the same with the server under test and every peer, so that whatever else the machine does falls on all of
-//! them alike. [`server`] owns the child processes, [`figure`] what is measured and which targets there are,
-//! [`report`] the table.
+//! It owns the order of the measurements: in each round of a scenario it starts the raw loop, measures it and ends it,
+//! and then does the same with the server under test and every peer, so that other load on the machine affects all of
+//! them. [`server`] owns the child processes, [`figure`] the scenarios and the targets, [`report`] the table.
 
 mod figure;
 mod report;
@@ -22,23 +21,23 @@ use figure::Scenario;
 use server::{RunningServer, ServerCommand};
 
 const DEFAULT_SERVER: &str = "target/release/conformance-server";
-/// The clients of the scenario of that name, beside this program.
+/// The program of the scenario `clients`, in the directory of this program.
 const CLIENTS: &str = "bennu-bench-clients";
-/// A server closes clients that are silent for 60 s, and fan-out's clients are silent: warm-up and two phases
-/// must stay well below that.
+/// A server closes clients that send nothing for 60 s, as the clients of the fan-out do: a warm-up and two phases must
+/// be much shorter.
 const MAX_SECONDS: f64 = 20.0;
-/// Memory hardly varies, and takes long.
+/// Memory figures hardly vary, and their rounds are long.
 const MAX_MEMORY_ROUNDS: usize = 3;
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Plan {
     scenarios: Vec<Scenario>,
     /// The raw loop first, then the server under test, then the peers.
     servers: Vec<ServerCommand>,
     rounds: usize,
     seconds: f64,
-    rest_us: u64,
-    /// Whether the load generator gets the last core and the servers the others.
+    pause_us: u64,
+    /// Whether the load generator has the last core and the servers the others.
     pinned: bool,
     quick: bool,
 }
@@ -46,12 +45,12 @@ struct Plan {
 /// The figures of one server in one scenario: a value per round under each name.
 type Figures = HashMap<String, Vec<f64>>;
 
-/// The body of the subcommand.
+/// Runs the subcommand.
 ///
 /// # Errors
 ///
-/// The command line is wrong, the raw loop does not run, or another server did not answer as it should; the
-/// others' table is printed all the same. A target that is not met is no error.
+/// The command line is wrong, the raw loop fails, or another server fails; the table of the other servers is printed
+/// nevertheless. A missed target is not an error.
 pub(crate) fn main(arguments: Arguments) -> io::Result<()> {
     let plan = Plan::read(arguments)?;
     raise_open_files()?;
@@ -89,19 +88,19 @@ impl Plan {
         }
         let rounds = arguments.option("--rounds")?.unwrap_or(if quick { 1 } else { 5 });
         let seconds = arguments.option("--seconds")?.unwrap_or(if quick { 0.3 } else { 2.0 });
-        let rest_us = arguments.option("--rest-us")?.unwrap_or(0);
+        let pause_us = arguments.option("--rest-us")?.unwrap_or(0);
         arguments.finish()?;
         if rounds == 0 || !(0.0..=MAX_SECONDS).contains(&seconds) {
-            return Err(io::Error::other("--rounds from 1 on, --seconds from 0 to 20"));
+            return Err(io::Error::other("--rounds must be at least 1, and --seconds from 0 to 20"));
         }
-        Ok(Self { scenarios, servers, rounds, seconds, rest_us, pinned, quick })
+        Ok(Self { scenarios, servers, rounds, seconds, pause_us, pinned, quick })
     }
 
     fn clients(&self, scenario: Scenario) -> usize {
         scenario.clients() / if self.quick { 10 } else { 1 }
     }
 
-    /// Plays all rounds. A server that fails is left out from then on and named in `failures`.
+    /// Runs all rounds. A server that fails is excluded from further rounds and added to `failures`.
     fn measure(&self, scenario: Scenario, failures: &mut Vec<String>) -> io::Result<Vec<Figures>> {
         let rounds = match scenario {
             Scenario::Memory | Scenario::Clients => self.rounds.min(MAX_MEMORY_ROUNDS),
@@ -133,7 +132,7 @@ impl Plan {
         Ok(measured)
     }
 
-    /// Starts the server, has the load generator measure it, and ends both.
+    /// Starts the server and the load generator, and ends both after the measurement.
     fn measure_once(&self, scenario: Scenario, server: &ServerCommand) -> io::Result<Vec<(String, f64)>> {
         let (server_cores, load_cores) = match self.pinned {
             true => (Cores::AllButLast, Cores::Last),
@@ -141,23 +140,23 @@ impl Plan {
         };
         let server = RunningServer::start(server, server_cores)?;
         let output = self
-            .load(scenario, load_cores)?
+            .load_command(scenario, load_cores)?
             .args(["--port", &server.port.to_string()])
             .args(["--server-pid", &server.id().to_string()])
             .args(["--clients", &self.clients(scenario).to_string()])
             .args(["--seconds", &self.seconds.to_string()])
-            .args(["--rest-us", &self.rest_us.to_string()])
+            .args(["--rest-us", &self.pause_us.to_string()])
             .stdin(Stdio::null())
             .output()?;
         if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
-            return Err(io::Error::other(words.trim().to_owned()));
+            let message = String::from_utf8_lossy(&output.stderr);
+            return Err(io::Error::other(message.trim().to_owned()));
         }
         parse_figures(&String::from_utf8_lossy(&output.stdout))
     }
 
-    /// The client side: this program, or the one that the Rust client is built into.
-    fn load(&self, scenario: Scenario, cores: Cores) -> io::Result<Command> {
+    /// Returns the command of the load generator: this program, or the one with the Rust client.
+    fn load_command(&self, scenario: Scenario, cores: Cores) -> io::Result<Command> {
         let this = std::env::current_exe()?;
         if scenario != Scenario::Clients {
             let mut command = process::guarded(cores, &this.to_string_lossy())?;
@@ -167,29 +166,29 @@ impl Plan {
         let clients = this.with_file_name(CLIENTS);
         if !clients.is_file() {
             let path = clients.display();
-            return Err(io::Error::other(format!("{path} is not there: cargo build --release -p {CLIENTS}")));
+            return Err(io::Error::other(format!("could not find {path}: run cargo build --release -p {CLIENTS}")));
         }
         process::guarded(cores, &clients.to_string_lossy())
     }
 }
 
-/// Reads the load generator's `name value` lines.
+/// Parses the load generator's `name value` lines.
 fn parse_figures(lines: &str) -> io::Result<Vec<(String, f64)>> {
     let figure = |line: &str| {
         let (name, value) = line.split_once(' ')?;
         Some((name.to_owned(), value.parse().ok()?))
     };
-    let bad = |line| io::Error::other(format!("the load generator says {line:?}"));
+    let bad = |line| io::Error::other(format!("the load generator's line {line:?} is not a figure"));
     lines.lines().map(|line| figure(line).ok_or_else(|| bad(line))).collect()
 }
 
-/// Lets this process and its children open as many files as the system's hard limit allows.
+/// Raises the limit of open files of this process and its children to the hard limit.
 fn raise_open_files() -> io::Result<()> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
     let most = Scenario::ALL.map(Scenario::clients).into_iter().max().unwrap_or_default() as u64;
     if maximum.or(current).is_some_and(|limit| limit < most + 100) {
-        eprintln!("bennu-bench: {maximum:?} open files are too few for {most} clients: see ulimit -Hn");
+        eprintln!("bennu-bench: the limit of {maximum:?} open files is too low for {most} clients: see ulimit -Hn");
     }
     Ok(())
 }
@@ -199,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_read_line_by_line_and_anything_else_is_an_error() {
+    fn figures_are_parsed_line_by_line_and_any_other_line_is_an_error() {
         let figures = parse_figures("a 1.5\nb -2\n").unwrap();
         assert_eq!(figures, [("a".to_owned(), 1.5), ("b".to_owned(), -2.0)]);
         assert!(parse_figures("a 1.5\nlistening\n").is_err());

@@ -1,7 +1,7 @@
-//! One client of the load generator: a socket, and how far its stream has been read.
+//! One client of the load generator: a socket and the state of its stream.
 //!
-//! Sending is a single write that must succeed: the scenarios keep so little in flight that a socket which
-//! takes no more means a server that has stopped reading, and that is an error, not a queue.
+//! A message is sent with a single write, which must succeed. The scenarios keep so little in flight that a full socket
+//! means a server that has stopped reading; that is an error, and nothing is queued.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -13,32 +13,32 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_
 use crate::frame::{CLOSE, Counter, PING, TEXT};
 use crate::handshake;
 
-/// Clients that share a source address; the kernel has about 28,000 ports for each.
-const CLIENTS_AN_ADDRESS: usize = 4_000;
+/// The number of clients with one source address; the kernel has about 28,000 ports for each.
+const CLIENTS_PER_ADDRESS: usize = 4_000;
 
 /// A client and its counters.
 pub(super) struct Client {
     /// Non-blocking once connected.
     pub(super) socket: OwnedFd,
-    /// Whether the server has agreed to the upgrade.
+    /// Whether the server has accepted the upgrade.
     pub(super) upgraded: bool,
-    /// Text frames that a scenario has counted for this client in its present phase.
+    /// Text frames that a scenario has counted for this client in the current phase.
     pub(super) received: u64,
-    /// The server's HTTP head, as long as it is incomplete.
+    /// The server's HTTP head while it is incomplete.
     head: Vec<u8>,
     counter: Counter,
 }
 
 impl Client {
-    /// Connects the `index`th client and asks for the upgrade; does not wait for the answer.
+    /// Connects the `index`th client and sends the upgrade request; does not wait for the response.
     ///
-    /// Every process takes source addresses of its own, so that ports which a former run left in TIME_WAIT do
-    /// not stand in the way.
+    /// Every process has source addresses of its own, so that it does not meet ports that an earlier run left in
+    /// TIME_WAIT.
     pub(super) fn connect(index: usize, port: u16, request: &[u8]) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
         sockopt::set_socket_reuseaddr(&socket, true)?;
-        let host = (index / CLIENTS_AN_ADDRESS + 1) as u8;
+        let host = (index / CLIENTS_PER_ADDRESS + 1) as u8;
         let network = std::process::id();
         let source = Ipv4Addr::new(127, 1 + (network % 250) as u8, (network / 250 % 250) as u8, host);
         bind(&socket, &SocketAddrV4::new(source, 0))?;
@@ -50,11 +50,11 @@ impl Client {
         Ok(client)
     }
 
-    /// Writes `bytes` at once.
+    /// Writes `bytes` with one call.
     ///
     /// # Errors
     ///
-    /// The socket does not take them all.
+    /// The socket has no room for all of them.
     #[inline]
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
         let written = loop {
@@ -70,14 +70,14 @@ impl Client {
         Ok(())
     }
 
-    /// Takes what a read brought, and says how many text frames began in it.
+    /// Processes the bytes of one read and returns the number of text frames that began in them.
     ///
     /// # Errors
     ///
-    /// The server refused the upgrade, closed, or sent a frame whose payload is of none of the `expected`
+    /// The server refused the upgrade, closed the connection, or sent a frame whose payload has none of the `expected`
     /// lengths.
     #[inline]
-    pub(super) fn take(&mut self, bytes: &[u8], expected: &[u64]) -> io::Result<u32> {
+    pub(super) fn receive(&mut self, bytes: &[u8], expected: &[u64]) -> io::Result<u32> {
         let whole;
         let mut bytes = bytes;
         if !self.upgraded {
@@ -90,17 +90,17 @@ impl Client {
             self.upgraded = true;
             bytes = &whole[size..];
         }
-        let (mut texts, mut odd) = (0, None);
+        let (mut texts, mut unexpected) = (0, None);
         self.counter.feed(bytes, |opcode, length| match opcode {
             TEXT if expected.contains(&length) => texts += 1,
             PING => {}
-            _ => odd = Some((opcode, length)),
+            _ => unexpected = Some((opcode, length)),
         });
-        match odd {
+        match unexpected {
             None => Ok(texts),
-            Some((CLOSE, _)) => Err(io::Error::other("the server closes a client")),
+            Some((CLOSE, _)) => Err(io::Error::other("the server closed a client's connection")),
             Some((opcode, length)) => {
-                Err(io::Error::other(format!("the server sends an unexpected frame: opcode {opcode}, {length} bytes")))
+                Err(io::Error::other(format!("the server sent an unexpected frame: opcode {opcode}, {length} bytes")))
             }
         }
     }

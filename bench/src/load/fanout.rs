@@ -1,8 +1,8 @@
-//! Fan-out: one client publishes, and every client on the topic gets it.
+//! Fan-out: one client publishes, and every client on the topic receives the message.
 //!
-//! A message is done when the last of the clients has got it; so many messages as the window allows are under
-//! way at the same time. Figures: deliveries per second of server CPU, and per second of wall time; and of the load
-//! generator's own CPU, as a yardstick for other clients.
+//! A message is complete when the last client has received it; as many messages as the window allows are in flight.
+//! Figures: deliveries per second of server CPU, per second of wall time, and per second of the load generator's own
+//! CPU, as a baseline for other clients.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,24 +14,24 @@ use crate::frame::{self, TEXT};
 use crate::message::{self, TOPICS};
 use crate::process::Process;
 
-/// Messages under way, and the names of the figures.
+/// Messages in flight, and the names of the figures.
 const WINDOWS: [(usize, &str, &str); 2] =
     [(1, "fanout_1_per_cpu_second", "fanout_1_per_second"), (16, "fanout_16_per_cpu_second", "fanout_16_per_second")];
 
-/// The load generator's own pace, with the greater window.
+/// The load generator's own rate, measured with the larger window.
 const RECEIVED: &str = "fanout_16_received_per_cpu_second";
 
-/// Runs the scenario: connect and join all, then for each window a warm-up and the measured phase.
+/// Runs the scenario: all clients connect and join; then each window has a warm-up and a measured phase.
 ///
 /// # Errors
 ///
-/// The server fails in any way.
+/// The server fails.
 pub(super) fn measure(load: &Load) -> io::Result<()> {
     let lengths = probe::lengths(load.port)?;
     let mut swarm = Swarm::new(load)?;
     swarm.connect(load.clients)?;
     let join = frame::encode_client(TEXT, message::join(TOPICS[0]).as_bytes());
-    swarm.ask_all(0, &join, 1, &[lengths.join])?;
+    swarm.request_all(0, &join, 1, &[lengths.join])?;
     swarm.expect(&[lengths.broadcast]);
     for (window, per_cpu, per_wall) in WINDOWS {
         publish(&mut swarm, window, load.phase / 3)?;
@@ -50,7 +50,7 @@ pub(super) fn measure(load: &Load) -> io::Result<()> {
     Ok(())
 }
 
-/// Publishes for `time`, waits for the last delivery, and says how many there were.
+/// Publishes for `time`, waits for the last delivery, and returns the number of deliveries.
 fn publish(swarm: &mut Swarm, window: usize, time: Duration) -> io::Result<u64> {
     let frame = frame::encode_client(TEXT, message::broadcast(TOPICS[0]).as_bytes());
     let frames = frame.repeat(window);
@@ -59,12 +59,12 @@ fn publish(swarm: &mut Swarm, window: usize, time: Duration) -> io::Result<u64> 
 
     let deadline = Instant::now() + time;
     let mut delivered = 0;
-    // How many clients have got each message under way, the oldest first; and the oldest one's number.
+    // The number of clients that have received each message in flight, the oldest first; and the oldest one's number.
     let mut reached: VecDeque<usize> = std::iter::repeat_n(0, window).collect();
     let mut oldest = 0;
     swarm.clients[0].send(&frames)?;
     while !reached.is_empty() {
-        swarm.turn()?;
+        swarm.poll()?;
         for arrival in &swarm.arrivals {
             let received = &mut swarm.clients[arrival.client].received;
             let first = (*received - oldest) as usize;
@@ -72,7 +72,7 @@ fn publish(swarm: &mut Swarm, window: usize, time: Duration) -> io::Result<u64> 
             delivered += u64::from(arrival.texts);
             for message in first..first + arrival.texts as usize {
                 let count = reached.get_mut(message);
-                *count.ok_or_else(|| io::Error::other("a message came twice"))? += 1;
+                *count.ok_or_else(|| io::Error::other("a client received a message twice"))? += 1;
             }
         }
         let done = reached.iter().take_while(|&&count| count == clients).count();

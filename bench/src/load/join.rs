@@ -1,8 +1,8 @@
-//! Connect and join: what a client costs until it is there.
+//! Connect and join: the CPU cost of a new client.
 //!
-//! First some clients warm the server up and stay; then the others connect, 50 at a time, each waiting for its
-//! 101; and when all are connected, each joins the topic that all share, 50 at a time. Figures: microseconds of
-//! server CPU per connect (TCP accept, HTTP, upgrade) and per join.
+//! First some clients warm the server up and stay connected. Then the other clients connect, 50 at a time, each until
+//! its 101 response; after that each joins the shared topic, 50 at a time. Figures: microseconds of server CPU per
+//! connect (TCP accept, HTTP, upgrade) and per join.
 
 use std::io;
 
@@ -11,27 +11,27 @@ use super::{Load, Meter, figure, probe};
 use crate::frame::{self, TEXT};
 use crate::message::{self, TOPICS};
 
-/// The part of the clients, on top, that warms the server up.
-const WARM_UP: usize = 5;
+/// One client in this many is added for the warm-up.
+const WARM_UP_DIVISOR: usize = 5;
 
 /// Runs the scenario.
 ///
 /// # Errors
 ///
-/// The server fails in any way.
+/// The server fails.
 pub(super) fn measure(load: &Load) -> io::Result<()> {
     let lengths = probe::lengths(load.port)?;
     let join = frame::encode_client(TEXT, message::join(TOPICS[0]).as_bytes());
     let mut swarm = Swarm::new(load)?;
-    swarm.connect(load.clients / WARM_UP)?;
-    swarm.ask_all(0, &join, 1, &[lengths.join])?;
+    swarm.connect(load.clients / WARM_UP_DIVISOR)?;
+    swarm.request_all(0, &join, 1, &[lengths.join])?;
     let first = swarm.clients.len();
 
     let meter = Meter::start(load.server)?;
     swarm.connect(load.clients)?;
     let (connect, _) = meter.stop()?;
     let meter = Meter::start(load.server)?;
-    swarm.ask_all(first, &join, 1, &[lengths.join])?;
+    swarm.request_all(first, &join, 1, &[lengths.join])?;
     let (joined, _) = meter.stop()?;
 
     let clients = load.clients as f64;

@@ -1,7 +1,7 @@
-//! One client that plays the whole dialogue before anything is measured, and reads the answers in full.
+//! One client that runs the whole dialogue before the measurement and checks the content of every message.
 //!
-//! It proves that the server under test does what is about to be counted, and learns how long each
-//! answer is: from then on the swarm checks lengths only.
+//! The probe checks the server's behaviour and records the length of each message; from then on the swarm compares
+//! lengths only.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -23,11 +23,11 @@ pub(super) struct Lengths {
     pub(super) leave: [u64; 2],
 }
 
-/// Plays connect, join, echo, broadcast, leave and close on the first topic.
+/// Runs connect, join, echo, broadcast, leave and close on the first topic, and returns the lengths.
 ///
 /// # Errors
 ///
-/// The server answers anything otherwise than Phoenix does; the message shows the text that came.
+/// A message of the server differs from Phoenix's; the error contains its text.
 pub(super) fn lengths(port: u16) -> io::Result<Lengths> {
     let mut probe = Probe::connect(port)?;
     let topic = message::TOPICS[0];
@@ -35,10 +35,10 @@ pub(super) fn lengths(port: u16) -> io::Result<Lengths> {
     let payload = message::payload();
     let reply = ["\"phx_reply\"", "\"status\":\"ok\"", &quoted];
     let ok = Lengths {
-        join: probe.ask(&message::join(topic), &reply)?,
-        echo: probe.ask(&message::echo(topic), &[reply[0], reply[1], &quoted, &payload])?,
-        broadcast: probe.ask(&message::broadcast(topic), &["[null,null,", "\"msg\"", &quoted, &payload])?,
-        leave: [probe.ask(&message::leave(topic), &reply)?, probe.expect(&["\"phx_close\"", &quoted])?],
+        join: probe.request(&message::join(topic), &reply)?,
+        echo: probe.request(&message::echo(topic), &[reply[0], reply[1], &quoted, &payload])?,
+        broadcast: probe.request(&message::broadcast(topic), &["[null,null,", "\"msg\"", &quoted, &payload])?,
+        leave: [probe.request(&message::leave(topic), &reply)?, probe.expect(&["\"phx_close\"", &quoted])?],
     };
     probe.send(CLOSE, &1000_u16.to_be_bytes())?;
     Ok(ok)
@@ -65,19 +65,19 @@ impl Probe {
         self.stream.write_all(&frame::encode_client(opcode, payload))
     }
 
-    fn ask(&mut self, text: &str, parts: &[&str]) -> io::Result<u64> {
+    fn request(&mut self, text: &str, parts: &[&str]) -> io::Result<u64> {
         self.send(TEXT, text.as_bytes())?;
         self.expect(parts)
     }
 
-    /// Reads the next frame, which must be a text with all these parts in it; says how long it is.
+    /// Reads the next frame, which must be a text that contains all `parts`, and returns its length.
     fn expect(&mut self, parts: &[&str]) -> io::Result<u64> {
         let found = self.read_until(frame::decode)?;
         let text = String::from_utf8_lossy(&self.unread[found.payload.clone()]);
         let missing = parts.iter().find(|part| !text.contains(**part));
         if found.opcode != TEXT || missing.is_some() {
             let part = missing.unwrap_or(&"a text frame");
-            return Err(io::Error::other(format!("expected {part} in the server's frame: {text}")));
+            return Err(io::Error::other(format!("{part} is not in the server's frame: {text}")));
         }
         self.unread.drain(..found.payload.end);
         Ok(found.payload.len() as u64)
@@ -90,7 +90,7 @@ impl Probe {
                 return Ok(found);
             }
             match self.stream.read(&mut scratch)? {
-                0 => return Err(io::Error::other("the server hangs up on the probe")),
+                0 => return Err(io::Error::other("the server closed the probe's connection")),
                 read => self.unread.extend_from_slice(&scratch[..read]),
             }
         }

@@ -1,8 +1,7 @@
-//! All clients of the load generator on one epoll.
+//! All clients of the load generator on one epoll instance.
 //!
-//! Owns connecting them, reading what comes with as little CPU as can be (edge-triggered, one read per
-//! wake-up, headers only), and asking each client the same thing. What a scenario does with the arrivals is its
-//! own.
+//! The swarm connects the clients, reads their sockets with as little CPU as possible (edge-triggered, one read per
+//! wake-up, headers only), and sends the same request from each client. The scenarios process the arrivals.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,50 +17,50 @@ use super::client::Client;
 use crate::frame::{self, CLOSE};
 use crate::handshake;
 
-/// Clients that connect, join or leave at the same time.
+/// The number of clients that connect, join or leave at the same time.
 const PIPELINED: usize = 50;
-/// A server that sends nothing for so long, while something is outstanding, has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
-const EVENTS_A_TURN: usize = 1024;
+/// A server that sends nothing for this long while a message is outstanding has failed.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_EVENTS: usize = 1024;
 const READ_SIZE: usize = 64 * 1024;
 
-/// Text frames that one client got in one turn.
+/// The text frames that one client received in one poll.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival {
-    /// Which client.
+    /// The client's index.
     pub(super) client: usize,
-    /// How many.
+    /// The number of frames.
     pub(super) texts: u32,
 }
 
-/// The clients.
+/// The clients and their epoll instance.
 pub(super) struct Swarm {
-    /// By index, in order of connecting.
+    /// The clients in the order of connecting.
     pub(super) clients: Vec<Client>,
-    /// What the last turn brought.
+    /// The arrivals of the last poll.
     pub(super) arrivals: Vec<Arrival>,
-    /// Payload lengths of the text frames that are due; any other is an error.
+    /// Payload lengths of the expected text frames; any other is an error.
     pub(super) expected: Vec<u64>,
     port: u16,
-    rest: Duration,
+    pause: Duration,
     epoll: OwnedFd,
     events: Vec<Event>,
     scratch: Vec<u8>,
-    /// How many clients the last turn saw finish their upgrade.
+    /// The number of clients whose upgrade the last poll completed.
     upgraded: usize,
 }
 
 impl Swarm {
-    /// No clients yet.
+    /// Creates a swarm without clients.
     pub(super) fn new(load: &Load) -> io::Result<Self> {
         Ok(Self {
             clients: Vec::new(),
             arrivals: Vec::new(),
             expected: Vec::new(),
             port: load.port,
-            rest: load.rest,
+            pause: load.pause,
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
-            events: Vec::with_capacity(EVENTS_A_TURN),
+            events: Vec::with_capacity(MAX_EVENTS),
             scratch: vec![0; READ_SIZE],
             upgraded: 0,
         })
@@ -71,7 +70,7 @@ impl Swarm {
     ///
     /// # Errors
     ///
-    /// The server refuses one, or stays silent.
+    /// The server refuses a client, or sends nothing for ten seconds.
     pub(super) fn connect(&mut self, count: usize) -> io::Result<()> {
         let request = handshake::request(self.port);
         let (end, mut pending) = (self.clients.len() + count, 0);
@@ -84,19 +83,19 @@ impl Swarm {
                 self.clients.push(client);
                 pending += 1;
             }
-            self.turn()?;
+            self.poll()?;
             pending -= self.upgraded;
         }
         Ok(())
     }
 
-    /// Has every client from `from` on send `frame` and waits until each has got `answers` text frames of the
-    /// given lengths, 50 clients at a time.
+    /// Sends `frame` from every client with an index from `from` on and waits until each has received `replies` text
+    /// frames of the given lengths; 50 clients at a time.
     ///
     /// # Errors
     ///
-    /// Something else comes, or nothing.
-    pub(super) fn ask_all(&mut self, from: usize, frame: &[u8], answers: u64, lengths: &[u64]) -> io::Result<()> {
+    /// An unexpected frame arrives, or no frame for ten seconds.
+    pub(super) fn request_all(&mut self, from: usize, frame: &[u8], replies: u64, lengths: &[u64]) -> io::Result<()> {
         self.expect(lengths);
         let (mut next, mut pending) = (from, 0);
         while next < self.clients.len() || pending > 0 {
@@ -105,11 +104,11 @@ impl Swarm {
                 next += 1;
                 pending += 1;
             }
-            self.turn()?;
+            self.poll()?;
             for Arrival { client, texts } in self.arrivals.iter().copied() {
                 let received = &mut self.clients[client].received;
                 *received += u64::from(texts);
-                if *received == answers {
+                if *received == replies {
                     pending -= 1;
                 }
             }
@@ -117,27 +116,27 @@ impl Swarm {
         Ok(())
     }
 
-    /// Begins a phase in which text frames of these lengths are due, and counts from zero.
+    /// Begins a phase with text frames of these lengths, and resets the counts.
     pub(super) fn expect(&mut self, lengths: &[u64]) {
         self.expected = lengths.to_vec();
         self.clients.iter_mut().for_each(|client| client.received = 0);
     }
 
-    /// Waits for anything to come and reads all of it into [`arrivals`](Self::arrivals).
+    /// Waits for readable sockets, reads them until they are empty, and sets [`arrivals`](Self::arrivals).
     ///
     /// # Errors
     ///
-    /// Nothing comes for ten seconds, a client is closed, or an unexpected frame comes.
-    pub(super) fn turn(&mut self) -> io::Result<()> {
+    /// No byte arrives for ten seconds, a client is closed, or an unexpected frame arrives.
+    pub(super) fn poll(&mut self) -> io::Result<()> {
         self.arrivals.clear();
         self.events.clear();
         self.upgraded = 0;
-        // Before the wait, not in it: what comes meanwhile is collected without a wake-up per write, which
-        // on the server's side of the loopback would be charged to the server, now more and now less.
-        if !self.rest.is_zero() {
-            std::thread::sleep(self.rest);
+        // The pause is before the wait, so that bytes arrive meanwhile without a wake-up per write. On the loopback the
+        // kernel charges such a wake-up to the server, in amounts that vary.
+        if !self.pause.is_zero() {
+            std::thread::sleep(self.pause);
         }
-        let timeout = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+        let timeout = Timespec { tv_sec: TIMEOUT.as_secs() as i64, tv_nsec: 0 };
         match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
             Ok(0) => return Err(io::Error::other("the server has sent nothing for 10 s")),
             Err(Errno::INTR) => return Ok(()),
@@ -149,10 +148,10 @@ impl Swarm {
             let (mut texts, was_upgraded) = (0, state.upgraded);
             loop {
                 match rustix::io::read(&state.socket, self.scratch.as_mut_slice()) {
-                    Ok(0) => return Err(io::Error::other("the server hangs up on a client")),
+                    Ok(0) => return Err(io::Error::other("the server closed a client's connection")),
                     Ok(read) => {
-                        texts += state.take(&self.scratch[..read], &self.expected)?;
-                        // A short read empties the socket: more will be a new edge.
+                        texts += state.receive(&self.scratch[..read], &self.expected)?;
+                        // A short read has emptied the socket; more bytes will cause a new edge.
                         if read < self.scratch.len() {
                             break;
                         }
@@ -170,21 +169,21 @@ impl Swarm {
         Ok(())
     }
 
-    /// Says goodbye for every client, waits until the server has closed each connection, and forgets them.
+    /// Sends a close frame from every client, waits until the server has closed each connection, and drops the clients.
     ///
-    /// The server closes first, as RFC 6455 section 7.1.1 asks; one that does not is not waited for longer
-    /// than ten seconds in all.
+    /// The server closes first, as RFC 6455 section 7.1.1 requires. The wait for all servers' closes is limited to ten
+    /// seconds in all.
     ///
     /// # Errors
     ///
-    /// A close frame cannot be sent.
+    /// A close frame could not be sent.
     pub(super) fn disconnect(&mut self) -> io::Result<()> {
-        let goodbye = frame::encode_client(CLOSE, &1000_u16.to_be_bytes());
-        let deadline = Instant::now() + PATIENCE;
+        let close = frame::encode_client(CLOSE, &1000_u16.to_be_bytes());
+        let deadline = Instant::now() + TIMEOUT;
         let clients = std::mem::take(&mut self.clients);
         for chunk in clients.chunks(PIPELINED) {
             for client in chunk {
-                client.send(&goodbye)?;
+                client.send(&close)?;
             }
             for client in chunk {
                 while Instant::now() < deadline {

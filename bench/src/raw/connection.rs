@@ -1,37 +1,37 @@
-//! One client of the raw loop: its socket and the bytes that wait in either direction.
+//! One client of the raw loop: its socket and the buffers of both directions.
 //!
-//! Both buffers are empty, and own no memory, as long as frames come whole and the client reads.
+//! Both buffers are empty and own no memory while frames arrive complete and the client reads.
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use super::membership::Membership;
+use super::topic::Membership;
 
 /// A client of the raw loop.
 pub(super) struct Connection {
     /// Non-blocking, without Nagle's delay.
     pub(super) socket: OwnedFd,
     slot: u32,
-    /// Whether the handshake is done.
+    /// Whether the handshake is complete.
     pub(super) upgraded: bool,
-    /// The beginning of a frame whose end has not come yet.
+    /// The first bytes of an incomplete frame.
     pub(super) partial: Vec<u8>,
-    /// What the socket would not take, until it is writable again.
+    /// Bytes that wait until the socket is writable again.
     unsent: Vec<u8>,
-    /// Where this client stands in which topics.
+    /// This client's memberships.
     pub(super) joined: Vec<Membership>,
 }
 
 impl Connection {
-    /// A client that has said nothing yet.
+    /// Creates a client before its handshake.
     pub(super) fn new(socket: OwnedFd, slot: u32) -> Self {
         Self { socket, slot, upgraded: false, partial: Vec::new(), unsent: Vec::new(), joined: Vec::new() }
     }
 
-    /// One write; what the socket does not take waits for it to become writable.
+    /// Writes `bytes` with one call; the rest waits until the socket is writable.
     ///
-    /// A write that fails for good is left alone: epoll reports the same socket, and reading it tells why.
+    /// A permanent error is ignored here: epoll reports the same socket, and the next read returns the error.
     #[inline]
     pub(super) fn send(&mut self, epoll: &OwnedFd, bytes: &[u8]) {
         if !self.unsent.is_empty() {
@@ -49,7 +49,7 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, now that the socket is writable.
+    /// Writes the waiting bytes after the socket has become writable.
     pub(super) fn flush(&mut self, epoll: &OwnedFd) {
         let mut written = 0;
         while written < self.unsent.len() {
@@ -69,7 +69,7 @@ impl Connection {
 
     fn watch(&self, epoll: &OwnedFd, flags: EventFlags) {
         let data = EventData::new_u64(self.slot.into());
-        epoll::modify(epoll, &self.socket, data, flags).expect("a socket that is open stays registered");
+        epoll::modify(epoll, &self.socket, data, flags).expect("an open socket is registered");
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_full_socket_does_not_take_follows_in_order_when_it_is_writable() {
+    fn bytes_for_a_full_socket_are_sent_in_order_when_it_is_writable() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();

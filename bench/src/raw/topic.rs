@@ -1,12 +1,17 @@
-//! Who is joined to what in the raw loop.
+//! The topics of the raw loop and their members.
 //!
-//! Members of a topic are a plain array of slots, so that a broadcast walks memory in order; each client
-//! remembers where it stands there, so that leaving costs a swap and no search.
+//! The members of a topic are an array of slots, so that a broadcast reads memory in order. Each client keeps its
+//! indices in these arrays, so that a leave costs a swap and no search.
 
 use std::collections::HashMap;
 
 use super::connection::Connection;
-use super::membership::Membership;
+
+/// A client's index in the members of one topic. The client owns it, and the topics update it.
+pub(super) struct Membership {
+    topic: u32,
+    index: u32,
+}
 
 /// All topics that were ever joined.
 #[derive(Default)]
@@ -16,12 +21,12 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    /// The slots that are joined to the topic.
+    /// Returns the slots of the topic's members.
     pub(super) fn members(&self, name: &[u8]) -> &[u32] {
         self.by_name.get(name).map_or(&[], |&topic| &self.members[topic as usize])
     }
 
-    /// Joins a client; once only.
+    /// Adds a client to a topic; a second join of the same topic has no effect.
     pub(super) fn join(&mut self, name: &[u8], slot: u32, joined: &mut Vec<Membership>) {
         let topic = match self.by_name.get(name) {
             Some(&topic) => topic,
@@ -34,12 +39,12 @@ impl Topics {
         };
         if joined.iter().all(|membership| membership.topic != topic) {
             let members = &mut self.members[topic as usize];
-            joined.push(Membership { topic, place: members.len() as u32 });
+            joined.push(Membership { topic, index: members.len() as u32 });
             members.push(slot);
         }
     }
 
-    /// Takes a client out of one topic.
+    /// Removes a client from one topic.
     pub(super) fn leave(&mut self, name: &[u8], slot: u32, all: &mut [Option<Connection>]) {
         let Some((&topic, connection)) = self.by_name.get(name).zip(all[slot as usize].as_mut()) else {
             return;
@@ -51,7 +56,7 @@ impl Topics {
         }
     }
 
-    /// Takes a client out of everything.
+    /// Removes a client from all topics.
     pub(super) fn leave_all(&mut self, slot: u32, all: &mut [Option<Connection>]) {
         let Some(connection) = &mut all[slot as usize] else { return };
         for membership in std::mem::take(&mut connection.joined) {
@@ -59,12 +64,12 @@ impl Topics {
         }
     }
 
-    fn remove(&mut self, Membership { topic, place }: Membership, all: &mut [Option<Connection>]) {
+    fn remove(&mut self, Membership { topic, index }: Membership, all: &mut [Option<Connection>]) {
         let members = &mut self.members[topic as usize];
-        members.swap_remove(place as usize);
-        let Some(&moved) = members.get(place as usize) else { return };
+        members.swap_remove(index as usize);
+        let Some(&moved) = members.get(index as usize) else { return };
         let joined = all[moved as usize].as_mut().map(|connection| &mut connection.joined);
-        let there = joined.into_iter().flatten().find(|membership| membership.topic == topic);
-        there.expect("a member remembers its place").place = place;
+        let membership = joined.into_iter().flatten().find(|membership| membership.topic == topic);
+        membership.expect("each member has a membership").index = index;
     }
 }

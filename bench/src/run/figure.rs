@@ -1,13 +1,13 @@
-//! What is measured: the scenarios, their figures, and the targets.
+//! The scenarios, their figures, and the targets.
 //!
-//! The names are those that the load generator prints; the targets are the project's own (bench/README.md).
+//! The load generator prints figures under these names. The targets are the project's own (bench/README.md).
 
 use std::io;
 
 /// A kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scenario {
-    /// One publishes, all get it.
+    /// One client publishes, all receive.
     Fanout,
     /// Push and reply.
     Echo,
@@ -20,10 +20,10 @@ pub(super) enum Scenario {
 }
 
 impl Scenario {
-    /// In the order of running.
+    /// All scenarios in the order of their runs.
     pub(super) const ALL: [Self; 5] = [Self::Fanout, Self::Echo, Self::Join, Self::Memory, Self::Clients];
 
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Fanout => "fanout",
@@ -34,17 +34,19 @@ impl Scenario {
         }
     }
 
-    /// The scenario of that name.
+    /// Returns the scenario of this name.
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// No scenario has it.
     pub(super) fn named(name: &str) -> io::Result<Self> {
         let found = Self::ALL.into_iter().find(|scenario| scenario.name() == name);
-        found.ok_or_else(|| io::Error::other(format!("{name}: it must be fanout, echo, join, memory, clients or all")))
+        found.ok_or_else(|| {
+            io::Error::other(format!("{name:?} is not a scenario: use fanout, echo, join, memory, clients or all"))
+        })
     }
 
-    /// How many clients it has, unless in a hurry.
+    /// Returns the number of clients without `--quick`.
     pub(super) fn clients(self) -> usize {
         match self {
             Self::Fanout | Self::Join => 5_000,
@@ -54,8 +56,8 @@ impl Scenario {
         }
     }
 
-    /// What the table's heading says of it, behind the number of clients.
-    pub(super) fn describes(self) -> &'static str {
+    /// Returns the text of the table's heading after the number of clients.
+    pub(super) fn description(self) -> &'static str {
         match self {
             Self::Fanout => "clients on one topic, one of them publishes, 100-byte payload",
             Self::Echo => "clients, push and reply, 100-byte payload",
@@ -65,7 +67,7 @@ impl Scenario {
         }
     }
 
-    /// What it yields, in the order of the table.
+    /// Returns the scenario's figures in the order of the table.
     pub(super) fn figures(self) -> &'static [Figure] {
         match self {
             Self::Fanout => FANOUT,
@@ -79,34 +81,34 @@ impl Scenario {
 
 /// One row of the table.
 pub(super) struct Figure {
-    /// What the load generator calls it.
+    /// The name in the load generator's output.
     pub(super) name: &'static str,
-    /// What the table calls it, with the unit.
+    /// The label in the table, with the unit.
     pub(super) label: &'static str,
-    /// What the server under test should reach.
+    /// The target of the server under test.
     pub(super) target: Target,
 }
 
-/// What instruments may cost: with them on, a server does at least this share of what it does without.
-pub(super) const INSTRUMENTED: f64 = 0.97;
+/// The target for instruments: the least ratio of a server's figure with instruments to the one without.
+pub(super) const INSTRUMENTS_TARGET: f64 = 0.97;
 
-/// What counts as met.
+/// The condition of a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Target {
-    /// At least so many times the raw loop's.
+    /// At least this multiple of the raw loop's figure.
     Ratio(f64),
-    /// At most so much.
+    /// At most this value.
     AtMost(f64),
-    /// For information.
+    /// No target; the figure is for information.
     None,
 }
 
 impl Target {
-    /// Whether the medians meet it; none without a target.
+    /// Returns whether the medians meet the target; `None` without a target.
     pub(super) fn met(self, median: f64, ratio: f64) -> Option<bool> {
         match self {
-            Self::Ratio(least) => Some(ratio >= least),
-            Self::AtMost(most) => Some(median <= most),
+            Self::Ratio(min) => Some(ratio >= min),
+            Self::AtMost(max) => Some(median <= max),
             Self::None => None,
         }
     }
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_is_held_against_the_raw_loop_and_a_maximum_is_absolute() {
+    fn a_ratio_is_relative_to_the_raw_loop_and_a_maximum_is_absolute() {
         assert_eq!(Target::Ratio(0.85).met(1.0, 0.85), Some(true));
         assert_eq!(Target::Ratio(0.85).met(1e9, 0.84), Some(false));
         assert_eq!(Target::AtMost(60.0).met(60.0, 9.0), Some(true));

@@ -1,7 +1,7 @@
-//! The servers under measurement, as child processes on free ports.
+//! The measured servers as child processes on free ports.
 //!
-//! Invariant: a server that was started is killed by its process id and waited for when its
-//! [`RunningServer`] is dropped, on every path; and the kernel kills it if the conductor itself is killed.
+//! The coordinator starts them. Invariant: the drop of a [`RunningServer`] kills the server by its process id and waits
+//! for its end, on every path; the kernel kills the server when the coordinator is killed.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -12,68 +12,68 @@ use std::time::{Duration, Instant};
 
 use crate::process::{self, Cores};
 
-/// How long a server may take until it accepts connections.
-const START_PATIENCE: Duration = Duration::from_secs(30);
-/// What the conformance server looks at: whether it installs a recorder.
+/// The longest wait for a server to accept connections.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// The environment variable with which the conformance server installs a recorder.
 const INSTRUMENTS: &str = "CONFORMANCE_INSTRUMENTS";
-/// Where a peer's command wants its port.
+/// The placeholder of the port in a peer's command.
 const PORT: &str = "{port}";
 
-/// How a server is started.
+/// The command that starts a server.
 pub(super) struct ServerCommand {
-    /// What the table calls it.
+    /// The server's name in the table.
     pub(super) name: String,
-    /// Whether the targets are for this one.
+    /// Whether the targets apply to this server.
     pub(super) tested: bool,
-    /// Whether it is the server under test once more, with its instruments on.
+    /// Whether this is the second run of the server under test, with its instruments on.
     pub(super) instrumented: bool,
     program: String,
-    /// `{port}` stands for the port.
+    /// The arguments; `{port}` is replaced by the port.
     arguments: Vec<String>,
 }
 
 impl ServerCommand {
-    /// This binary's own raw loop: as the yardstick, or as the server under test, which shows how
-    /// much the figures wander.
+    /// Returns the raw loop of this binary: as the baseline, or as the server under test, which shows the noise of the
+    /// figures.
     ///
     /// # Errors
     ///
-    /// This program's path is unknown.
+    /// The path of this program is unknown.
     pub(super) fn raw(name: &str, tested: bool) -> io::Result<Self> {
         let program = std::env::current_exe()?.to_string_lossy().into_owned();
         let arguments = vec!["raw-server".to_owned(), PORT.to_owned()];
         Ok(Self { name: name.to_owned(), tested, instrumented: false, program, arguments })
     }
 
-    /// The server that the targets are for: a program that takes a port.
+    /// Returns the server under test, a program with the port as its argument.
     ///
     /// # Errors
     ///
-    /// There is no such file.
+    /// The file does not exist.
     pub(super) fn tested(path: &str) -> io::Result<Self> {
         if !Path::new(path).is_file() {
             return Err(io::Error::other(format!(
-                "{path} is not there: cargo build --release -p conformance-server, or --server PATH"
+                "could not find {path}: run cargo build --release -p conformance-server, or pass --server PATH"
             )));
         }
         let (program, arguments) = (path.to_owned(), vec![PORT.to_owned()]);
         Ok(Self { name: "bennu".to_owned(), tested: true, instrumented: false, program, arguments })
     }
 
-    /// The server under test with its instruments on, to be held against itself without.
+    /// Returns the server under test with its instruments on, for a comparison with the same server without.
     pub(super) fn instrumented(tested: &Self) -> Self {
         let (program, arguments) = (tested.program.clone(), tested.arguments.clone());
         Self { name: "measured".to_owned(), tested: false, instrumented: true, program, arguments }
     }
 
-    /// `NAME=CMD`: any server with the same mount and channel, for comparison. The command is split at blanks
+    /// Parses `NAME=CMD`: any server with the same mount and channel, for comparison. The command is split at blanks
     /// and started without a shell, so that its process id is the server's.
     ///
     /// # Errors
     ///
-    /// It is not of that form.
+    /// The text has another form.
     pub(super) fn peer(text: &str) -> io::Result<Self> {
-        let bad = || io::Error::other(format!("--peer {text}: it must be NAME=CMD"));
+        let bad = || io::Error::other(format!("--peer {text} is not of the form NAME=CMD"));
         let (name, command) = text.split_once('=').ok_or_else(bad)?;
         let mut words = command.split_whitespace().map(str::to_owned);
         let program = words.next().ok_or_else(bad)?;
@@ -93,11 +93,11 @@ pub(super) struct RunningServer {
 }
 
 impl RunningServer {
-    /// Starts it on a free port and these cores and waits until it accepts.
+    /// Starts the server on a free port and these cores, and waits until it accepts connections.
     ///
     /// # Errors
     ///
-    /// It does not start, ends, or does not accept within 30 s.
+    /// The server does not start, ends, or does not accept within 30 s.
     pub(super) fn start(server: &ServerCommand, cores: Cores) -> io::Result<Self> {
         let port = free_port()?;
         let mut command = process::guarded(cores, &server.program)?;
@@ -111,20 +111,20 @@ impl RunningServer {
             command.env("RUST_LOG", "error"); // a line per connection would be measured too
         }
         let mut running = Self { port, child: command.spawn()? };
-        let deadline = Instant::now() + START_PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if let Some(status) = running.child.try_wait()? {
-                return Err(io::Error::other(format!("it ended at once: {status}")));
+                return Err(io::Error::other(format!("the server ended before it accepted connections: {status}")));
             }
             if Instant::now() > deadline {
-                return Err(io::Error::other(format!("it does not listen on port {port}")));
+                return Err(io::Error::other(format!("the server does not listen on port {port} after 30 s")));
             }
             thread::sleep(Duration::from_millis(20));
         }
         Ok(running)
     }
 
-    /// Its process id: `guarded` becomes the server by exec, so it is the child's.
+    /// Returns the process id. `guarded` replaces itself by the server, so it is the child's.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -132,7 +132,7 @@ impl RunningServer {
 
 impl Drop for RunningServer {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both calls fail only when the server has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peers_port_goes_where_it_says_or_to_the_end() {
+    fn a_peers_port_replaces_its_placeholder_or_is_the_last_argument() {
         let peer = ServerCommand::peer("phoenix=env PORT={port} bin/server").unwrap();
         assert_eq!((peer.name.as_str(), peer.program.as_str()), ("phoenix", "env"));
         assert_eq!(peer.arguments, ["PORT={port}", "bin/server"]);

@@ -1,51 +1,51 @@
-//! `bennu-bench-pipeline`: items a second through a pipeline, beside a stream with the same bound in the same run.
+//! `bennu-bench-pipeline`: items a second through a pipeline, compared with a stream of the same bound in the same run.
 //!
-//! This file owns the order of things and the table. [`rival`] has what is compared, [`work`] what is done with an item.
+//! This file owns the rounds and the table. [`variant`] has the ways that are compared, [`work`] the work at an item.
 
-mod rival;
+mod variant;
 mod work;
 
-use rival::Rival;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use variant::Variant;
 use work::{Sum, Work};
 
-// As in the binaries that serve.
+// The allocator of the servers.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What is worth a look: at least so much of the yardstick.
+/// The least ratio to the baseline, for items of 5 µs and more.
 const TARGET: f64 = 0.7;
 
-/// The bounds on how many items are worked at at once.
+/// The most items that are worked at at once.
 const BOUNDS: [usize; 2] = [10, 1000];
 
-/// A round goes around in so many slices, so that whatever else the machine does falls on all of them alike.
+/// The slices of a round. Other load of the machine then affects all variants alike.
 const SLICES: u32 = 10;
 
 const USAGE: &str = "usage: bennu-bench-pipeline [nothing|yield|compute] [--rounds N] [--threads N] [--quick]";
 
-/// How much is measured.
+/// The options of a run.
 #[derive(Clone, Copy)]
 struct Plan {
-    /// Only this work.
+    /// The only work to measure; all of them without it.
     work: Option<Work>,
     rounds: usize,
     threads: usize,
-    /// Of one slice, in CPU time of the yardstick.
+    /// The length of a slice, in CPU time of the baseline.
     duration: Duration,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some(plan) = read(&arguments) else {
+    let Some(plan) = parse(&arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(plan.threads).enable_time().build();
-    let runtime = runtime.expect("the system has threads");
+    let runtime = runtime.expect("the system can start threads");
     println!(
-        "items a second, medians of {} rounds, {} threads; target: {TARGET} of the yardstick",
+        "items a second, medians of {} rounds, {} threads; target for items of 5 us and more: {TARGET} of the baseline",
         plan.rounds, plan.threads
     );
     for work in Work::ALL.into_iter().filter(|work| plan.work.is_none_or(|only| only == *work)) {
@@ -53,15 +53,15 @@ fn main() -> ExitCode {
             println!("\nwork that {}, at most {bound} at once", work.name());
             println!("  {:<22}{:>12}{:>10}{:>8}  target", "", "a second", "CPU ns", "ratio");
             let concurrent =
-                [Rival::ForEachConcurrent, Rival::Tasks, Rival::Workers, Rival::Pushed, Rival::PushedBatches];
+                [Variant::ForEachConcurrent, Variant::Tasks, Variant::Workers, Variant::Pushed, Variant::PushedBatches];
             compare(&runtime, plan, work, bound, &concurrent);
-            compare(&runtime, plan, work, bound, &[Rival::ForEachChunk, Rival::Consumer]);
+            compare(&runtime, plan, work, bound, &[Variant::ForEachChunk, Variant::Consumer]);
         }
     }
     ExitCode::SUCCESS
 }
 
-fn read(arguments: &[String]) -> Option<Plan> {
+fn parse(arguments: &[String]) -> Option<Plan> {
     let mut plan = Plan { work: None, rounds: 7, threads: 2, duration: Duration::from_millis(5) };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -78,45 +78,46 @@ fn read(arguments: &[String]) -> Option<Plan> {
     Some(plan)
 }
 
-/// Measures all of them, round by round, and prints their rows. The first is the yardstick.
-fn compare(runtime: &tokio::runtime::Runtime, plan: Plan, work: Work, bound: usize, rivals: &[Rival]) {
-    // As many as the yardstick does in the time, of its CPU: what else the machine does must not count. This also warms up.
+/// Measures all variants, round by round, and prints their rows. The first is the baseline.
+fn compare(runtime: &tokio::runtime::Runtime, plan: Plan, work: Work, bound: usize, variants: &[Variant]) {
+    // As many items as the baseline does in the duration, in CPU time, so that other load does not count. It also warms up.
     let mut items = 1_000;
-    while measure(runtime, rivals[0], items, bound, work).cpu < plan.duration {
+    while measure(runtime, variants[0], items, bound, work).cpu < plan.duration {
         items = items * 3 / 2;
     }
     let mut rounds: Vec<Vec<Cost>> = Vec::new();
     for _ in 0..plan.rounds {
-        let mut round: Vec<Cost> = rivals.iter().map(|_| Cost::default()).collect();
+        let mut round: Vec<Cost> = variants.iter().map(|_| Cost::default()).collect();
         for _ in 0..SLICES {
-            for (rival, cost) in rivals.iter().zip(&mut round) {
-                cost.add(&measure(runtime, *rival, items, bound, work));
+            for (variant, cost) in variants.iter().zip(&mut round) {
+                cost.add(&measure(runtime, *variant, items, bound, work));
             }
         }
         rounds.push(round);
     }
-    for (index, rival) in rivals.iter().enumerate() {
+    for (index, variant) in variants.iter().enumerate() {
         let of = |figure: fn(&[Cost], usize) -> f64| median(rounds.iter().map(|round| figure(round, index)).collect());
         let per_round = items as f64 * f64::from(SLICES);
         let per_second = of(|round, index| 1.0 / round[index].wall.as_secs_f64()) * per_round;
         let cpu = of(|round, index| round[index].cpu.as_secs_f64()) * 1e9 / per_round;
-        // What the machine did to a round it did to all of them.
+        // Other load of the machine affects all variants of a round alike.
         let ratio = of(|round, index| round[0].wall.as_secs_f64() / round[index].wall.as_secs_f64());
-        let verdict = match rival {
-            Rival::ForEachConcurrent | Rival::ForEachChunk => "the yardstick",
-            Rival::Tasks => "for comparison",
+        let verdict = match variant {
+            Variant::ForEachConcurrent | Variant::ForEachChunk => "the baseline",
+            Variant::Tasks => "for comparison",
+            _ if !work.has_target() => "no target",
             _ if ratio >= TARGET => "met",
             _ => "not met",
         };
-        println!("  {:<22}{per_second:>12.0}{cpu:>10.0}{ratio:>8.2}  {verdict}", rival.name());
+        println!("  {:<22}{per_second:>12.0}{cpu:>10.0}{ratio:>8.2}  {verdict}", variant.name());
     }
 }
 
-/// What it took to work at all items.
+/// The time for all items.
 #[derive(Default)]
 struct Cost {
     wall: Duration,
-    /// Of all threads.
+    /// The CPU time of all threads.
     cpu: Duration,
 }
 
@@ -127,18 +128,18 @@ impl Cost {
     }
 }
 
-fn measure(runtime: &tokio::runtime::Runtime, rival: Rival, items: u64, bound: usize, work: Work) -> Cost {
+fn measure(runtime: &tokio::runtime::Runtime, variant: Variant, items: u64, bound: usize, work: Work) -> Cost {
     let sum = Sum::default();
     let (started, before) = (Instant::now(), cpu());
-    // In a task of its own, as everything else is.
-    let run = runtime.spawn(rival.run(items, bound, work, sum.clone()));
-    runtime.block_on(run).expect("it does not panic");
+    // In a task, since all other tasks run on the same workers.
+    let run = runtime.spawn(variant.run(items, bound, work, sum.clone()));
+    runtime.block_on(run).expect("the run does not panic");
     let cost = Cost { wall: started.elapsed(), cpu: cpu().saturating_sub(before) };
-    assert!(sum.is_complete(items), "{} left items out", rival.name());
+    assert!(sum.is_complete(items), "{} did not work at all items", variant.name());
     cost
 }
 
-/// The CPU time of this process's threads, as the scheduler counts it. None of them ends meanwhile.
+/// Returns the CPU time of this process's threads, as the scheduler counts it. No thread ends during a run.
 fn cpu() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let nanos = threads.filter_map(|thread| {

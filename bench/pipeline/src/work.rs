@@ -1,17 +1,17 @@
-//! What is done with an item: the same in all that are compared.
+//! The work at an item: the same in all ways that the benchmark compares.
 
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How long an item takes, and whether it waits.
+/// How long the work at an item takes, and whether it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Adds a number, and is done at once.
+    /// Adds a number. Shows the cost of the pipeline itself.
     Nothing,
     /// Goes to the end of the runtime's queue once, as work does that waits for a socket that is ready.
     Yield,
-    /// Some microseconds of arithmetic.
+    /// Computes for about 5 µs. The shortest work with a target.
     Compute,
 }
 
@@ -26,7 +26,12 @@ impl Work {
         }
     }
 
-    /// Works at an item, and adds it to the sum that shows that all were worked at.
+    /// Returns whether the target applies: to items of 5 µs and more.
+    pub(crate) fn has_target(self) -> bool {
+        self == Work::Compute
+    }
+
+    /// Works at an item, and adds it to the sum of the items.
     pub(crate) async fn run(self, item: u64, sum: &Sum) {
         match self {
             Work::Nothing => {}
@@ -37,12 +42,12 @@ impl Work {
     }
 }
 
-/// About 5 µs.
+/// Computes for about 5 µs.
 fn compute(item: u64) -> u64 {
     (0..2_500).fold(item, |hash, round| (hash ^ round).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17))
 }
 
-/// The sum of all items.
+/// The sum of all items that were worked at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sum(Arc<AtomicU64>);
 
@@ -51,7 +56,7 @@ impl Sum {
         self.0.fetch_add(item, Ordering::Relaxed);
     }
 
-    /// Whether each item below `items` was worked at.
+    /// Returns whether each item below `items` was worked at.
     pub(crate) fn is_complete(&self, items: u64) -> bool {
         self.0.load(Ordering::Relaxed) == items * (items - 1) / 2
     }

@@ -1,4 +1,4 @@
-//! 53 items through a consumer that lets 10 come and asks again when 5 are left: it never sees more than 5 at a time.
+//! Sends 53 items to a consumer with a `max_demand` of 10 and a `min_demand` of 5: no batch has more than 5 items.
 //!
 //!     cargo run -p bennu-pipeline --example batches
 
@@ -6,29 +6,29 @@ use bennu_pipeline::{Consumer, Demand, Handled, Pipeline, handled};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// What the consumer sees, batch by batch.
+/// Returns the batches that the consumer received.
 pub(crate) async fn batches(items: u32, demand: Demand) -> Result<Vec<Vec<u32>>, Box<dyn std::error::Error>> {
-    let (sender, mut seen) = mpsc::unbounded_channel();
+    let (sender, mut received) = mpsc::unbounded_channel();
     let mut pipeline = Pipeline::new();
     let numbers = pipeline.queue("numbers").start()?;
-    pipeline.consumer("inspect").subscribe(&numbers, demand).start(Inspect { seen: sender })?;
+    pipeline.consumer("inspect").subscribe(&numbers, demand).start(Inspect { batches: sender })?;
     for number in 1..=items {
         numbers.push(number).await?;
     }
     pipeline.drain(Duration::from_secs(5)).await?;
     let mut batches = Vec::new();
-    seen.recv_many(&mut batches, usize::MAX).await;
+    received.recv_many(&mut batches, usize::MAX).await;
     Ok(batches)
 }
 
 #[derive(Clone)]
 struct Inspect {
-    seen: mpsc::UnboundedSender<Vec<u32>>,
+    batches: mpsc::UnboundedSender<Vec<u32>>,
 }
 
 impl Consumer<u32> for Inspect {
     async fn handle_events(&mut self, items: Vec<u32>) -> Handled {
-        self.seen.send(items)?;
+        self.batches.send(items)?;
         handled()
     }
 }

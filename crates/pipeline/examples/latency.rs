@@ -1,5 +1,5 @@
-//! 500 items that carry the time at which they were pushed: how long they were under way grows with the queue before them,
-//! and shrinks with the number of workers.
+//! Sends 500 items that carry the time of their push. Their latency grows with the queue before them, and shrinks with the
+//! number of workers.
 //!
 //!     cargo run -p bennu-pipeline --example latency
 
@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-/// An item, and when it was pushed: taken before the push, so that waiting for room counts.
+/// An item with the time of its push. The time is taken before the push, so that waiting for room counts.
 struct Timed {
     number: usize,
     pushed_at: Instant,
 }
 
-/// How long each item was under way, in the order in which they were pushed.
+/// Returns the latency of each item from push to delivery, in the order of the pushes.
 pub(crate) async fn latencies(items: usize, max_demand: usize) -> Result<Vec<Duration>, Box<dyn std::error::Error>> {
     let (sender, mut done) = mpsc::unbounded_channel();
     let mut pipeline = Pipeline::new();

@@ -1,4 +1,4 @@
-//! 50 items through workers that take a second each, ten at once: they come ten at a time.
+//! Sends 50 items of a second each to ten workers: ten items finish each second.
 //!
 //!     cargo run -p bennu-pipeline --example workers
 
@@ -8,21 +8,21 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-/// Which items were done in which second, as `tell` is told of each when it is done.
+/// Returns the items that finished in each second. Calls `report` for each item when it has finished.
 pub(crate) async fn groups(
     items: u32,
     max_demand: usize,
-    tell: impl Fn(u32, Duration) + Clone + Send + Sync + 'static,
+    report: impl Fn(u32, Duration) + Clone + Send + Sync + 'static,
 ) -> Result<BTreeMap<u64, Vec<u32>>, Box<dyn std::error::Error>> {
     let (sender, mut done) = mpsc::unbounded_channel();
     let started = Instant::now();
     let mut pipeline = Pipeline::new();
     let numbers = pipeline.queue("numbers").start()?;
     let work = move |number: u32| {
-        let (sender, tell) = (sender.clone(), tell.clone());
+        let (sender, report) = (sender.clone(), report.clone());
         async move {
             sleep(Duration::from_secs(1)).await;
-            tell(number, started.elapsed());
+            report(number, started.elapsed());
             sender.send((started.elapsed().as_secs(), number))
         }
     };
@@ -41,8 +41,8 @@ pub(crate) async fn groups(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("50 items, a second each, max_demand 10");
-    let tell = |number: u32, after: Duration| println!("  {:.3} s  item {number}", after.as_secs_f64());
-    for (second, numbers) in groups(50, 10, tell).await? {
+    let report = |number: u32, after: Duration| println!("  {:.3} s  item {number}", after.as_secs_f64());
+    for (second, numbers) in groups(50, 10, report).await? {
         println!("second {second}: {} items", numbers.len());
     }
     Ok(())

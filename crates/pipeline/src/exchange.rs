@@ -1,118 +1,127 @@
-//! Where a producer's items meet its subscribers' demand. Pure: no task, no clock, no waker.
+//! Matches an output's items with its subscribers' demand. Pure: no task, no clock, no waker.
 //!
-//! Used by the outlet, which puts a lock around it. A subscriber asks; what it asked for and has not got is `asked`.
-//! An item goes to a subscriber that has asked, or is held until one does. The subscriber takes from its inbox, works, and
-//! finishes; what it has finished it asks for again, once enough of it has come together.
+//! [`SharedOutput`](crate::output::shared::SharedOutput) owns the exchange, puts a lock around it, and wakes the subscribers
+//! that the exchange lists as ready. A subscriber requests `max_demand` items when it subscribes. An item goes into the inbox
+//! of a subscriber that has requested one, or waits in its partition's buffer. The subscriber takes items from its inbox,
+//! works at them, and finishes them. Finished items are requested again once a batch of them has come together.
 //!
 //! Invariants, checked in debug builds and by the tests:
-//! - for each subscriber, `asked + inbox + in hand + finished = max_demand`: it never gets more than it asked for
-//! - a partition holds items only while nobody can receive them; so order is kept
-//! - a partition holds more than the buffer's size only where that was asked for (`insert_all`, `unsubscribe`)
+//! - for each subscriber, `requested + inbox + in progress + finished = max_demand`
+//! - a partition buffers items only while no subscriber can receive them, so order is kept
+//! - a partition buffers more than the buffer's size only after `insert_all` or `unsubscribe`
 
-use crate::buffer::Buffer;
-use crate::demand::Demand;
-use crate::dispatcher::Dispatcher;
+pub(crate) mod buffer;
+pub(crate) mod demand;
+pub(crate) mod dispatcher;
+
+use buffer::Buffer;
+use demand::Demand;
+use dispatcher::Dispatcher;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
-/// A subscriber's place in the exchange.
+/// A subscriber's index in the exchange.
 pub(crate) type SubscriberId = usize;
 
-/// Subscribers that have something to take, or nothing more to expect.
-pub(crate) type News = SmallVec<[SubscriberId; 4]>;
-
-/// How much one of several takes that share an inbox.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Share {
-    /// Never more.
-    pub(crate) most: usize,
-    /// What is not worth sharing; of more it takes half, so that others find something too.
-    pub(crate) few: usize,
-}
+/// Subscribers that have items to take, or no more to expect.
+pub(crate) type ReadySubscribers = SmallVec<[SubscriberId; 4]>;
 
 pub(crate) struct Exchange<T> {
     partitions: Vec<Partition<T>>,
-    /// By their ids, which are not used again.
+    /// By id. The ids of subscribers that left are not used again.
     subscribers: Vec<Option<Subscriber<T>>>,
     dispatcher: Dispatcher<T>,
     buffer: Buffer,
-    held: usize,
+    /// Items in the buffers of all partitions.
+    buffered: usize,
     closed: bool,
-    news: News,
+    ready: ReadySubscribers,
 }
 
 struct Partition<T> {
-    held: VecDeque<T>,
+    buffered: VecDeque<T>,
     members: Vec<SubscriberId>,
 }
 
 struct Subscriber<T> {
     partition: usize,
     demand: Demand,
-    asked: usize,
+    requested: usize,
     inbox: VecDeque<T>,
-    in_hand: usize,
+    in_progress: usize,
     finished: usize,
 }
 
 impl<T> Exchange<T> {
     pub(crate) fn new(dispatcher: Dispatcher<T>, buffer: Buffer) -> Self {
-        let partition = || Partition { held: VecDeque::new(), members: Vec::new() };
+        let partition = || Partition { buffered: VecDeque::new(), members: Vec::new() };
         Exchange {
             partitions: (0..dispatcher.partitions()).map(|_| partition()).collect(),
             subscribers: Vec::new(),
             dispatcher,
             buffer,
-            held: 0,
+            buffered: 0,
             closed: false,
-            news: News::new(),
+            ready: ReadySubscribers::new(),
         }
     }
 
+    /// Returns the number of partitions.
     pub(crate) fn partitions(&self) -> usize {
         self.partitions.len()
     }
 
-    /// A new subscriber, which has asked for its `max_demand`. Of a broadcast it gets what comes from now on, and what is
-    /// held.
+    /// Returns the partition that an item belongs to.
+    pub(crate) fn partition(&self, item: &T) -> usize {
+        self.dispatcher.partition(item)
+    }
+
+    /// Adds a subscriber, which requests its `max_demand`. A subscriber of a broadcast receives the buffered items and all
+    /// later ones.
     pub(crate) fn subscribe(&mut self, partition: usize, demand: Demand) -> SubscriberId {
         let id = self.subscribers.len();
-        let inbox = VecDeque::new();
-        let subscriber = Subscriber { partition, demand, asked: demand.max_demand(), inbox, in_hand: 0, finished: 0 };
-        self.subscribers.push(Some(subscriber));
+        self.subscribers.push(Some(Subscriber {
+            partition,
+            demand,
+            requested: demand.max_demand(),
+            inbox: VecDeque::new(),
+            in_progress: 0,
+            finished: 0,
+        }));
         self.partitions[partition].members.push(id);
         self.flush(partition);
         id
     }
 
-    /// Ends a subscription. What it was given and has not taken goes to others, before anything that came later. Of a
-    /// broadcast the others have it already, so it comes back to be dropped.
+    /// Removes a subscriber. Items that it had received and not taken go to the other subscribers, before any later item.
+    /// The other subscribers of a broadcast have received those items already, so they are returned to be dropped.
     pub(crate) fn unsubscribe(&mut self, id: SubscriberId) -> VecDeque<T> {
         let Some(Subscriber { partition, mut inbox, .. }) = self.subscribers[id].take() else { return VecDeque::new() };
         self.partitions[partition].members.retain(|member| *member != id);
         if !matches!(self.dispatcher, Dispatcher::Broadcast { .. }) {
-            self.held += inbox.len();
-            let held = &mut self.partitions[partition].held;
-            inbox.drain(..).rev().for_each(|item| held.push_front(item));
+            self.buffered += inbox.len();
+            let buffered = &mut self.partitions[partition].buffered;
+            inbox.drain(..).rev().for_each(|item| buffered.push_front(item));
         }
         self.flush(partition);
         inbox
     }
 
-    /// Delivers an item or holds it; gives it back when there is no room.
+    /// Delivers or buffers an item. Returns it when the buffer is full.
     pub(crate) fn insert(&mut self, item: T) -> Result<(), T> {
         let partition = self.dispatcher.partition(&item);
         let Err(item) = self.deliver(partition, item) else { return Ok(()) };
-        if self.partitions[partition].held.len() >= self.buffer.size {
+        if self.partitions[partition].buffered.len() >= self.buffer.size {
             return Err(item);
         }
-        self.partitions[partition].held.push_back(item);
-        self.held += 1;
+        self.partitions[partition].buffered.push_back(item);
+        self.buffered += 1;
         Ok(())
     }
 
-    /// Delivers items or holds them, in their order, as many as there is room for. Leaves the others, and says how many went.
-    pub(crate) fn insert_some(&mut self, items: &mut VecDeque<T>) -> usize {
+    /// Delivers or buffers items in their order, as many as there is room for. Leaves the others, and returns how many it
+    /// accepted.
+    pub(crate) fn insert_while_room(&mut self, items: &mut VecDeque<T>) -> usize {
         let before = items.len();
         while let Some(item) = items.pop_front() {
             if let Err(item) = self.insert(item) {
@@ -123,129 +132,115 @@ impl<T> Exchange<T> {
         before - items.len()
     }
 
-    /// Delivers an item or holds it; gives back what was dropped for it.
+    /// Delivers or buffers an item. Returns the item that a full buffer dropped for it.
     pub(crate) fn force(&mut self, item: T) -> Option<T> {
         let partition = self.dispatcher.partition(&item);
         let Err(item) = self.deliver(partition, item) else { return None };
-        let dropped = self.buffer.force(&mut self.partitions[partition].held, item);
-        self.held += usize::from(dropped.is_none());
+        let dropped = self.buffer.force(&mut self.partitions[partition].buffered, item);
+        self.buffered += usize::from(dropped.is_none());
         dropped
     }
 
-    /// Delivers items or holds them; gives back what was dropped for them.
+    /// Delivers or buffers items. Returns the items that a full buffer dropped for them.
     pub(crate) fn force_all(&mut self, items: Vec<T>) -> Vec<T> {
-        match self.hand_over(items) {
+        match self.deliver_all(items) {
             Ok(()) => Vec::new(),
             Err(items) => items.into_iter().filter_map(|item| self.force(item)).collect(),
         }
     }
 
-    /// Delivers items or holds them, however many they are.
+    /// Delivers or buffers items, past the buffer's size if need be.
     pub(crate) fn insert_all(&mut self, items: Vec<T>) {
-        let Err(items) = self.hand_over(items) else { return };
+        let Err(items) = self.deliver_all(items) else { return };
         for item in items {
             let partition = self.dispatcher.partition(&item);
             if let Err(item) = self.deliver(partition, item) {
-                self.partitions[partition].held.push_back(item);
-                self.held += 1;
+                self.partitions[partition].buffered.push_back(item);
+                self.buffered += 1;
             }
         }
     }
 
-    /// How many items a producer may make now: what was asked for and is not held, and never more than there is room for.
+    /// Returns how many items a producer may make now: those that are requested and not buffered, and never more than there
+    /// is room for.
     pub(crate) fn demand(&self) -> usize {
-        let wanted = self.asked().saturating_sub(self.held);
+        let demand = self.requested().saturating_sub(self.buffered);
         if self.partitions.len() == 1 {
-            return wanted; // All of it is delivered at once.
+            return demand; // All of them are delivered at once.
         }
-        let room = |partition: &Partition<T>| self.buffer.size.saturating_sub(partition.held.len());
-        wanted.min(self.partitions.iter().map(room).min().unwrap_or(0))
+        let room = |partition: &Partition<T>| self.buffer.size.saturating_sub(partition.buffered.len());
+        demand.min(self.partitions.iter().map(room).min().unwrap_or(0))
     }
 
-    /// What subscribers have asked for and not got; of a broadcast, what the slowest has asked for.
-    pub(crate) fn asked(&self) -> usize {
-        let asked = self.subscribers.iter().flatten().map(|subscriber| subscriber.asked);
+    /// Returns how many items are requested and not delivered; for a broadcast, by the slowest subscriber.
+    pub(crate) fn requested(&self) -> usize {
+        (0..self.partitions.len()).map(|partition| self.requested_of(partition)).sum()
+    }
+
+    fn requested_of(&self, partition: usize) -> usize {
+        let members = self.partitions[partition].members.iter();
+        let requested = members.filter_map(|id| self.subscribers[*id].as_ref()).map(|subscriber| subscriber.requested);
         match self.dispatcher {
-            Dispatcher::Broadcast { .. } => asked.min().unwrap_or(0),
-            Dispatcher::Demand | Dispatcher::Partition { .. } => asked.sum(),
+            Dispatcher::Broadcast { .. } => requested.min().unwrap_or(0),
+            Dispatcher::Demand | Dispatcher::Partition { .. } => requested.sum(),
         }
     }
 
-    /// How many items would be taken now, where there is one partition.
-    pub(crate) fn room(&self) -> usize {
-        // An item that was asked for needs no place.
-        self.buffer.size.saturating_sub(self.held) + if self.held == 0 { self.asked() } else { 0 }
+    /// Returns how many items of a partition [`insert`](Self::insert) would accept now.
+    pub(crate) fn room(&self, partition: usize) -> usize {
+        match self.partitions[partition].buffered.len() {
+            // Requested items need no place in the buffer.
+            0 => self.buffer.size + self.requested_of(partition),
+            buffered => self.buffer.size.saturating_sub(buffered),
+        }
     }
 
-    /// Takes up to `limit` items, and no more than a batch has.
+    /// Takes up to `limit` items from a subscriber's inbox, and no more than a batch has.
     pub(crate) fn take(&mut self, id: SubscriberId, limit: usize) -> Vec<T> {
         let Some(subscriber) = &mut self.subscribers[id] else { return Vec::new() };
         let count = limit.min(subscriber.demand.batch()).min(subscriber.inbox.len());
-        subscriber.in_hand += count;
+        subscriber.in_progress += count;
         if count == subscriber.inbox.len() {
             return std::mem::take(&mut subscriber.inbox).into();
         }
         subscriber.inbox.drain(..count).collect()
     }
 
-    /// Takes a share of what is there.
-    pub(crate) fn take_share(&mut self, id: SubscriberId, size: Share, share: &mut VecDeque<T>) {
-        let Some(subscriber) = &mut self.subscribers[id] else { return };
-        let there = subscriber.inbox.len();
-        let count = size.most.min(there.div_ceil(2).max(size.few)).min(there);
-        subscriber.in_hand += count;
-        share.extend(subscriber.inbox.drain(..count));
-    }
-
-    /// Puts back what was taken and not begun, before what came later.
-    pub(crate) fn put_back(&mut self, id: SubscriberId, items: &mut VecDeque<T>) {
-        let Some(subscriber) = &mut self.subscribers[id] else { return };
-        subscriber.in_hand -= items.len();
-        while let Some(item) = items.pop_back() {
-            subscriber.inbox.push_front(item);
-        }
-        self.news.push(id);
-        self.check(id);
-    }
-
-    /// Says that a subscriber is done with so many items, and asks for more when it is time.
+    /// Finishes `count` items of a subscriber, and requests more when a batch has been finished.
     pub(crate) fn finish(&mut self, id: SubscriberId, count: usize) {
         let Some(subscriber) = &mut self.subscribers[id] else { return };
-        debug_assert!(count <= subscriber.in_hand, "only what was taken can be finished");
-        subscriber.in_hand -= count;
+        debug_assert!(count <= subscriber.in_progress, "only items that were taken can be finished");
+        subscriber.in_progress -= count;
         subscriber.finished += count;
         let partition = subscriber.partition;
-        // What is held costs nobody anything to deliver; only a producer that is asked for it should be asked seldom.
-        if subscriber.finished >= subscriber.demand.batch() || !self.partitions[partition].held.is_empty() {
-            subscriber.asked += std::mem::take(&mut subscriber.finished);
+        // Buffered items are delivered at once. Only the calls of a producer have to be few.
+        if subscriber.finished >= subscriber.demand.batch() || !self.partitions[partition].buffered.is_empty() {
+            subscriber.requested += std::mem::take(&mut subscriber.finished);
             self.flush(partition);
-        }
-        if self.closed && self.ended(id) {
-            self.news.push(id);
         }
         self.check(id);
     }
 
-    /// What a subscriber was given and has not finished.
+    /// Returns how many items a subscriber has received and not finished.
     pub(crate) fn in_flight(&self, id: SubscriberId) -> usize {
-        self.subscribers[id].as_ref().map_or(0, |subscriber| subscriber.inbox.len() + subscriber.in_hand)
+        self.subscribers[id].as_ref().map_or(0, |subscriber| subscriber.inbox.len() + subscriber.in_progress)
     }
 
-    /// What a subscriber has taken and not finished.
-    pub(crate) fn in_hand(&self, id: SubscriberId) -> usize {
-        self.subscribers[id].as_ref().map_or(0, |subscriber| subscriber.in_hand)
+    /// Returns how many items a subscriber has taken and not finished.
+    pub(crate) fn in_progress(&self, id: SubscriberId) -> usize {
+        self.subscribers[id].as_ref().map_or(0, |subscriber| subscriber.in_progress)
     }
 
-    /// How many items are held.
-    pub(crate) fn held(&self) -> usize {
-        self.held
+    /// Returns how many items all partitions buffer.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffered
     }
 
-    /// From now on nothing is inserted any more.
+    /// Closes the exchange: the caller inserts no more items. Buffered items are still delivered.
     pub(crate) fn close(&mut self) {
         if !self.closed {
             self.closed = true;
-            self.news = (0..self.subscribers.len()).collect();
+            self.ready = (0..self.subscribers.len()).collect();
         }
     }
 
@@ -253,62 +248,45 @@ impl<T> Exchange<T> {
         self.closed
     }
 
-    /// Whether a subscriber has nothing to take and nothing to expect. What it has in hand it may put back.
+    /// Returns whether a subscriber has no items to take and none to expect.
     pub(crate) fn ended(&self, id: SubscriberId) -> bool {
         self.subscribers[id].as_ref().is_none_or(|subscriber| {
-            let nothing_here = subscriber.inbox.is_empty() && subscriber.in_hand == 0;
-            self.closed && nothing_here && self.partitions[subscriber.partition].held.is_empty()
+            self.closed && subscriber.inbox.is_empty() && self.partitions[subscriber.partition].buffered.is_empty()
         })
     }
 
-    /// Makes it news that a subscriber has something to take or nothing to expect, if it is so.
-    pub(crate) fn remind(&mut self, id: SubscriberId) {
-        if self.has_more(id) || self.ended(id) {
-            self.news.push(id);
-        }
+    /// Returns the subscribers that have become ready since the last call.
+    pub(crate) fn take_ready(&mut self) -> ReadySubscribers {
+        std::mem::take(&mut self.ready)
     }
 
-    /// Whether a subscriber has something to take.
-    pub(crate) fn has_more(&self, id: SubscriberId) -> bool {
-        self.subscribers[id].as_ref().is_some_and(|subscriber| !subscriber.inbox.is_empty())
-    }
-
-    pub(crate) fn has_news(&self) -> bool {
-        !self.news.is_empty()
-    }
-
-    /// Those that have got something since this was last called.
-    pub(crate) fn news(&mut self) -> News {
-        std::mem::take(&mut self.news)
-    }
-
-    /// Delivers what a partition holds, as far as it was asked for.
+    /// Delivers a partition's buffered items, as many as are requested.
     fn flush(&mut self, partition: usize) {
-        while let Some(item) = self.partitions[partition].held.pop_front() {
-            self.held -= 1;
+        while let Some(item) = self.partitions[partition].buffered.pop_front() {
+            self.buffered -= 1;
             if let Err(item) = self.deliver(partition, item) {
-                self.partitions[partition].held.push_front(item);
-                self.held += 1;
+                self.partitions[partition].buffered.push_front(item);
+                self.buffered += 1;
                 return;
             }
         }
-        // The last item of a closed exchange is gone: whoever waits for more learns that there is none.
+        // The buffer of a closed exchange is empty: subscribers that wait for more items have to end.
         if self.closed {
-            self.news.extend(self.partitions[partition].members.iter().copied());
+            self.ready.extend(self.partitions[partition].members.iter().copied());
         }
     }
 
-    /// Delivers all of it in one piece, where one subscriber has asked for all of it; else gives it back.
-    fn hand_over(&mut self, items: Vec<T>) -> Result<(), Vec<T>> {
+    /// Delivers all items in one piece when the only subscriber has requested all of them; else returns them.
+    fn deliver_all(&mut self, items: Vec<T>) -> Result<(), Vec<T>> {
         let (Dispatcher::Demand, [id]) = (&self.dispatcher, self.partitions[0].members.as_slice()) else {
             return Err(items);
         };
         match &mut self.subscribers[*id] {
-            Some(subscriber) if items.len() <= subscriber.asked => {
-                subscriber.asked -= items.len();
+            Some(subscriber) if items.len() <= subscriber.requested => {
+                subscriber.requested -= items.len();
                 if subscriber.inbox.is_empty() {
                     subscriber.inbox = items.into();
-                    self.news.push(*id);
+                    self.ready.push(*id);
                 } else {
                     subscriber.inbox.extend(items);
                 }
@@ -318,46 +296,46 @@ impl<T> Exchange<T> {
         }
     }
 
-    /// Puts an item into the inbox of who gets it; gives it back when nobody has asked.
+    /// Puts an item into the inboxes of its receivers. Returns it when none of them has requested an item.
     fn deliver(&mut self, partition: usize, item: T) -> Result<(), T> {
         let members = &self.partitions[partition].members;
-        let asked = |id: SubscriberId| self.subscribers[id].as_ref().map_or(0, |subscriber| subscriber.asked);
+        let requested = |id: SubscriberId| self.subscribers[id].as_ref().map_or(0, |subscriber| subscriber.requested);
         if let Dispatcher::Broadcast { clone } = self.dispatcher {
             let Some((last, others)) = members.split_last() else { return Err(item) };
-            if members.iter().any(|id| asked(*id) == 0) {
+            if members.iter().any(|id| requested(*id) == 0) {
                 return Err(item);
             }
             let (last, others): (_, SmallVec<[SubscriberId; 8]>) = (*last, others.into());
             for id in others {
                 let own = clone(&item);
-                self.give(id, own);
+                self.put_into_inbox(id, own);
             }
-            self.give(last, item);
+            self.put_into_inbox(last, item);
             return Ok(());
         }
-        // The first of those that have asked for most, so that equals take turns.
-        match members.iter().copied().rev().max_by_key(|id| asked(*id)) {
-            Some(id) if asked(id) > 0 => {
-                self.give(id, item);
+        // The first of those with the greatest demand, so that equals take turns.
+        match members.iter().copied().rev().max_by_key(|id| requested(*id)) {
+            Some(id) if requested(id) > 0 => {
+                self.put_into_inbox(id, item);
                 Ok(())
             }
             _ => Err(item),
         }
     }
 
-    fn give(&mut self, id: SubscriberId, item: T) {
+    fn put_into_inbox(&mut self, id: SubscriberId, item: T) {
         if let Some(subscriber) = &mut self.subscribers[id] {
-            subscriber.asked -= 1;
+            subscriber.requested -= 1;
             subscriber.inbox.push_back(item);
             if subscriber.inbox.len() == 1 {
-                self.news.push(id);
+                self.ready.push(id);
             }
         }
     }
 
     fn check(&self, id: SubscriberId) {
         if let Some(s) = &self.subscribers[id] {
-            debug_assert_eq!(s.asked + s.inbox.len() + s.in_hand + s.finished, s.demand.max_demand());
+            debug_assert_eq!(s.requested + s.inbox.len() + s.in_progress + s.finished, s.demand.max_demand());
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Stages with demand: GenStage for Rust.
 //!
-//! Data flows from producers to consumers, and demand flows back. A consumer says how many items it can take, and never
-//! gets more; so the slowest stage sets the pace, and what nobody can take yet waits in one place, which is bounded.
+//! Items flow from producers to consumers, and demand flows back. A consumer requests items, and never receives more than it
+//! has requested. So the slowest stage sets the pace, and items without a request wait in one buffer, which is bounded.
 //!
-//! A queue that any task pushes into, and workers that each deliver one item, ten at a time:
+//! A queue that any task pushes into, and workers that deliver ten items at a time, each in a task of its own:
 //!
 //! ```
 //! use bennu_pipeline::{Demand, Pipeline};
@@ -26,7 +26,7 @@
 //! # }
 //! ```
 //!
-//! A producer that makes numbers when it is asked, and a consumer that takes batches of at most 500:
+//! A producer that makes numbers on demand, and a consumer that takes batches of at most 500:
 //!
 //! ```
 //! use bennu_pipeline::{Consumer, Demand, Handled, Pipeline, from_iter, handled};
@@ -54,91 +54,70 @@
 //!
 //! # The stages
 //!
-//! | made by | takes | gives | its code |
+//! | made by | input | output | its code |
 //! |---|---|---|---|
-//! | [`Pipeline::queue`] | | what is pushed | none: [`Queue`] is the handle |
-//! | [`Pipeline::producer`] | | what it makes on demand | [`Producer`], [`from_iter`], or a closure |
+//! | [`Pipeline::queue`] | | the pushed items | none: [`Queue`] is the handle |
+//! | [`Pipeline::producer`] | | items that it makes on demand | [`Producer`], [`from_iter`], or a closure |
 //! | [`Pipeline::source`] | | [`Delivery`], to be acknowledged | [`Source`] |
-//! | [`Pipeline::producer_consumer`] | batches | what it makes of them | [`ProducerConsumer`] or a closure |
+//! | [`Pipeline::producer_consumer`] | batches | items that it makes of them | [`ProducerConsumer`] or a closure |
 //! | [`Pipeline::consumer`] | batches | | [`Consumer`] or a closure |
 //! | [`Pipeline::workers`] | single items | | [`Worker`] or a closure |
 //!
-//! A stage with an output keeps what nobody has asked for in its [`Buffer`], and sends each item to one subscriber, to all
-//! ([`Stage::broadcast`]), or to those of its partition ([`Stage::partition`]).
+//! A stage with an output keeps items without a request in its [`Buffer`]. It sends each item to one subscriber, to all
+//! ([`Stage::broadcast`]), or to one of the item's partition ([`Stage::partition`]).
 //!
-//! # What holds
+//! # Guarantees
 //!
 //! - **Demand.** A subscriber has at most `max_demand` items that were delivered and are not finished ([`Demand`]). A batch
 //!   has at most `max_demand - min_demand`.
-//! - **Order.** What one task pushes, or one producer makes, reaches each subscriber in that order. A consumer works at one
-//!   batch at a time, and workers with a `max_demand` of 1 at one item. So a chain of those keeps the order.
+//! - **Order.** The items that one task pushes, or one producer makes, reach each subscriber in that order. A consumer works
+//!   at one batch at a time, and workers with a `max_demand` of 1 at one item. So a chain of those keeps the order.
 //! - **Delivery.** Without crashes each item is worked at exactly once, by one subscriber; of a broadcast by each.
-//! - **Crashes** stay in their stage. What they lose is in the table below, and nothing else is.
-//! - **Bounds.** A buffer, what subscribers asked for, and what was made of one batch: nothing else is held.
+//! - **Crashes** stay in their stage. The table below lists the items that they lose; no other items are lost.
+//! - **Bounds.** A stage holds its buffer, the items that its subscribers have requested, and the items made of one batch.
+//!   Nothing else is held.
 //!
-//! | what crashes, by an error or a panic | what is lost | what happens then |
+//! | crash, by an error or a panic | lost items | recovery |
 //! |---|---|---|
-//! | a worker | its item; nothing if the stage is `transient`, until `max_restarts` attempts more have crashed | others go on |
-//! | a consumer, a producer-consumer | the batch in hand | a new one starts, 3 times in 5 s by default |
-//! | a producer | what it had made and not returned | the same |
-//! | a source | nothing: its items were not acknowledged | an error is tried again, after a panic a new one starts |
-//! | a stage that does so too often | the batch in hand | it ends, its subscribers drain; [`Pipeline::finished`] says so |
-//! | the process | what is in memory; of a source nothing | |
+//! | a worker | its item; none if the stage is `transient`, until `max_restarts` attempts more have crashed | other workers go on |
+//! | a consumer, a producer-consumer | the batch in progress | it restarts, 3 times in 5 s by default |
+//! | a producer | items that it had made and not returned | the same |
+//! | a source | none: its items were not acknowledged | after an error the call is repeated, after a panic the source restarts |
+//! | a stage that crashes too often | the batch in progress | it ends, its subscribers drain; [`Pipeline::finished`] returns the error |
+//! | the process | all items in memory; none of a source | |
 //!
-//! # How it is built
+//! # Structure
 //!
 //! ```text
-//! Queue, producer, source ─► outlet ─► inlet ─► producer-consumer ─► outlet ─► inlet ─► consumer, workers
-//!                            exchange (pure): what is asked for, held, delivered, in hand
+//! queue, producer, source ─► output ─► subscription ─► producer-consumer ─► output ─► subscription ─► consumer, workers
+//!                            exchange (pure): items that are requested, buffered, delivered, in progress
 //! ```
 //!
-//! `exchange.rs` has all the counting and no task. `outlet.rs` puts a lock around it and knows who waits. Each stage but a
-//! queue is one task; `life.rs` starts its code again after a crash. A quick producer is polled by who asks it, through
-//! `crank.rs`, so that the two need no turns; in its own task it is polled when it waits for something.
+//! `exchange.rs` does all the counting and has no task. `output/shared.rs` puts a lock around it and keeps the wakers of the
+//! tasks that wait. Each stage but a queue is one task (`stage/`); `supervisor.rs` restarts its code after a crash.
 
-mod buffer;
-mod consumer;
-mod crank;
-mod crash;
-mod delivery;
-mod demand;
-mod dispatcher;
 mod exchange;
-mod inlets;
-pub mod kind;
-mod life;
-mod line;
-mod outlet;
 mod output;
-mod pace;
 mod pipeline;
-mod producer;
-mod producer_consumer;
-mod queue;
-mod restart;
-mod slice;
-mod source;
 mod stage;
-mod station;
-mod stop;
+mod supervisor;
 pub mod telemetry;
-mod worker;
 
-pub use buffer::{Buffer, Keep};
-pub use consumer::Consumer;
-pub use crash::{Crash, Handled, Outcome, handled};
-pub use delivery::Delivery;
-pub use demand::Demand;
-pub use dispatcher::hash;
-pub use life::StageFailed;
+pub use exchange::buffer::{Buffer, Keep};
+pub use exchange::demand::Demand;
+pub use exchange::dispatcher::hash;
 pub use output::Output;
 pub use pipeline::{DrainError, Pipeline};
-pub use producer::{FromIter, Producer, from_iter};
-pub use producer_consumer::{Made, ProducerConsumer};
-pub use queue::{PushError, Queue, TryPushError};
-pub use source::Source;
-pub use stage::{Gives, Lives, Stage, StartError, Takes};
-pub use worker::Worker;
+pub use stage::consumer::Consumer;
+pub use stage::delivery::Delivery;
+pub use stage::producer::{FromIter, Producer, from_iter};
+pub use stage::producer_consumer::{IntoItems, ProducerConsumer};
+pub use stage::queue::{PushError, Queue, TryPushError};
+pub use stage::source::Source;
+pub use stage::worker::Worker;
+pub use stage::{HasInput, HasOutput, Stage, StartError, Supervised, kind};
+pub use supervisor::StageFailed;
+pub use supervisor::crash::{Crash, Handled, IntoHandled, handled};
 
 /// The guide's listings.
 #[cfg(doctest)]

@@ -1,45 +1,50 @@
-//! A stage's output, as users hold it: what others subscribe to.
+//! A stage's output, as applications hold it: other stages subscribe to it.
+//!
+//! [`Output`] is a handle. The stage's task and its subscribers share the state behind it, [`shared`]. A subscriber holds a
+//! [`subscription`].
 
-use crate::demand::Demand;
-use crate::outlet::Outlet;
+pub(crate) mod shared;
+pub(crate) mod subscription;
+
+use shared::SharedOutput;
 use std::fmt;
 use std::sync::Arc;
 
-/// The output of a stage, to subscribe to. Cheap to clone; holding it keeps nothing running.
+/// The output of a stage, to subscribe to. Cheap to clone; an `Output` keeps no task running.
 pub struct Output<T> {
-    pub(crate) outlet: Arc<Outlet<T>>,
-    /// What subscribers get of it.
+    pub(crate) shared: Arc<SharedOutput<T>>,
+    /// The partition to subscribe to.
     pub(crate) partition: Option<usize>,
 }
 
 impl<T> Output<T> {
-    pub(crate) fn new(outlet: Arc<Outlet<T>>) -> Self {
-        Output { outlet, partition: None }
+    pub(crate) fn new(shared: Arc<SharedOutput<T>>) -> Self {
+        Output { shared, partition: None }
     }
 
-    /// One partition of it, counted from 0. Subscribers of a partition share its items as those of an unpartitioned
-    /// output do.
+    /// Returns one partition of the output, counted from 0. Subscribers of a partition share its items as those of an
+    /// unpartitioned output do.
     ///
-    /// A number that it does not have is an error when a stage that subscribes to it starts.
+    /// A number past the last partition is an error when a stage that subscribes to it starts.
     #[must_use]
     pub fn partition(&self, partition: usize) -> Self {
-        Output { outlet: self.outlet.clone(), partition: Some(partition) }
+        Output { shared: self.shared.clone(), partition: Some(partition) }
     }
 
-    /// How many items lie in its buffer: made, and not asked for yet.
+    /// Returns how many items are in the buffer: made, and not requested yet.
     pub fn queued(&self) -> usize {
-        self.outlet.held()
+        self.shared.buffered()
     }
 
-    /// The stage's name.
+    /// Returns the stage's name.
     pub fn stage(&self) -> &'static str {
-        self.outlet.stage()
+        self.shared.stage()
     }
 }
 
 impl<T> Clone for Output<T> {
     fn clone(&self) -> Self {
-        Output { outlet: self.outlet.clone(), partition: self.partition }
+        Output { shared: self.shared.clone(), partition: self.partition }
     }
 }
 
@@ -47,10 +52,4 @@ impl<T> fmt::Debug for Output<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("stage", &self.stage()).field("partition", &self.partition).finish()
     }
-}
-
-/// A subscription that is asked for and not made yet.
-pub(crate) struct Wanted<T> {
-    pub(crate) output: Output<T>,
-    pub(crate) demand: Demand,
 }

@@ -1,20 +1,20 @@
-//! What stages say of themselves: `metrics` instruments, looked up once when a stage starts, and `tracing` events.
+//! The `metrics` instruments and `tracing` events of stages. A stage looks its instruments up once, when it starts.
 //!
-//! | instrument | kind | unit | of which stages |
+//! | instrument | kind | unit | stages |
 //! |---|---|---|---|
-//! | `bennu.pipeline.queued` | gauge | items in the stage's buffer, not asked for yet | with an output |
-//! | `bennu.pipeline.demand` | gauge | items that its subscribers have asked for and not got | with an output |
-//! | `bennu.pipeline.emitted` | counter | items that it took in or made | with an output |
-//! | `bennu.pipeline.dropped` | counter | items that its full buffer had no place for | with an output |
+//! | `bennu.pipeline.queued` | gauge | items in the stage's buffer, not requested yet | with an output |
+//! | `bennu.pipeline.demand` | gauge | items that its subscribers have requested and not received | with an output |
+//! | `bennu.pipeline.emitted` | counter | items that it accepted or made | with an output |
+//! | `bennu.pipeline.dropped` | counter | items that its full buffer dropped | with an output |
 //! | `bennu.pipeline.in_flight` | gauge | items delivered to it and not finished; at most `max_demand` | with a subscription |
-//! | `bennu.pipeline.time_in_stage` | histogram | seconds that it worked at a batch, or at a worker's item with all attempts; items that take less than 20 µs are measured up to 32 together | with a subscription |
-//! | `bennu.pipeline.lost` | counter | items that it had in hand when it crashed, and were not tried again | with a subscription |
+//! | `bennu.pipeline.time_in_stage` | histogram | seconds that it worked at a batch, or at a worker's item with all attempts | with a subscription |
+//! | `bennu.pipeline.lost` | counter | items that were in progress at a crash and were not tried again | with a subscription |
 //! | `bennu.pipeline.unacknowledged` | gauge | deliveries that are neither acknowledged nor dropped | sources |
-//! | `bennu.pipeline.source_failures` | counter | calls of a source that failed and are made again | sources |
+//! | `bennu.pipeline.source_failures` | counter | calls of a source that failed and are repeated | sources |
 //! | `bennu.pipeline.crashes` | counter | panics and errors of its code | all |
-//! | `bennu.pipeline.restarts` | counter | times that it, or a worker's item, was started again | all |
+//! | `bennu.pipeline.restarts` | counter | restarts of its code, or of a worker's item | all |
 //!
-//! The one label is `stage`, the name that the program gave it: a `&'static str`, so its values are bounded. Two stages of
+//! The one label is `stage`, the stage's name in the program: a `&'static str`, so its values are bounded. Two stages with
 //! one name in a process share their series. Install the recorder before you start a stage.
 //!
 //! | level | event | fields |
@@ -28,7 +28,7 @@
 
 use metrics::{Counter, Gauge, Histogram};
 
-/// Of a stage with an output.
+/// The instruments of a stage with an output.
 pub(crate) struct OutputMeters {
     pub(crate) queued: Gauge,
     pub(crate) demand: Gauge,
@@ -47,7 +47,7 @@ impl OutputMeters {
     }
 }
 
-/// Of a stage with subscriptions.
+/// The instruments of a stage with subscriptions.
 pub(crate) struct InputMeters {
     pub(crate) in_flight: Gauge,
     pub(crate) time_in_stage: Histogram,
@@ -64,22 +64,22 @@ impl InputMeters {
     }
 }
 
-/// Of a stage that runs user code.
-pub(crate) struct LifeMeters {
+/// The instruments of a stage that runs user code.
+pub(crate) struct SupervisorMeters {
     pub(crate) crashes: Counter,
     pub(crate) restarts: Counter,
 }
 
-impl LifeMeters {
+impl SupervisorMeters {
     pub(crate) fn new(stage: &'static str) -> Self {
-        LifeMeters {
+        SupervisorMeters {
             crashes: metrics::counter!("bennu.pipeline.crashes", "stage" => stage),
             restarts: metrics::counter!("bennu.pipeline.restarts", "stage" => stage),
         }
     }
 }
 
-/// Of a source.
+/// The instruments of a source.
 pub(crate) struct SourceMeters {
     pub(crate) unacknowledged: Gauge,
     pub(crate) failures: Counter,

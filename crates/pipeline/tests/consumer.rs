@@ -1,4 +1,4 @@
-//! What consumers, producers and what is between them may rely on.
+//! The contracts of consumers, producers and producer-consumers.
 
 use bennu_pipeline::{
     Buffer, Consumer, Crash, Demand, DrainError, Handled, Pipeline, Producer, ProducerConsumer, StageFailed, from_iter,
@@ -48,24 +48,24 @@ async fn batches_have_at_most_max_demand_minus_min_demand_items_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_producer_is_asked_for_max_demand_and_then_for_what_was_finished() {
-    let (ask, mut asked) = unbounded_channel();
+async fn a_producer_receives_demand_for_max_demand_and_then_for_the_finished_items() {
+    let (report, mut demands) = unbounded_channel();
     let producer = move |demand: usize| {
-        ask.send(demand).unwrap();
+        report.send(demand).unwrap();
         async move { vec![(); demand] }
     };
     let mut pipeline = Pipeline::new();
     let items = pipeline.producer("items").start(producer).unwrap();
     let slow = |_items: Vec<()>| sleep(SECOND);
     pipeline.consumer("slow").subscribe(&items, Demand::max(10).min(6)).start(slow).unwrap();
-    assert_eq!(asked.recv().await, Some(10));
+    assert_eq!(demands.recv().await, Some(10));
     for _ in 0..5 {
-        assert_eq!(asked.recv().await, Some(4));
+        assert_eq!(demands.recv().await, Some(4));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_producer_makes_beyond_demand_is_held_and_past_the_buffer_comes_back_to_it() {
+async fn items_beyond_demand_are_buffered_and_past_the_buffer_returned_to_the_producer() {
     #[derive(Clone)]
     struct Eager(UnboundedSender<Vec<u32>>, bool);
     impl Producer<u32> for Eager {
@@ -76,10 +76,10 @@ async fn what_a_producer_makes_beyond_demand_is_held_and_past_the_buffer_comes_b
             self.0.send(items).unwrap();
         }
     }
-    let (tell, mut dropped) = unbounded_channel();
+    let (report_dropped, mut dropped) = unbounded_channel();
     let (consumer, batches) = report();
     let mut pipeline = Pipeline::new();
-    let items = pipeline.producer("eager").buffer(Buffer::keep_first(5)).start(Eager(tell, false)).unwrap();
+    let items = pipeline.producer("eager").buffer(Buffer::keep_first(5)).start(Eager(report_dropped, false)).unwrap();
     pipeline.consumer("report").subscribe(&items, Demand::max(2)).start(consumer).unwrap();
     pipeline.finished().await.unwrap();
     assert_eq!(dropped.recv().await, Some(vec![7, 8, 9]));
@@ -87,7 +87,7 @@ async fn what_a_producer_makes_beyond_demand_is_held_and_past_the_buffer_comes_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stage_in_between_takes_nothing_until_somebody_asks_it() {
+async fn a_producer_consumer_takes_no_items_before_a_subscriber_requests_them() {
     #[derive(Clone)]
     struct Twice(Arc<AtomicUsize>);
     impl ProducerConsumer<u32, u32> for Twice {
@@ -107,7 +107,7 @@ async fn a_stage_in_between_takes_nothing_until_somebody_asks_it() {
     let stuck = |_items: Vec<u32>| std::future::pending::<()>();
     pipeline.consumer("stuck").subscribe(&twice, Demand::max(4)).start(stuck).unwrap();
     sleep(SECOND).await;
-    // Four were asked for: two in hand of the consumer, two in its inbox, and four more are held.
+    // Four were requested: two in progress, two in the consumer's inbox, and four more are buffered.
     assert_eq!((taken.load(Ordering::Relaxed), twice.queued()), (4, 4));
     pipeline.consumer("report").subscribe(&twice, Demand::max(50)).start(consumer).unwrap();
     sleep(SECOND).await;
@@ -118,7 +118,7 @@ async fn a_stage_in_between_takes_nothing_until_somebody_asks_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stage_may_subscribe_to_several() {
+async fn a_stage_may_have_several_subscriptions() {
     let mut pipeline = Pipeline::new();
     let (consumer, batches) = report();
     let low = pipeline.producer("low").start(from_iter(0..20)).unwrap();
@@ -129,21 +129,21 @@ async fn a_stage_may_subscribe_to_several() {
     let items = all(batches).await.concat();
     let (low, high): (Vec<i32>, Vec<i32>) = items.iter().partition(|item| **item < 100);
     assert_eq!((low, high), ((0..20).collect(), (100..120).collect()));
-    assert!(items[..20].iter().any(|item| *item >= 100), "neither waits for the other: {items:?}");
+    assert!(items[..20].iter().any(|item| *item >= 100), "neither subscription waits for the other: {items:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broadcast_reaches_all_at_the_pace_of_the_slowest() {
+async fn a_broadcast_reaches_all_subscribers_at_the_pace_of_the_slowest() {
     let mut pipeline = Pipeline::new();
     let numbers = pipeline.queue("numbers").broadcast().start().unwrap();
     let (quick, mut quick_batches) = report();
     pipeline.consumer("quick").subscribe(&numbers, Demand::max(2)).start(quick).unwrap();
-    let (tell, mut slow_items) = unbounded_channel();
+    let (report_slow, mut slow_items) = unbounded_channel();
     let slow = move |item: u32| {
-        let tell = tell.clone();
+        let report_slow = report_slow.clone();
         async move {
             sleep(SECOND).await;
-            tell.send(item).unwrap();
+            report_slow.send(item).unwrap();
         }
     };
     pipeline.workers("slow").subscribe(&numbers, Demand::max(2).min(1)).start(slow).unwrap();
@@ -190,14 +190,14 @@ impl Consumer<u32> for Fragile {
     async fn handle_events(&mut self, items: Vec<u32>) -> Handled {
         self.batches += 1;
         if items.iter().any(|item| (self.crashes)(*item)) {
-            panic!("an item that it does not like, in batch {}", self.batches);
+            panic!("a bad item in batch {}", self.batches);
         }
         self.report.handle_events(items).await
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_consumer_that_crashes_loses_its_batch_and_starts_anew() {
+async fn a_consumer_that_crashes_loses_its_batch_and_restarts() {
     let mut pipeline = Pipeline::new();
     let (report, batches) = report();
     let numbers = pipeline.producer("numbers").start(from_iter(0..20)).unwrap();
@@ -220,7 +220,7 @@ async fn a_consumer_that_crashes_too_often_ends_and_leaves_its_items_to_others()
         numbers.push(item).await.unwrap();
     }
     let failed = pipeline.finished().await.unwrap_err();
-    let why = "panicked: an item that it does not like, in batch 1".to_owned();
+    let why = "panicked: a bad item in batch 1".to_owned();
     assert_eq!(failed, StageFailed { stage: "fragile", why });
     pipeline.consumer("sound").subscribe(&numbers, Demand::max(10)).start(report).unwrap();
     drop(numbers);
@@ -230,7 +230,7 @@ async fn a_consumer_that_crashes_too_often_ends_and_leaves_its_items_to_others()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_producer_that_crashes_starts_anew_and_one_that_gives_up_ends_what_is_behind_it() {
+async fn a_producer_that_crashes_restarts_and_after_too_many_crashes_the_stages_behind_it_end() {
     let mut pipeline = Pipeline::new();
     let (report, batches) = report();
     let tries = Arc::new(AtomicUsize::new(0));
@@ -250,7 +250,7 @@ async fn a_producer_that_crashes_starts_anew_and_one_that_gives_up_ends_what_is_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_delivers_what_is_under_way_and_asks_producers_for_no_more() {
+async fn a_drain_delivers_the_items_in_flight_and_calls_no_producer() {
     let mut pipeline = Pipeline::new();
     let (report, batches) = report();
     let numbers = pipeline.producer("numbers").start(from_iter(0..)).unwrap();
@@ -268,7 +268,7 @@ async fn a_drain_delivers_what_is_under_way_and_asks_producers_for_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_does_not_wait_for_a_producer_that_has_nothing() {
+async fn a_drain_does_not_wait_for_a_producer_without_items() {
     let mut pipeline = Pipeline::new();
     let waits = |_demand: usize| std::future::pending::<Vec<u32>>();
     let items = pipeline.producer("waits").start(waits).unwrap();

@@ -1,4 +1,4 @@
-//! The examples' experiments, in virtual time.
+//! The experiments of the examples, in virtual time.
 
 #[allow(dead_code, reason = "an example has a main")]
 #[path = "../examples/batches.rs"]

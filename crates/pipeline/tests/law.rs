@@ -1,5 +1,5 @@
-//! Laws of whole pipelines in virtual time: whatever the demands, batches, chains and delays, each item arrives once, and
-//! never is more under way than was asked for.
+//! Laws of whole pipelines in virtual time. For all demands, batches, chains and delays each item arrives once, and no
+//! subscriber has more items in flight than it has requested.
 
 use bennu_pipeline::{Buffer, Demand, Output, Pipeline, from_iter, hash};
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ struct Sink {
     demand: Demand,
     millis: u64,
     workers: bool,
-    /// Each how many items it crashes.
+    /// It crashes at the multiples of this number.
     crash_each: Option<u64>,
 }
 
@@ -49,7 +49,7 @@ fn sink() -> impl Strategy<Value = Sink> {
     })
 }
 
-/// What one sink saw.
+/// The items of one sink.
 #[derive(Default)]
 struct Seen {
     items: Vec<u64>,
@@ -86,7 +86,7 @@ fn attach(pipeline: &mut Pipeline, output: &Output<u64>, sink: &Sink) -> Arc<Mut
                 seen.now -= items.len();
                 seen.lost.extend(&items);
                 drop(seen);
-                panic!("as it was told to");
+                panic!("a multiple");
             }
             seen.lock().leave(&items);
         }
@@ -119,7 +119,7 @@ fn in_virtual_time<T>(run: impl Future<Output = T>) -> T {
     builder.enable_time().start_paused(true).build().expect("the system has memory").block_on(run)
 }
 
-/// What each sink saw of items that a producer makes on demand, or that somebody pushes, with `drain` at the end.
+/// Runs items of a producer, or pushed items with a `drain` at the end, and returns the items of each sink.
 async fn run(dispatch: Dispatch, pushed: bool, buffer: usize, links: Vec<Link>, sinks: Vec<Sink>) -> Vec<Seen> {
     let mut pipeline = Pipeline::new();
     let (mut queue, output);
@@ -166,7 +166,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn each_item_arrives_once_and_never_more_than_was_asked_for(
+    fn each_item_arrives_once_and_no_more_are_in_flight_than_requested(
         dispatch in dispatches(),
         pushed in any::<bool>(),
         buffer in 0_usize..50,
@@ -179,7 +179,7 @@ proptest! {
             prop_assert!(seen.most <= sink.demand.max_demand(), "{} at once of {:?}", seen.most, sink);
             prop_assert!(seen.largest_batch <= sink.demand.batch(), "{} in a batch of {:?}", seen.largest_batch, sink);
             if !sink.workers || sink.demand.max_demand() == 1 {
-                prop_assert!(seen.items.is_sorted(), "one at a time is in order");
+                prop_assert!(seen.items.is_sorted(), "one at a time keeps the order");
             }
             match dispatch {
                 Dispatch::Broadcast => {
@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn a_crash_loses_what_was_in_hand_and_nothing_else(
+    fn a_crash_loses_the_items_in_progress_and_no_others(
         pushed in any::<bool>(),
         buffer in 0_usize..50,
         each in 2_u64..20,

@@ -1,4 +1,4 @@
-//! What a queue promises to those that push.
+//! The contract of a queue.
 
 use bennu_pipeline::{Buffer, Demand, Pipeline, PushError, Queue, TryPushError};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A queue that nobody takes from.
-fn lonely(pipeline: &mut Pipeline, buffer: Buffer) -> Queue<u32> {
-    pipeline.queue("lonely").buffer(buffer).start().expect("it can start")
+/// Starts a queue without subscribers.
+fn queue_of(pipeline: &mut Pipeline, buffer: Buffer) -> Queue<u32> {
+    pipeline.queue("queue").buffer(buffer).start().expect("it can start")
 }
 
 /// Takes one item a second and reports it with the time since the start.
@@ -23,7 +23,7 @@ fn take_one_a_second(pipeline: &mut Pipeline, queue: &Queue<u32>) -> mpsc::Unbou
         let report = report.clone();
         async move {
             sleep(SECOND).await;
-            report.send((item, start.elapsed())).expect("the test listens");
+            report.send((item, start.elapsed())).expect("the receiver is open");
         }
     };
     pipeline.workers("take").subscribe(queue, Demand::max(1)).start(take).expect("it can start");
@@ -33,7 +33,7 @@ fn take_one_a_second(pipeline: &mut Pipeline, queue: &Queue<u32>) -> mpsc::Unbou
 #[tokio::test(start_paused = true)]
 async fn a_push_waits_while_the_buffer_is_full() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_last(2));
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(2));
     let mut taken = take_one_a_second(&mut pipeline, &queue);
     let start = Instant::now();
     let mut waited = Vec::new();
@@ -41,7 +41,7 @@ async fn a_push_waits_while_the_buffer_is_full() {
         queue.push(item).await.unwrap();
         waited.push(start.elapsed().as_secs());
     }
-    // One was asked for, two are held; from then on one a second.
+    // One is requested, two are buffered; from then on one a second.
     assert_eq!(waited, [0, 0, 0, 1, 2, 3]);
     pipeline.drain(SECOND * 10).await.unwrap();
     for item in 0..6 {
@@ -50,9 +50,9 @@ async fn a_push_waits_while_the_buffer_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pushes_of_many_tasks_all_get_through_a_buffer_of_one() {
+async fn pushes_of_many_tasks_all_complete_with_a_buffer_of_one() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_last(1));
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(1));
     let mut taken = take_one_a_second(&mut pipeline, &queue);
     let pushes = (0..20).map(|item| {
         let queue = queue.clone();
@@ -69,16 +69,16 @@ async fn pushes_of_many_tasks_all_get_through_a_buffer_of_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_push_that_is_given_up_leaves_its_place_to_the_next() {
+async fn a_cancelled_push_leaves_its_turn_to_the_next() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_last(1));
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(1));
     let mut taken = take_one_a_second(&mut pipeline, &queue);
     queue.push(0).await.unwrap();
     queue.push(1).await.unwrap();
-    let given_up = tokio::time::timeout(SECOND / 2, queue.push(2));
+    let cancelled = tokio::time::timeout(SECOND / 2, queue.push(2));
     let next = queue.push(3);
-    let (given_up, next) = tokio::join!(given_up, next);
-    assert!(given_up.is_err() && next.is_ok());
+    let (cancelled, next) = tokio::join!(cancelled, next);
+    assert!(cancelled.is_err() && next.is_ok());
     pipeline.drain(SECOND * 10).await.unwrap();
     let mut items = Vec::new();
     while let Some((item, _)) = taken.recv().await {
@@ -88,9 +88,9 @@ async fn a_push_that_is_given_up_leaves_its_place_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_buffer_a_push_waits_until_somebody_asks() {
+async fn without_a_buffer_a_push_waits_for_a_request() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_last(0));
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(0));
     assert!(matches!(queue.try_push(0), Err(TryPushError::Full(0))));
     let _taken = take_one_a_second(&mut pipeline, &queue);
     let start = Instant::now();
@@ -101,29 +101,29 @@ async fn without_a_buffer_a_push_waits_until_somebody_asks() {
 }
 
 #[tokio::test]
-async fn a_try_push_gives_the_item_back_when_there_is_no_room() {
+async fn a_try_push_returns_the_item_when_there_is_no_room() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_first(1));
+    let queue = queue_of(&mut pipeline, Buffer::keep_first(1));
     queue.try_push(1).unwrap();
     assert!(matches!(queue.try_push(2), Err(TryPushError::Full(2))));
     assert_eq!(queue.queued(), 1);
 }
 
 #[tokio::test]
-async fn a_forced_push_says_what_it_dropped() {
+async fn a_forced_push_returns_the_dropped_item() {
     let mut pipeline = Pipeline::new();
-    let last = lonely(&mut pipeline, Buffer::keep_last(2));
+    let last = queue_of(&mut pipeline, Buffer::keep_last(2));
     let dropped: Vec<_> = (0..4).map(|item| last.force_push(item).unwrap()).collect();
     assert_eq!(dropped, [None, None, Some(0), Some(1)]);
-    let first = lonely(&mut pipeline, Buffer::keep_first(2));
+    let first = queue_of(&mut pipeline, Buffer::keep_first(2));
     let dropped: Vec<_> = (0..4).map(|item| first.force_push(item).unwrap()).collect();
     assert_eq!(dropped, [None, None, Some(2), Some(3)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pipeline_that_drains_refuses_pushes_and_wakes_those_that_wait() {
+async fn a_drain_rejects_pushes_and_those_that_wait() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_last(1));
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(1));
     queue.push(0).await.unwrap();
     let waiting = tokio::spawn({
         let queue = queue.clone();
@@ -139,9 +139,9 @@ async fn a_pipeline_that_drains_refuses_pushes_and_wakes_those_that_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_its_last_handle_goes_what_was_pushed_is_delivered_and_the_pipeline_ends() {
+async fn when_the_last_handle_is_dropped_the_pushed_items_are_delivered_and_the_pipeline_ends() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::default());
+    let queue = queue_of(&mut pipeline, Buffer::default());
     let mut taken = take_one_a_second(&mut pipeline, &queue);
     let other = queue.clone();
     queue.push(1).await.unwrap();
@@ -155,9 +155,9 @@ async fn when_its_last_handle_goes_what_was_pushed_is_delivered_and_the_pipeline
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_push_of_many_goes_on_whenever_there_is_room_and_keeps_their_order() {
+async fn a_push_of_many_continues_when_there_is_room_and_keeps_their_order() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_last(2));
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(2));
     let mut taken = take_one_a_second(&mut pipeline, &queue);
     let start = Instant::now();
     queue.push_all((0..3).collect()).await.unwrap();
@@ -172,10 +172,10 @@ async fn a_push_of_many_goes_on_whenever_there_is_room_and_keeps_their_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pushes_of_many_by_many_tasks_all_get_through() {
+async fn pushes_of_many_by_many_tasks_all_complete() {
     for buffer in [0, 1, 5] {
         let mut pipeline = Pipeline::new();
-        let queue = lonely(&mut pipeline, Buffer::keep_last(buffer));
+        let queue = queue_of(&mut pipeline, Buffer::keep_last(buffer));
         let mut taken = take_one_a_second(&mut pipeline, &queue);
         let pushes = (0..10).map(|task| {
             let queue = queue.clone();
@@ -201,9 +201,9 @@ async fn pushes_of_many_by_many_tasks_all_get_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_push_of_many_gives_back_what_a_pipeline_that_drains_does_not_take() {
+async fn a_push_of_many_returns_the_items_that_a_drain_rejects() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_last(2));
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(2));
     let waiting = tokio::spawn({
         let queue = queue.clone();
         async move { queue.push_all((0..5).collect()).await }
@@ -218,7 +218,7 @@ async fn a_push_of_many_gives_back_what_a_pipeline_that_drains_does_not_take() {
 #[tokio::test(start_paused = true)]
 async fn a_push_of_many_waits_for_half_of_the_buffer_and_others_take_their_turn() {
     let mut pipeline = Pipeline::new();
-    let queue = lonely(&mut pipeline, Buffer::keep_last(10));
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(10));
     let mut taken = take_one_a_second(&mut pipeline, &queue);
     let start = Instant::now();
     let many = async {
@@ -229,7 +229,7 @@ async fn a_push_of_many_waits_for_half_of_the_buffer_and_others_take_their_turn(
         queue.push(20).await.unwrap();
         start.elapsed()
     };
-    // One is asked for, ten are held. Five more go together, then who has waited since, then the last four.
+    // One is requested, ten are buffered. Five more follow together, then the push that has waited since, then the last four.
     assert_eq!(tokio::join!(many, one), (SECOND * 10, SECOND * 6));
     pipeline.drain(SECOND * 30).await.unwrap();
     for item in (0..16).chain([20]).chain(16..20) {
@@ -237,8 +237,53 @@ async fn a_push_of_many_waits_for_half_of_the_buffer_and_others_take_their_turn(
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn pushes_that_wait_are_served_in_the_order_in_which_they_came() {
+    let mut pipeline = Pipeline::new();
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(1));
+    queue.push(0).await.unwrap();
+    let mut pushes = Vec::new();
+    for item in 1..6 {
+        let queue = queue.clone();
+        pushes.push(tokio::spawn(async move {
+            match item % 2 {
+                0 => queue.push_all(vec![item]).await.unwrap(),
+                _ => queue.push(item).await.unwrap(),
+            }
+        }));
+        tokio::task::yield_now().await;
+    }
+    let mut taken = take_one_a_second(&mut pipeline, &queue);
+    for push in pushes {
+        push.await.unwrap();
+    }
+    pipeline.drain(SECOND * 10).await.unwrap();
+    for item in 0..6 {
+        assert_eq!(taken.recv().await.unwrap().0, item);
+    }
+}
+
 #[tokio::test]
-async fn a_push_into_a_full_partition_sleeps_while_another_has_room() {
+async fn a_push_that_is_dropped_when_it_could_go_on_leaves_the_room_to_the_next() {
+    let mut pipeline = Pipeline::new();
+    let queue = queue_of(&mut pipeline, Buffer::keep_last(1));
+    queue.push(0).await.unwrap();
+    let ((first_waker, first_wakes), (next_waker, next_wakes)) = (counted_waker(), counted_waker());
+    let mut first = Box::pin(queue.push(1));
+    let mut next = Box::pin(queue.push(2));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&first_waker)).is_pending());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&next_waker)).is_pending());
+    let stuck = |_item: u32| std::future::pending::<()>();
+    pipeline.workers("stuck").subscribe(&queue, Demand::max(1)).start(stuck).unwrap();
+    assert_eq!([&first_wakes, &next_wakes].map(|wakes| wakes.0.load(Ordering::Relaxed)), [1, 0]);
+    drop(first);
+    assert_eq!(next_wakes.0.load(Ordering::Relaxed), 1);
+    next.await.unwrap();
+    assert!(matches!(queue.try_push(3), Err(TryPushError::Full(3))));
+}
+
+#[tokio::test]
+async fn a_push_into_a_full_partition_is_not_woken_while_another_has_room() {
     let mut pipeline = Pipeline::new();
     let queue = pipeline.queue("parted").buffer(Buffer::keep_last(1)).partition(2, |item: &u32| u64::from(*item));
     let queue = queue.start().unwrap();

@@ -1,4 +1,4 @@
-//! What a source may rely on, and those that work at its items.
+//! The contract of a source and of its deliveries.
 
 use bennu_pipeline::{Crash, Delivery, Demand, DrainError, Pipeline, Source, handled};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ struct Table {
     fetches: Vec<(u64, usize)>,
     acks: Vec<Vec<u64>>,
     released: Vec<u64>,
-    /// So many calls fail.
+    /// How many calls fail.
     fetches_fail: usize,
     acks_fail: usize,
     acks_panic: usize,
@@ -87,7 +87,7 @@ async fn deliver(row: Delivery<Rows>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_is_asked_for_what_was_asked_of_it_and_told_what_is_done() {
+async fn a_source_receives_demand_and_acknowledgements() {
     let rows = rows(10);
     let table = rows.table.clone();
     let mut pipeline = Pipeline::new();
@@ -104,7 +104,7 @@ async fn a_source_is_asked_for_what_was_asked_of_it_and_told_what_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_without_items_is_asked_each_poll_interval_and_one_with_items_at_once() {
+async fn a_source_without_items_is_polled_each_poll_interval_and_one_with_items_at_once() {
     let rows = rows(0);
     let table = rows.table.clone();
     let mut pipeline = Pipeline::new();
@@ -119,7 +119,7 @@ async fn a_source_without_items_is_asked_each_poll_interval_and_one_with_items_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_not_acknowledged_is_released_and_comes_again() {
+async fn an_item_that_is_not_acknowledged_is_released_and_delivered_again() {
     let rows = rows(1);
     let table = rows.table.clone();
     let attempts = Arc::new(Mutex::new(0));
@@ -148,7 +148,7 @@ async fn an_item_that_is_not_acknowledged_is_released_and_comes_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn copies_of_a_delivery_are_settled_once() {
+async fn clones_of_a_delivery_are_settled_once() {
     let rows = rows(2);
     let table = rows.table.clone();
     let again = Arc::new(AtomicBool::new(false));
@@ -173,7 +173,7 @@ async fn copies_of_a_delivery_are_settled_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_fail_are_made_again_after_the_poll_interval() {
+async fn failed_calls_are_repeated_after_the_poll_interval() {
     let rows = rows(3);
     let table = rows.table.clone();
     table.lock().fetches_fail = 2;
@@ -182,14 +182,14 @@ async fn calls_that_fail_are_made_again_after_the_poll_interval() {
     let source = pipeline.source("rows").start(rows).unwrap();
     pipeline.workers("deliver").subscribe(&source, Demand::max(3).min(2)).start(deliver).unwrap();
     sleep(SECOND * 4 + SECOND / 2).await;
-    assert_eq!(table.lock().rows.len(), 3, "fetched at 2 s, done at 3 s, told in vain then and at 4 s");
+    assert_eq!(table.lock().rows.len(), 3, "fetched at 2 s, done at 3 s, acknowledged in vain then and at 4 s");
     sleep(SECOND).await;
     assert_eq!(table.lock().rows.len(), 0);
     assert_eq!(table.lock().fetches[..3].iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_panics_leaves_to_the_next_what_it_could_not_note() {
+async fn acknowledgements_that_a_panicked_source_did_not_store_go_to_the_next_source() {
     let rows = rows(3);
     let table = rows.table.clone();
     table.lock().acks_panic = 1;
@@ -202,7 +202,7 @@ async fn a_source_that_panics_leaves_to_the_next_what_it_could_not_note() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_waits_until_the_source_knows_what_became_of_its_items() {
+async fn a_drain_waits_until_all_acknowledgements_are_reported() {
     let rows = rows(100);
     let table = rows.table.clone();
     let mut pipeline = Pipeline::new();
@@ -215,7 +215,7 @@ async fn a_drain_waits_until_the_source_knows_what_became_of_its_items() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_at_its_deadline_leaves_rows_that_nobody_acknowledged() {
+async fn a_drain_leaves_unacknowledged_rows_at_its_deadline() {
     let rows = rows(1);
     let table = rows.table.clone();
     table.lock().acks_fail = usize::MAX;

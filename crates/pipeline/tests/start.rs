@@ -1,4 +1,4 @@
-//! What cannot work is refused when a stage starts.
+//! A stage with contradictory options does not start.
 
 use bennu_pipeline::{Buffer, Demand, Output, Pipeline, StartError};
 
@@ -7,26 +7,27 @@ fn start(pipeline: &mut Pipeline, output: &Output<u32>, demand: Demand) -> Resul
 }
 
 #[tokio::test]
-async fn a_demand_that_never_asks_is_refused() {
+async fn a_demand_that_never_requests_items_is_an_error() {
     let mut pipeline = Pipeline::new();
     let queue = pipeline.queue("queue").start().unwrap();
     for (max, min) in [(0, 0), (5, 5), (5, 6)] {
-        let refused = start(&mut pipeline, &queue, Demand::max(max).min(min)).unwrap_err();
-        assert_eq!(refused, StartError::Demand { stage: "work", max, min });
-        let text = format!("stage work: min_demand is {min}, it must be less than max_demand, which is {max}");
-        assert_eq!(refused.to_string(), text);
+        let error = start(&mut pipeline, &queue, Demand::max(max).min(min)).unwrap_err();
+        assert_eq!(error, StartError::Demand { stage: "work", max, min });
+        let text =
+            format!("could not start stage work: min_demand is {min}, it must be less than max_demand, which is {max}");
+        assert_eq!(error.to_string(), text);
     }
     start(&mut pipeline, &queue, Demand::max(1)).unwrap();
 }
 
 #[tokio::test]
-async fn a_stage_that_takes_from_nowhere_is_refused() {
-    let refused = Pipeline::new().consumer("lost").start(|_items: Vec<u32>| async {}).unwrap_err();
-    assert_eq!(refused, StartError::NoSubscription { stage: "lost" });
+async fn an_input_without_a_subscription_is_an_error() {
+    let error = Pipeline::new().consumer("lost").start(|_items: Vec<u32>| async {}).unwrap_err();
+    assert_eq!(error, StartError::NoSubscription { stage: "lost" });
 }
 
 #[tokio::test]
-async fn partitions_are_named_and_there() {
+async fn a_subscription_names_an_existing_partition() {
     let mut pipeline = Pipeline::new();
     let queue = pipeline.queue("parts").partition(2, |item: &u32| u64::from(*item)).start().unwrap();
     let not_named = StartError::PartitionNotNamed { stage: "work", of: "parts", partitions: 2 };
@@ -37,7 +38,7 @@ async fn partitions_are_named_and_there() {
 }
 
 #[tokio::test]
-async fn partitions_need_a_number_and_room() {
+async fn partitions_need_a_number_and_a_buffer() {
     let mut pipeline = Pipeline::new();
     let none = pipeline.queue("parts").partition(0, |_: &u32| 0).start();
     assert_eq!(none.unwrap_err(), StartError::NoPartitions { stage: "parts" });

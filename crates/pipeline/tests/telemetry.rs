@@ -1,4 +1,4 @@
-//! What stages say of themselves. A process has one recorder, so these tests are one.
+//! The instruments of stages. A process has one recorder, so there is one test.
 
 use bennu_pipeline::{Buffer, Crash, Demand, Pipeline, handled};
 use metrics_util::MetricKind;
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// All instruments as `stage name value`. A snapshot takes what is there: the next begins at zero.
+/// Returns all instruments as `stage name value`. A snapshot resets them: the next begins at zero.
 fn instruments(snapshotter: &Snapshotter) -> Vec<String> {
     let mut lines = Vec::new();
     for (key, _, _, value) in snapshotter.snapshot().into_vec() {
@@ -31,7 +31,7 @@ fn instruments(snapshotter: &Snapshotter) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_stage_says_how_it_is() {
+async fn each_stage_reports_its_instruments() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     recorder.install().expect("no other recorder");
@@ -64,7 +64,7 @@ async fn each_stage_says_how_it_is() {
 
     pipeline.drain(SECOND * 10).await.unwrap();
     let mut lines = instruments(&snapshotter);
-    // One was tried twice; they end in no order.
+    // One was tried twice. The order in which they end is not defined.
     let mut seconds: Vec<String> = lines.pop().into_iter().flat_map(|line| digits(&line)).collect();
     seconds.sort_unstable();
     assert_eq!(seconds, ["1", "1", "1", "1", "2"]);

@@ -1,4 +1,4 @@
-//! Whole pipelines on several threads: no wake-up is lost, and each item is worked at once. Ends by events only.
+//! Whole pipelines on several threads: no wake-up is lost, and each item is worked at exactly once. Tests end by events only.
 
 use bennu_pipeline::{Buffer, Demand, Pipeline, from_iter, hash};
 use parking_lot::Mutex;
@@ -8,7 +8,7 @@ use std::time::Duration;
 const TASKS: u64 = 8;
 const ITEMS: u64 = 1_000;
 
-/// Longer than any of it takes: a drain that reaches it hangs.
+/// Longer than any test takes: a drain that reaches it hangs.
 const HANGS: Duration = Duration::from_secs(120);
 
 /// Items of several tasks through a small buffer, a stage in the middle, and workers or consumers of its partitions.
@@ -23,7 +23,7 @@ async fn run(buffer: usize, demand: Demand, workers: bool) {
         let work = move |items: Vec<u64>| {
             let seen = seen.clone();
             async move {
-                // Some wait, some do not, so that workers' shares grow and are put back.
+                // Some wait and some do not.
                 if items.iter().any(|item| item % 7 == 0) {
                     tokio::task::yield_now().await;
                 }
@@ -55,7 +55,7 @@ async fn run(buffer: usize, demand: Demand, workers: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_item_of_many_tasks_is_worked_at_once() {
+async fn each_item_of_many_tasks_is_worked_at_exactly_once() {
     for (buffer, demand) in [(1, Demand::max(1)), (3, Demand::max(4)), (0, Demand::max(100)), (500, Demand::max(1000))]
     {
         for workers in [true, false] {
@@ -64,7 +64,7 @@ async fn each_item_of_many_tasks_is_worked_at_once() {
     }
 }
 
-/// Items of a producer that those who ask may poll, some of which make it wait.
+/// Items of a producer with two subscribers; the work at some of them waits.
 async fn made(demand: Demand, workers: bool) {
     let mut pipeline = Pipeline::new();
     let numbers = pipeline.producer("numbers").start(from_iter(0..ITEMS * TASKS)).unwrap();
@@ -94,7 +94,7 @@ async fn made(demand: Demand, workers: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_item_of_a_producer_is_worked_at_once() {
+async fn each_item_of_a_producer_is_worked_at_exactly_once() {
     for demand in [Demand::max(1), Demand::max(4), Demand::max(100).min(99), Demand::max(1000)] {
         for workers in [true, false] {
             for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! What workers may rely on, and whoever supplies them.
+//! The contract of workers.
 
 use bennu_pipeline::{Crash, Demand, DrainError, Pipeline, Queue, from_iter};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ async fn queue_of(pipeline: &mut Pipeline, items: u32) -> Queue<u32> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_more_work_at_once_than_max_demand() {
+async fn at_most_max_demand_items_are_worked_at_at_once() {
     for (max, min) in [(1, 0), (2, 1), (10, 5), (10, 0), (10, 9), (33, 7)] {
         let mut pipeline = Pipeline::new();
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -51,53 +51,53 @@ async fn never_more_work_at_once_than_max_demand() {
 #[tokio::test(start_paused = true)]
 async fn one_worker_keeps_the_order() {
     let mut pipeline = Pipeline::new();
-    let (tell, told) = unbounded_channel();
+    let (report, reports) = unbounded_channel();
     let queue = queue_of(&mut pipeline, 50).await;
     let work = move |item: u32| {
-        let tell = tell.clone();
+        let report = report.clone();
         async move {
             sleep(SECOND / (item % 3 + 1)).await;
-            tell.send(item).unwrap();
+            report.send(item).unwrap();
         }
     };
     pipeline.workers("one").subscribe(&queue, Demand::max(1)).start(work).unwrap();
     pipeline.drain(SECOND * 60).await.unwrap();
-    assert_eq!(all(told).await, (0..50).collect::<Vec<_>>());
+    assert_eq!(all(reports).await, (0..50).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_panics_or_fails_touches_no_other() {
+async fn a_worker_that_panics_or_fails_affects_no_other() {
     let mut pipeline = Pipeline::new();
-    let (tell, told) = unbounded_channel();
+    let (report, reports) = unbounded_channel();
     let queue = queue_of(&mut pipeline, 30).await;
     let work = move |item: u32| {
-        let tell = tell.clone();
+        let report = report.clone();
         async move {
             match item % 3 {
                 0 => panic!("{item} is too much"),
                 1 => Err(Crash::new("no")),
-                _ => Ok(tell.send(item)?),
+                _ => Ok(report.send(item)?),
             }
         }
     };
     pipeline.workers("mixed").subscribe(&queue, Demand::max(4)).start(work).unwrap();
     pipeline.drain(SECOND).await.unwrap();
-    assert_eq!(all(told).await, (0..30).filter(|item| item % 3 == 2).collect::<Vec<_>>());
+    assert_eq!(all(reports).await, (0..30).filter(|item| item % 3 == 2).collect::<Vec<_>>());
 }
 
-/// Counts attempts, of which the first few fail.
+/// Counts the attempts at one item, of which the first `failures` fail.
 async fn attempts(transient: Option<usize>, failures: usize) -> (usize, bool) {
     let mut pipeline = Pipeline::new();
-    let (tell, told) = unbounded_channel();
+    let (report, reports) = unbounded_channel();
     let tries = Arc::new(AtomicUsize::new(0));
     let work = {
         let tries = tries.clone();
         move |item: u32| {
             let attempt = tries.fetch_add(1, Ordering::Relaxed);
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
                 assert!(attempt >= failures, "not yet");
-                tell.send(item).unwrap();
+                report.send(item).unwrap();
             }
         }
     };
@@ -108,7 +108,7 @@ async fn attempts(transient: Option<usize>, failures: usize) -> (usize, bool) {
         None => workers.start(work).unwrap(),
     }
     pipeline.drain(SECOND).await.unwrap();
-    let done = all(told).await == [0];
+    let done = all(reports).await == [0];
     (tries.load(Ordering::Relaxed), done)
 }
 
@@ -128,21 +128,21 @@ async fn a_transient_item_is_lost_after_max_restarts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_workers_and_its_deadline_ends_them() {
-    struct Gone(tokio::sync::mpsc::UnboundedSender<&'static str>);
-    impl Drop for Gone {
+async fn a_drain_waits_for_workers_and_aborts_them_at_its_deadline() {
+    struct Dropped(tokio::sync::mpsc::UnboundedSender<&'static str>);
+    impl Drop for Dropped {
         fn drop(&mut self) {
-            let _ = self.0.send("gone");
+            let _ = self.0.send("dropped");
         }
     }
     for (deadline, in_time) in [(SECOND * 5, true), (SECOND * 2, false)] {
         let mut pipeline = Pipeline::new();
-        let (tell, told) = unbounded_channel();
+        let (report, reports) = unbounded_channel();
         let work = move |_item: u32| {
-            let gone = Gone(tell.clone());
+            let dropped = Dropped(report.clone());
             async move {
                 sleep(SECOND * 3).await;
-                gone.0.send("done").unwrap();
+                dropped.0.send("done").unwrap();
             }
         };
         let queue = queue_of(&mut pipeline, 1).await;
@@ -151,10 +151,10 @@ async fn a_drain_waits_for_workers_and_its_deadline_ends_them() {
         let drained = pipeline.drain(deadline).await;
         if in_time {
             assert_eq!((drained, start.elapsed()), (Ok(()), SECOND * 3));
-            assert_eq!(all(told).await, ["done", "gone"]);
+            assert_eq!(all(reports).await, ["done", "dropped"]);
         } else {
             assert_eq!(drained, Err(DrainError::Deadline { deadline, stages: vec!["slow"] }));
-            assert_eq!(all(told).await, ["gone"]);
+            assert_eq!(all(reports).await, ["dropped"]);
         }
     }
 }
@@ -162,42 +162,42 @@ async fn a_drain_waits_for_workers_and_its_deadline_ends_them() {
 #[tokio::test(start_paused = true)]
 async fn workers_of_several_stages_share_a_producer() {
     let mut pipeline = Pipeline::new();
-    let (tell, told) = unbounded_channel();
+    let (report, reports) = unbounded_channel();
     let items = pipeline.producer("items").start(from_iter(0..100)).unwrap();
     for name in ["left", "right"] {
-        let tell = tell.clone();
+        let report = report.clone();
         let work = move |item: u32| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
                 sleep(SECOND).await;
-                tell.send((item, name)).unwrap();
+                report.send((item, name)).unwrap();
             }
         };
         pipeline.workers(name).subscribe(&items, Demand::max(10)).start(work).unwrap();
     }
-    drop(tell);
+    drop(report);
     let start = Instant::now();
     pipeline.finished().await.unwrap();
     assert_eq!(start.elapsed(), SECOND * 5);
-    let mut items: Vec<u32> = all(told).await.into_iter().map(|(item, _)| item).collect();
+    let mut items: Vec<u32> = all(reports).await.into_iter().map(|(item, _)| item).collect();
     items.sort_unstable();
     assert_eq!(items, (0..100).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_that_wait_keep_none_of_those_that_a_quick_worker_took_with_them() {
+async fn items_that_wait_delay_no_items_after_quick_ones() {
     for draining in [true, false] {
         let mut pipeline = Pipeline::new();
         let queue = queue_of(&mut pipeline, 100).await;
-        let (tell, told) = unbounded_channel();
+        let (report, reports) = unbounded_channel();
         let work = move |item: u32| {
-            let tell = tell.clone();
+            let report = report.clone();
             async move {
-                // So many that the worker takes several at a time.
+                // The first are done at once.
                 if item >= 40 {
                     sleep(SECOND).await;
                 }
-                tell.send(item).unwrap();
+                report.send(item).unwrap();
             }
         };
         pipeline.workers("work").subscribe(&queue, Demand::max(200)).start(work).unwrap();
@@ -209,6 +209,6 @@ async fn items_that_wait_keep_none_of_those_that_a_quick_worker_took_with_them()
             drop(pipeline);
         }
         assert!(start.elapsed() < SECOND * 2, "it took {:?}", start.elapsed());
-        assert_eq!(all(told).await.len(), 100);
+        assert_eq!(all(reports).await.len(), 100);
     }
 }

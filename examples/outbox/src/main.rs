@@ -1,31 +1,31 @@
-//! A table as an outbox. What an application wants others to know it writes into the table `outbox`, in the transaction
-//! that makes it true; a pipeline delivers the rows, and forgets each only when it was taken. Whatever happens to the
-//! process, a power cut or `kill -9`, each row is delivered at least once.
+//! A table as an outbox. An application writes each event into the table `outbox`, in the transaction that also makes the
+//! change itself. A pipeline delivers the rows, and deletes each row only after the receiver has acknowledged it. So each row is
+//! delivered at least once, even after a power cut or `kill -9`.
 //!
-//!     cargo run -p outbox -- receive 127.0.0.1:4100            # prints what arrives, and what arrives again
+//!     cargo run -p outbox -- receive 127.0.0.1:4100            # prints each row, and marks repeated ones
 //!     cargo run -p outbox -- insert outbox.db 1000
-//!     cargo run -p outbox -- deliver outbox.db 127.0.0.1:4100  # until its standard input ends; kill it, start it again
-//!     cargo run -p outbox -- count outbox.db                   # rows that are not known to be delivered
+//!     cargo run -p outbox -- deliver outbox.db 127.0.0.1:4100  # until its standard input ends; kill it and start it again
+//!     cargo run -p outbox -- count outbox.db                   # rows that are not acknowledged
 //!
-//! [`outbox`] is the table and its source, [`courier`] delivers a row, [`receiver`] takes it.
+//! [`outbox`] is the table and its source, [`sender`] sends a row, [`receiver`] receives it.
 
-mod courier;
 mod outbox;
 mod receiver;
+mod sender;
 
 use bennu_pipeline::{Delivery, Demand, Pipeline, handled};
-use courier::Courier;
 use outbox::Outbox;
+use sender::Sender;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
-/// Rows that are under way at once.
+/// Rows in delivery at once.
 const WORKERS: usize = 8;
 
-/// How long rows that are under way may take when the process is asked to end.
+/// How long the rows in delivery may take when the process ends.
 const DRAIN: Duration = Duration::from_secs(10);
 
 const USAGE: &str = "usage: outbox insert DB ROWS | deliver DB ADDRESS | count DB | receive ADDRESS";
@@ -53,13 +53,13 @@ async fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Delivers rows as they come, until the standard input ends.
+/// Delivers rows until the standard input ends.
 async fn deliver(outbox: Outbox, address: SocketAddr) -> Result<(), Box<dyn Error>> {
     let mut pipeline = Pipeline::new();
     let rows = pipeline.source("outbox").start(outbox)?;
-    let courier = Courier::new(address);
+    let sender = Sender::new(address);
     let work = move |row: Delivery<Outbox>| async move {
-        courier.deliver(&row).await?;
+        sender.deliver(&row).await?;
         row.ack();
         handled()
     };

@@ -1,7 +1,7 @@
 //! The table `outbox` in SQLite, and the source over it.
 //!
-//! A row stays in the table until it is acknowledged, so a new process finds all that its predecessor had under way. What
-//! this process has under way it knows in memory.
+//! A row stays in the table until it is acknowledged, so a new process finds all rows that its predecessor had in delivery. The
+//! rows that this process has in delivery are kept in memory. The pipeline's source stage calls the source.
 
 use bennu_pipeline::{Crash, Source};
 use sqlx::SqlitePool;
@@ -9,25 +9,25 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long a row rests that could not be delivered.
-const REST: Duration = Duration::from_secs(1);
+/// The pause before a row that could not be delivered is fetched again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)";
 
 const FETCH: &str = "SELECT id, body FROM outbox \
      WHERE id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?";
 
-const FORGET: &str = "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))";
+const DELETE: &str = "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))";
 
-/// The outbox of a database. A clone knows what its original had under way when it was made.
+/// The outbox of a database. A clone has the rows in delivery of its original at that time.
 #[derive(Debug, Clone)]
 pub(crate) struct Outbox {
     pool: SqlitePool,
-    /// Rows that are not to be fetched: under way, or resting until a time.
+    /// Rows that must not be fetched: in delivery, or paused until a time.
     taken: HashMap<i64, Option<Instant>>,
 }
 
-/// What is to be delivered.
+/// A row to deliver.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) id: i64,
@@ -42,7 +42,7 @@ impl Outbox {
         Ok(Outbox { pool, taken: HashMap::new() })
     }
 
-    /// Writes rows in one transaction, which in an application changes what they tell of, too.
+    /// Writes rows in one transaction. An application makes the change that a row announces in the same transaction.
     pub(crate) async fn insert(&self, rows: u32) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         for row in 1..=rows {
@@ -52,7 +52,7 @@ impl Outbox {
         transaction.commit().await
     }
 
-    /// Rows that are not known to be delivered.
+    /// Returns how many rows are not acknowledged.
     pub(crate) async fn count(&self) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&self.pool).await
     }
@@ -64,7 +64,7 @@ impl Source for Outbox {
 
     async fn fetch(&mut self, demand: usize) -> Result<Vec<(i64, Row)>, Crash> {
         let now = Instant::now();
-        self.taken.retain(|_, rests| rests.is_none_or(|until| until > now));
+        self.taken.retain(|_, paused| paused.is_none_or(|until| until > now));
         let taken = json(self.taken.keys());
         let rows = sqlx::query_as(FETCH).bind(taken).bind(i64::try_from(demand)?).fetch_all(&self.pool).await?;
         let rows: Vec<_> = rows.into_iter().map(|(id, body)| (id, Row { id, body })).collect();
@@ -73,18 +73,18 @@ impl Source for Outbox {
     }
 
     async fn ack(&mut self, ids: &[i64]) -> Result<(), Crash> {
-        sqlx::query(FORGET).bind(json(ids)).execute(&self.pool).await?;
+        sqlx::query(DELETE).bind(json(ids)).execute(&self.pool).await?;
         self.taken.retain(|id, _| !ids.contains(id));
         Ok(())
     }
 
     async fn release(&mut self, ids: &[i64]) -> Result<(), Crash> {
-        self.taken.extend(ids.iter().map(|id| (*id, Some(Instant::now() + REST))));
+        self.taken.extend(ids.iter().map(|id| (*id, Some(Instant::now() + RETRY_DELAY))));
         Ok(())
     }
 }
 
-/// Numbers as a JSON array: a list of any length in one parameter.
+/// Formats ids as a JSON array: a list of any length in one parameter.
 fn json<'a>(ids: impl IntoIterator<Item = &'a i64>) -> String {
     format!("{:?}", ids.into_iter().collect::<Vec<_>>())
 }

@@ -1,4 +1,4 @@
-//! The outbox as a process that is killed in the middle: every row arrives, some twice.
+//! Kills the outbox's process during deliveries: every row arrives, some twice.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ const ROWS: i64 = 1000;
 /// Rows that the outbox delivers at once.
 const WORKERS: usize = 8;
 
-/// Longer than anything here takes: what waits for that long has failed.
+/// Longer than the test takes: a wait of that length has failed.
 const FAILED: Duration = Duration::from_secs(120);
 
 fn outbox(arguments: &[&str]) -> Command {
@@ -23,17 +23,17 @@ fn outbox(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command prints.
+/// Returns the output of a command.
 async fn output(arguments: &[&str]) -> String {
     let output = outbox(arguments).output().await.expect("it starts");
     assert!(output.status.success());
     String::from_utf8(output.stdout).expect("it prints text").trim().to_owned()
 }
 
-/// Takes rows, and answers when it is asked to.
+/// Receives rows, and acknowledges them when the test calls for it.
 struct Receiver {
     listener: TcpListener,
-    /// How often each row came.
+    /// How often each row arrived.
     seen: HashMap<i64, usize>,
 }
 
@@ -47,13 +47,13 @@ impl Receiver {
         self.listener.local_addr().expect("it is bound").to_string()
     }
 
-    /// The next row, which waits for its answer.
-    async fn take(&mut self) -> TcpStream {
+    /// Receives the next row, without an acknowledgement.
+    async fn receive(&mut self) -> TcpStream {
         loop {
             let (stream, _) = self.listener.accept().await.expect("the listener lives");
             let mut stream = BufReader::new(stream);
             let mut line = String::new();
-            // A connection of a process that was killed before it said anything.
+            // A process that was killed before it sent the row leaves an empty connection.
             let Ok(1..) = stream.read_line(&mut line).await else { continue };
             let (id, body) = line.trim_end().split_once(' ').expect("an id and a body");
             assert_eq!(body, format!("news {id}"));
@@ -62,9 +62,9 @@ impl Receiver {
         }
     }
 
-    async fn take_and_answer(&mut self) {
-        let answered = self.take().await.write_all(b"ok\n").await;
-        answered.expect("the outbox waits for the answer");
+    async fn receive_and_acknowledge(&mut self) {
+        let sent = self.receive().await.write_all(b"ok\n").await;
+        sent.expect("the outbox waits for the acknowledgement");
     }
 }
 
@@ -72,25 +72,25 @@ fn deliver(database: &str, receiver: &Receiver) -> Child {
     outbox(&["deliver", database, &receiver.address()]).spawn().expect("it starts")
 }
 
-/// Lets the process deliver so many rows, and kills it when all its workers wait for an answer.
+/// Lets the process deliver `rows` rows, and kills it when all its workers wait for an acknowledgement.
 async fn deliver_some_and_kill(database: &str, receiver: &mut Receiver, rows: usize) {
     let mut child = deliver(database, receiver);
     for _ in 0..rows {
-        receiver.take_and_answer().await;
+        receiver.receive_and_acknowledge().await;
     }
-    let mut unanswered = Vec::new();
-    while unanswered.len() < WORKERS {
-        unanswered.push(receiver.take().await);
+    let mut unacknowledged = Vec::new();
+    while unacknowledged.len() < WORKERS {
+        unacknowledged.push(receiver.receive().await);
     }
     child.kill().await.expect("it runs");
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_in_the_middle_delivers_each_row_at_least_once() {
+async fn a_process_that_is_killed_during_deliveries_delivers_each_row_at_least_once() {
     let directory = tempfile::tempdir().expect("there is room");
     let database = Path::join(directory.path(), "outbox.db");
     let database = database.to_str().expect("a path of text");
-    timeout(FAILED, killed_twice(database)).await.expect("it comes to an end");
+    timeout(FAILED, killed_twice(database)).await.expect("the test does not hang");
 }
 
 async fn killed_twice(database: &str) {
@@ -100,18 +100,18 @@ async fn killed_twice(database: &str) {
     deliver_some_and_kill(database, &mut receiver, 300).await;
     let before: HashMap<i64, usize> = receiver.seen.clone();
     let left: usize = output(&["count", database]).await.parse().expect("a number");
-    assert!(left >= ROWS as usize - 400, "no row is forgotten before it was taken: {left} left");
+    assert!(left >= ROWS as usize - 400, "no row is deleted before its acknowledgement: {left} left");
 
     let mut child = deliver(database, &receiver);
     while receiver.seen.len() < ROWS as usize {
-        receiver.take_and_answer().await;
+        receiver.receive_and_acknowledge().await;
     }
-    // What comes again may still be on its way: the end of its input makes the process finish what it has begun.
+    // Repeated rows may still be in delivery. The end of its input makes the process finish them.
     drop(child.stdin.take());
     let ended = loop {
         tokio::select! {
             ended = child.wait() => break ended,
-            () = receiver.take_and_answer() => {}
+            () = receiver.receive_and_acknowledge() => {}
         }
     };
     assert!(ended.expect("it ran").success());
@@ -120,9 +120,9 @@ async fn killed_twice(database: &str) {
     let mut ids: Vec<i64> = receiver.seen.keys().copied().collect();
     ids.sort_unstable();
     assert_eq!(ids, (1..=ROWS).collect::<Vec<_>>());
-    let again: Vec<i64> = ids.into_iter().filter(|id| receiver.seen[id] > 1).collect();
-    assert!(again.iter().all(|id| before.contains_key(id)), "only what a killed process had sent comes again");
-    // At each kill, all workers' rows had arrived and were not answered.
-    assert!(again.len() >= WORKERS, "{} rows came again", again.len());
-    println!("{ROWS} rows, killed twice: all arrived, {} of them more than once", again.len());
+    let repeated: Vec<i64> = ids.into_iter().filter(|id| receiver.seen[id] > 1).collect();
+    assert!(repeated.iter().all(|id| before.contains_key(id)), "only rows that a killed process had sent are repeated");
+    // At each kill, all workers' rows had arrived and were not acknowledged.
+    assert!(repeated.len() >= WORKERS, "{} rows were repeated", repeated.len());
+    println!("{ROWS} rows, killed twice: all arrived, {} of them more than once", repeated.len());
 }

@@ -4,19 +4,16 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-/// One step of a random play. Subscribers are chosen by a number, whatever is there.
+/// One step of a random run. A number chooses a subscriber, modulo those that are there.
 #[derive(Debug, Clone)]
 enum Op {
     Insert,
     Force,
-    /// What a producer makes when it is asked, up to so many.
+    /// A producer makes items on demand, at most so many.
     Produce(usize),
     InsertAll(usize),
-    InsertSome(usize),
+    InsertWhileRoom(usize),
     Take(usize, usize),
-    TakeShare(usize, Share),
-    /// Of what was taken last.
-    PutBack(usize, usize),
     Finish(usize, usize),
     Subscribe(usize, Demand),
     Unsubscribe(usize),
@@ -39,11 +36,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => Just(Op::Force),
         4 => (1_usize..20).prop_map(Op::Produce),
         1 => (1_usize..8).prop_map(Op::InsertAll),
-        2 => (1_usize..8).prop_map(Op::InsertSome),
-        8 => (0_usize..8, 1_usize..10).prop_map(|(who, limit)| Op::Take(who, limit)),
-        3 => (0_usize..8, 1_usize..10, 0_usize..10).prop_map(|(who, most, few)| Op::TakeShare(who, Share { most, few })),
-        3 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::PutBack(who, count)),
-        8 => (0_usize..8, 1_usize..10).prop_map(|(who, count)| Op::Finish(who, count)),
+        2 => (1_usize..8).prop_map(Op::InsertWhileRoom),
+        8 => (0_usize..8, 1_usize..10).prop_map(|(index, limit)| Op::Take(index, limit)),
+        8 => (0_usize..8, 1_usize..10).prop_map(|(index, count)| Op::Finish(index, count)),
         1 => (0_usize..8, demand()).prop_map(|(partition, demand)| Op::Subscribe(partition, demand)),
         1 => (0_usize..8).prop_map(Op::Unsubscribe),
     ];
@@ -59,16 +54,16 @@ fn buffers() -> impl Strategy<Value = Buffer> {
         .prop_map(|(size, first)| if first { Buffer::keep_first(size) } else { Buffer::keep_last(size) })
 }
 
-/// An exchange, and what a bystander knows of it.
-struct Play {
+/// An exchange, and a model of it.
+struct Run {
     kind: Kind,
     exchange: Exchange<u64>,
     buffer: Buffer,
     next: u64,
-    /// What came back, as it had no place.
+    /// Items that the exchange returned for lack of room.
     dropped: Vec<u64>,
     members: Vec<Member>,
-    /// Somebody left, with items that were given to others.
+    /// Whether a subscriber left, so that its items went to others.
     left: bool,
 }
 
@@ -76,14 +71,14 @@ struct Member {
     id: SubscriberId,
     partition: usize,
     demand: Demand,
-    /// The first item that came after it.
+    /// The first item that was inserted after it subscribed.
     since: u64,
     taken: Vec<u64>,
     finished: usize,
     here: bool,
 }
 
-impl Play {
+impl Run {
     fn new(kind: Kind, buffer: Buffer) -> Self {
         let dispatcher = match kind {
             Kind::Demand => Dispatcher::Demand,
@@ -91,7 +86,7 @@ impl Play {
             Kind::Partition(partitions) => Dispatcher::Partition { partitions, choose: Box::new(|item| *item) },
         };
         let exchange = Exchange::new(dispatcher, buffer);
-        Play { kind, exchange, buffer, next: 0, dropped: Vec::new(), members: Vec::new(), left: false }
+        Run { kind, exchange, buffer, next: 0, dropped: Vec::new(), members: Vec::new(), left: false }
     }
 
     fn item(&mut self) -> u64 {
@@ -99,14 +94,14 @@ impl Play {
         self.next - 1
     }
 
-    /// One of those that are there.
-    fn member(&mut self, which: usize) -> Option<&mut Member> {
+    /// Returns one of the subscribers that are there.
+    fn member(&mut self, index: usize) -> Option<&mut Member> {
         let here: Vec<usize> = (0..self.members.len()).filter(|index| self.members[*index].here).collect();
-        let index = *here.get(which.checked_rem(here.len())?)?;
+        let index = *here.get(index.checked_rem(here.len())?)?;
         self.members.get_mut(index)
     }
 
-    fn play(&mut self, op: Op) {
+    fn apply(&mut self, op: Op) {
         match op {
             Op::Insert => {
                 let item = self.item();
@@ -119,41 +114,27 @@ impl Play {
             Op::Produce(most) => {
                 for _ in 0..most.min(self.exchange.demand()) {
                     let item = self.item();
-                    assert_eq!(self.exchange.force(item), None, "what is made on demand has a place");
+                    assert_eq!(self.exchange.force(item), None, "an item that is made on demand has room");
                 }
             }
             Op::InsertAll(count) => {
                 let items = (0..count).map(|_| self.item()).collect();
                 self.exchange.insert_all(items);
             }
-            Op::InsertSome(count) => {
+            Op::InsertWhileRoom(count) => {
                 let mut items: VecDeque<u64> = (0..count).map(|_| self.item()).collect();
                 let before = items.clone();
-                let taken = self.exchange.insert_some(&mut items);
-                assert!(items.iter().eq(before.iter().skip(taken)), "the others are left in their order");
+                let inserted = self.exchange.insert_while_room(&mut items);
+                assert!(items.iter().eq(before.iter().skip(inserted)), "the others are left in their order");
                 let next = items.front().copied();
-                self.dropped.extend(next.map(|item| self.exchange.insert(item).expect_err("it had no place")));
+                self.dropped.extend(next.map(|item| self.exchange.insert(item).expect_err("there was no room")));
                 self.dropped.extend(items.into_iter().skip(1));
             }
-            Op::Take(which, limit) => self.take(which, limit),
-            Op::TakeShare(which, size) => {
-                let Some(id) = self.member(which).map(|member| member.id) else { return };
-                let mut share = VecDeque::new();
-                self.exchange.take_share(id, size, &mut share);
-                assert!(share.len() <= size.most);
-                self.member(which).expect("it was there").taken.extend(share);
-            }
-            Op::PutBack(which, count) => {
-                let Some(member) = self.member(which) else { return };
-                let count = count.min(member.taken.len() - member.finished);
-                let mut back = member.taken.split_off(member.taken.len() - count).into();
-                let id = member.id;
-                self.exchange.put_back(id, &mut back);
-            }
-            Op::Finish(which, count) => self.finish(which, count),
+            Op::Take(index, limit) => self.take(index, limit),
+            Op::Finish(index, count) => self.finish(index, count),
             Op::Subscribe(partition, demand) => self.subscribe(partition, demand),
-            Op::Unsubscribe(which) => {
-                if let Some(member) = self.member(which) {
+            Op::Unsubscribe(index) => {
+                if let Some(member) = self.member(index) {
                     member.here = false;
                     let id = member.id;
                     self.exchange.unsubscribe(id);
@@ -161,53 +142,55 @@ impl Play {
                 }
             }
         }
-        self.look();
+        self.check();
     }
 
     fn subscribe(&mut self, partition: usize, demand: Demand) {
         let partition = partition % self.exchange.partitions();
         let id = self.exchange.subscribe(partition, demand);
-        // What a broadcast holds comes to those, too, who come later.
-        let since = self.next - self.exchange.held() as u64;
+        // A later subscriber of a broadcast receives the buffered items too.
+        let since = self.next - self.exchange.buffered() as u64;
         self.members.push(Member { id, partition, demand, since, taken: Vec::new(), finished: 0, here: true });
     }
 
-    fn take(&mut self, which: usize, limit: usize) {
-        let Some((id, demand)) = self.member(which).map(|member| (member.id, member.demand)) else { return };
+    fn take(&mut self, index: usize, limit: usize) {
+        let Some((id, demand)) = self.member(index).map(|member| (member.id, member.demand)) else { return };
         let taken = self.exchange.take(id, limit);
-        assert!(taken.len() <= limit.min(demand.batch()), "a batch is as large as was agreed");
-        self.member(which).expect("it was there").taken.extend(taken);
+        assert!(taken.len() <= limit.min(demand.batch()), "a batch has at most as many items as the demand allows");
+        self.member(index).expect("it was there").taken.extend(taken);
     }
 
-    fn finish(&mut self, which: usize, count: usize) {
-        let Some(member) = self.member(which) else { return };
+    fn finish(&mut self, index: usize, count: usize) {
+        let Some(member) = self.member(index) else { return };
         let count = count.min(member.taken.len() - member.finished);
         member.finished += count;
         let id = member.id;
         self.exchange.finish(id, count);
     }
 
-    /// What holds after every step.
-    fn look(&self) {
+    /// Checks the invariants, after every step.
+    fn check(&self) {
         for member in self.members.iter().filter(|member| member.here) {
             let (in_flight, max) = (self.exchange.in_flight(member.id), member.demand.max_demand());
             assert!(in_flight <= max, "{in_flight} of {max} in flight");
-            assert_eq!(self.exchange.in_hand(member.id), member.taken.len() - member.finished);
+            assert_eq!(self.exchange.in_progress(member.id), member.taken.len() - member.finished);
         }
-        let held: usize = self.exchange.partitions.iter().map(|partition| partition.held.len()).sum();
-        assert_eq!(self.exchange.held(), held);
+        let buffered: usize = self.exchange.partitions.iter().map(|partition| partition.buffered.len()).sum();
+        assert_eq!(self.exchange.buffered(), buffered);
         for (index, partition) in self.exchange.partitions.iter().enumerate() {
-            let asked = |id: &SubscriberId| self.exchange.subscribers[*id].as_ref().expect("a member").asked;
+            let requested = |id: &SubscriberId| self.exchange.subscribers[*id].as_ref().expect("a member").requested;
             let can_receive = match self.kind {
-                Kind::Broadcast => !partition.members.is_empty() && partition.members.iter().all(|id| asked(id) > 0),
-                Kind::Demand | Kind::Partition(_) => partition.members.iter().any(|id| asked(id) > 0),
+                Kind::Broadcast => {
+                    !partition.members.is_empty() && partition.members.iter().all(|id| requested(id) > 0)
+                }
+                Kind::Demand | Kind::Partition(_) => partition.members.iter().any(|id| requested(id) > 0),
             };
-            assert!(partition.held.is_empty() || !can_receive, "partition {index} holds what was asked for");
+            assert!(partition.buffered.is_empty() || !can_receive, "partition {index} buffers requested items");
         }
     }
 
-    /// Everybody takes and finishes until nothing is left.
-    fn play_to_the_end(&mut self) {
+    /// Closes the exchange; all subscribers take and finish items until none are left.
+    fn finish_all(&mut self) {
         for partition in 0..self.exchange.partitions() {
             let served = self.members.iter().any(|member| member.here && member.partition == partition);
             if !served {
@@ -217,46 +200,46 @@ impl Play {
         self.exchange.close();
         loop {
             let before: usize = self.members.iter().map(|member| member.taken.len() + member.finished).sum();
-            for which in 0..self.members.iter().filter(|member| member.here).count() {
-                self.take(which, usize::MAX);
-                self.finish(which, usize::MAX);
-                self.look();
+            for index in 0..self.members.iter().filter(|member| member.here).count() {
+                self.take(index, usize::MAX);
+                self.finish(index, usize::MAX);
+                self.check();
             }
             if before == self.members.iter().map(|member| member.taken.len() + member.finished).sum() {
                 break;
             }
         }
-        assert_eq!(self.exchange.held(), 0, "whatever is held comes to an end");
+        assert_eq!(self.exchange.buffered(), 0, "all buffered items are delivered");
         assert!(self.members.iter().all(|member| self.exchange.ended(member.id)));
     }
 }
 
-fn played(kind: Kind, buffer: Buffer, first: Vec<Demand>, ops: Vec<Op>) -> Play {
-    let mut play = Play::new(kind, buffer);
+fn run(kind: Kind, buffer: Buffer, first: Vec<Demand>, ops: Vec<Op>) -> Run {
+    let mut run = Run::new(kind, buffer);
     for (index, demand) in first.into_iter().enumerate() {
-        play.subscribe(index, demand);
+        run.subscribe(index, demand);
     }
-    ops.into_iter().for_each(|op| play.play(op));
-    play.play_to_the_end();
-    play
+    ops.into_iter().for_each(|op| run.apply(op));
+    run.finish_all();
+    run
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn every_item_is_taken_once_or_was_given_back(
+    fn every_item_is_taken_once_or_returned(
         kind in prop_oneof![Just(Kind::Demand), (1_usize..4).prop_map(Kind::Partition)],
         buffer in buffers(),
         first in proptest::collection::vec(demand(), 0..5),
         ops in ops(),
     ) {
-        let play = played(kind, buffer, first, ops);
+        let run = run(kind, buffer, first, ops);
         let mut seen = HashSet::new();
-        for item in play.members.iter().flat_map(|member| &member.taken).chain(&play.dropped) {
-            prop_assert!(seen.insert(*item), "{} is there twice", item);
+        for item in run.members.iter().flat_map(|member| &member.taken).chain(&run.dropped) {
+            prop_assert!(seen.insert(*item), "{} was delivered twice", item);
         }
-        prop_assert_eq!(seen.len() as u64, play.next);
+        prop_assert_eq!(seen.len() as u64, run.next);
     }
 
     #[test]
@@ -267,8 +250,8 @@ proptest! {
         ops in ops(),
     ) {
         let stay = ops.into_iter().filter(|op| !matches!(op, Op::Unsubscribe(_))).collect();
-        let play = played(kind, buffer, first, stay);
-        for member in &play.members {
+        let run = run(kind, buffer, first, stay);
+        for member in &run.members {
             prop_assert!(member.taken.is_sorted(), "{:?}", member.taken);
             if let Kind::Partition(partitions) = kind {
                 let own = |item: &u64| *item % partitions as u64 == member.partition as u64;
@@ -278,43 +261,43 @@ proptest! {
     }
 
     #[test]
-    fn a_broadcast_gives_everything_to_all_that_are_there(
+    fn a_broadcast_delivers_every_item_to_all_subscribers(
         buffer in buffers(),
         first in proptest::collection::vec(demand(), 1..5),
         ops in ops(),
     ) {
-        let play = played(Kind::Broadcast, buffer, first, ops);
-        let dropped: HashSet<u64> = play.dropped.iter().copied().collect();
-        for member in play.members.iter().filter(|member| member.here) {
+        let run = run(Kind::Broadcast, buffer, first, ops);
+        let dropped: HashSet<u64> = run.dropped.iter().copied().collect();
+        for member in run.members.iter().filter(|member| member.here) {
             let taken: HashSet<u64> = member.taken.iter().copied().collect();
-            prop_assert_eq!(taken.len(), member.taken.len(), "nothing comes twice");
-            let missed = (member.since..play.next).find(|item| !taken.contains(item) && !dropped.contains(item));
+            prop_assert_eq!(taken.len(), member.taken.len(), "no item is delivered twice");
+            let missed = (member.since..run.next).find(|item| !taken.contains(item) && !dropped.contains(item));
             prop_assert_eq!(missed, None);
         }
     }
 
     #[test]
-    fn pushes_hold_no_more_than_the_buffer_has_room_for(
+    fn pushes_buffer_no_more_than_the_buffers_size(
         kind in kinds(),
         buffer in buffers(),
         first in proptest::collection::vec(demand(), 0..5),
         ops in ops(),
     ) {
         let pushes = |op: &Op| !matches!(op, Op::InsertAll(_) | Op::Unsubscribe(_));
-        let mut play = Play::new(kind, buffer);
+        let mut run = Run::new(kind, buffer);
         for (index, demand) in first.into_iter().enumerate() {
-            play.subscribe(index, demand);
+            run.subscribe(index, demand);
         }
         for op in ops.into_iter().filter(pushes) {
-            play.play(op);
-            let longest = play.exchange.partitions.iter().map(|partition| partition.held.len()).max();
-            prop_assert!(longest <= Some(play.buffer.size()));
+            run.apply(op);
+            let longest = run.exchange.partitions.iter().map(|partition| partition.buffered.len()).max();
+            prop_assert!(longest <= Some(run.buffer.size()));
         }
     }
 }
 
 #[test]
-fn more_is_asked_for_when_only_min_demand_is_left() {
+fn more_items_are_requested_when_only_min_demand_is_left() {
     let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
     let id = exchange.subscribe(0, Demand::max(10).min(3));
     assert_eq!(exchange.demand(), 10);
@@ -328,7 +311,7 @@ fn more_is_asked_for_when_only_min_demand_is_left() {
 }
 
 #[test]
-fn items_go_to_whoever_has_asked_for_most_and_equals_take_turns() {
+fn an_item_goes_to_the_subscriber_with_the_greatest_demand_and_equals_take_turns() {
     let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
     let small = exchange.subscribe(0, Demand::max(2));
     let large = exchange.subscribe(0, Demand::max(4).min(0));
@@ -338,7 +321,7 @@ fn items_go_to_whoever_has_asked_for_most_and_equals_take_turns() {
 }
 
 #[test]
-fn what_a_leaving_subscriber_did_not_take_comes_before_what_came_later() {
+fn items_that_a_leaving_subscriber_did_not_take_precede_later_items() {
     let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
     let leaving = exchange.subscribe(0, Demand::max(3));
     exchange.insert_all((0..5).collect());
@@ -349,7 +332,7 @@ fn what_a_leaving_subscriber_did_not_take_comes_before_what_came_later() {
 }
 
 #[test]
-fn a_partition_that_is_slow_is_not_made_to_hold_more_than_others_wait_for() {
+fn a_slow_partition_buffers_no_more_than_the_other_partitions_request() {
     let choose = Box::new(|item: &u64| *item);
     let mut exchange = Exchange::new(Dispatcher::Partition { partitions: 2, choose }, Buffer::default());
     let _even = exchange.subscribe(0, Demand::max(10));
@@ -359,65 +342,34 @@ fn a_partition_that_is_slow_is_not_made_to_hold_more_than_others_wait_for() {
         exchange.insert_all((0..exchange.demand() as u64).map(|n| n * 2).collect());
         made += 1;
     }
-    assert_eq!((made, exchange.held()), (1, 10));
+    assert_eq!((made, exchange.buffered()), (1, 10));
 }
 
 #[test]
-fn what_is_put_back_is_news_and_until_it_is_finished_nothing_has_ended() {
+fn a_subscriber_of_a_closed_exchange_is_ready_when_the_last_item_is_delivered_and_ends_when_it_is_taken() {
     let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
-    let id = exchange.subscribe(0, Demand::max(10));
-    exchange.insert_all((0..4).collect());
-    let mut share = VecDeque::new();
-    exchange.take_share(id, Share { most: usize::MAX, few: 1 }, &mut share);
-    assert_eq!(share, [0, 1], "half of it");
-    assert_eq!(exchange.take(id, usize::MAX), [2, 3]);
-    exchange.finish(id, 2);
+    let id = exchange.subscribe(0, Demand::max(2).min(0));
+    exchange.insert_all((0..3).collect());
     exchange.close();
-    assert!(!exchange.ended(id));
-    exchange.news();
-
-    exchange.put_back(id, &mut share);
-    assert_eq!(exchange.news().as_slice(), [id]);
+    exchange.take_ready();
     assert_eq!(exchange.take(id, usize::MAX), [0, 1]);
+    assert!(!exchange.ended(id), "one is buffered");
     exchange.finish(id, 1);
-    assert!(!exchange.ended(id) && !exchange.has_news());
-    exchange.finish(id, 1);
+    assert!(exchange.take_ready().contains(&id));
+    assert!(!exchange.ended(id), "one is in the inbox");
+    assert_eq!(exchange.take(id, usize::MAX), [2]);
     assert!(exchange.ended(id));
-    assert_eq!(exchange.news().as_slice(), [id]);
 }
 
 #[test]
-fn a_share_is_half_of_what_is_there_or_what_is_not_worth_sharing_and_never_too_much() {
-    let there = [(1, 1, 1), (4, 1, 2), (5, 1, 3), (5, 4, 4), (5, 9, 5), (40, 30, 20), (5, 0, 3)];
-    for (items, few, expected) in there {
-        let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
-        let id = exchange.subscribe(0, Demand::max(100));
-        exchange.insert_all((0..items).collect());
-        let mut share = VecDeque::new();
-        exchange.take_share(id, Share { most: 20, few }, &mut share);
-        assert_eq!(share, (0..expected).collect::<Vec<_>>());
-    }
-}
-
-#[test]
-fn a_reminder_is_news_for_who_has_something_to_take_or_nothing_to_expect() {
-    let mut exchange = Exchange::new(Dispatcher::Demand, Buffer::default());
-    let id = exchange.subscribe(0, Demand::max(10));
-    exchange.remind(id);
-    assert!(!exchange.has_news(), "it waits");
-
-    exchange.insert_all(vec![1]);
-    exchange.news();
-    exchange.remind(id);
-    assert_eq!(exchange.news().as_slice(), [id]);
-
-    exchange.close();
-    exchange.take(id, 1);
-    exchange.news();
-    exchange.remind(id);
-    assert!(!exchange.has_news(), "it may put back what it has");
-    exchange.finish(id, 1);
-    exchange.news();
-    exchange.remind(id);
-    assert_eq!(exchange.news().as_slice(), [id]);
+fn a_partition_has_room_for_its_buffer_and_for_requested_items_where_it_buffers_none() {
+    let choose = Box::new(|item: &u64| *item);
+    let dispatcher = Dispatcher::Partition { partitions: 2, choose };
+    let mut exchange = Exchange::new(dispatcher, Buffer::keep_last(3));
+    exchange.subscribe(0, Demand::max(2));
+    assert_eq!([exchange.room(0), exchange.room(1)], [5, 3]);
+    exchange.insert_all(vec![0, 2, 4, 1]);
+    assert_eq!([exchange.room(0), exchange.room(1)], [2, 2]);
+    exchange.insert_all(vec![1, 1, 1]);
+    assert_eq!([exchange.room(0), exchange.room(1)], [2, 0]);
 }

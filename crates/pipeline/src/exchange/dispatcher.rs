@@ -1,30 +1,30 @@
-//! Which subscriber gets an item. Pure.
+//! How an output's items are spread over its subscribers. Pure.
 //!
-//! Called by builders, which take it from users, and by the exchange.
+//! Stage builders make a dispatcher from the application's options; the exchange delivers by it.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-/// How a producer's items are spread over its subscribers.
+/// How an output chooses the receivers of an item.
 pub(crate) enum Dispatcher<T> {
-    /// Each item to one: whoever has asked for most.
+    /// Each item to the one subscriber that has requested most.
     Demand,
-    /// Each item to all, at the pace of the slowest.
+    /// Each item to all subscribers, at the pace of the slowest.
     Broadcast {
         /// Makes a subscriber's own item.
         clone: fn(&T) -> T,
     },
-    /// Each item to the subscribers of its partition.
+    /// Each item to a subscriber of its partition.
     Partition {
-        /// How many there are.
+        /// The number of partitions.
         partitions: usize,
-        /// Which one an item belongs to.
+        /// Returns a number for an item: its partition is the remainder.
         choose: Box<dyn Fn(&T) -> u64 + Send + Sync>,
     },
 }
 
 impl<T> Dispatcher<T> {
-    /// How many queues it needs.
+    /// Returns the number of partitions, 1 without a partition dispatcher.
     pub(crate) fn partitions(&self) -> usize {
         match self {
             Dispatcher::Demand | Dispatcher::Broadcast { .. } => 1,
@@ -32,7 +32,7 @@ impl<T> Dispatcher<T> {
         }
     }
 
-    /// The queue that an item belongs to.
+    /// Returns the partition that an item belongs to.
     pub(crate) fn partition(&self, item: &T) -> usize {
         match self {
             Dispatcher::Demand | Dispatcher::Broadcast { .. } => 0,
@@ -41,7 +41,7 @@ impl<T> Dispatcher<T> {
     }
 }
 
-/// A hash of a key, for choosing a partition by: the same in all processes that were built by the same compiler.
+/// Returns a hash of a key, to choose a partition by. It is the same in all processes that one compiler has built.
 ///
 /// ```
 /// use bennu_pipeline::hash;

@@ -1,21 +1,24 @@
-//! A quick producer is polled by whoever asks it. Nobody notices, but by the task that it runs in.
+//! The task of a producer: one of its own, on the runtime that it was started on. Stages that never wait yield to other tasks.
 
-use bennu_pipeline::{Consumer, Demand, Handled, Pipeline, StageFailed, handled};
+use bennu_pipeline::{Buffer, Consumer, Demand, Handled, Pipeline, StageFailed, handled};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
-use tokio::task::id as task;
+use tokio::task::{id as task, yield_now};
 use tokio::time::sleep;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What each call of a producer says of where it runs.
+/// Enough that a stage without a yield would finish all of them before another task runs.
+const ITEMS: usize = 10_000;
+
+/// The notes of a producer's or a consumer's calls.
 type Log<T> = Arc<Mutex<Vec<T>>>;
 
-/// As many batches as `calls`, of what was asked for.
+/// Returns a producer of `calls` batches, each of as many items as demanded. It logs a note at each call.
 fn counted<T: Send + 'static>(
     calls: usize,
     log: &Log<T>,
@@ -30,7 +33,7 @@ fn counted<T: Send + 'static>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_a_quick_producer_polls_it() {
+async fn a_producer_makes_all_its_items_in_one_task_of_its_own() {
     for workers in [true, false] {
         let mut pipeline = Pipeline::new();
         let (calls, works) = (Log::default(), Log::default());
@@ -51,9 +54,9 @@ async fn who_asks_a_quick_producer_polls_it() {
         }
         pipeline.finished().await.unwrap();
         let works: HashSet<_> = works.lock().iter().copied().collect();
-        let turned = calls.lock().iter().filter(|task| works.contains(task)).count();
-        // The first is its own task's.
-        assert_eq!((turned, calls.lock().len()), (9, 10));
+        let makers: HashSet<_> = calls.lock().iter().copied().collect();
+        assert_eq!((calls.lock().len(), makers.len()), (10, 1));
+        assert!(makers.is_disjoint(&works));
     }
 }
 
@@ -85,8 +88,8 @@ async fn a_producer_that_waits_goes_on_in_its_own_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_producer_that_panics_in_anothers_task_crashes_its_own_stage() {
-    /// Lives once.
+async fn a_producer_that_panics_crashes_its_own_stage_and_no_subscriber() {
+    /// Counts items. It would begin at 0 after a restart.
     #[derive(Clone)]
     struct Counts(usize, Log<usize>);
 
@@ -115,7 +118,7 @@ async fn a_producer_that_panics_in_anothers_task_crashes_its_own_stage() {
     pipeline.finished().await.unwrap();
     assert_eq!(*counts.lock(), [1, 2, 3, 4, 5]);
     let tasks: HashSet<_> = calls.lock().iter().copied().collect();
-    assert_eq!(tasks.len(), 2, "its own task and its consumer's");
+    assert_eq!(tasks.len(), 1, "the stage's own task");
 }
 
 #[test]
@@ -134,4 +137,57 @@ fn a_producer_stays_on_the_runtime_that_it_was_started_on() {
     }
     here.block_on(pipeline.finished()).unwrap();
     assert_eq!(*runtimes.lock(), [here.handle().id(); 10]);
+}
+
+#[tokio::test]
+async fn a_producer_that_never_waits_lets_other_tasks_of_its_thread_run() {
+    let mut pipeline = Pipeline::new();
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = made.clone();
+    let one = move |_demand: usize| {
+        let more = count.fetch_add(1, Ordering::Relaxed) < ITEMS;
+        std::future::ready(if more { vec![()] } else { Vec::new() })
+    };
+    let items = pipeline.producer("items").start(one).unwrap();
+    let idle = |_items: Vec<()>| std::future::ready(());
+    pipeline.consumer("idle").subscribe(&items, Demand::max(ITEMS)).start(idle).unwrap();
+    while made.load(Ordering::Relaxed) == 0 {
+        yield_now().await;
+    }
+    assert!(made.load(Ordering::Relaxed) < ITEMS / 2);
+    pipeline.finished().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_consumer_and_a_producer_consumer_that_never_wait_let_other_tasks_of_their_thread_run() {
+    for between in [false, true] {
+        let mut pipeline = Pipeline::new();
+        let queue = pipeline.queue("items").buffer(Buffer::keep_first(ITEMS)).start().unwrap();
+        queue.push_all(vec![(); ITEMS]).await.unwrap();
+        let handled = Arc::new(AtomicUsize::new(0));
+        let count = handled.clone();
+        let handle = move |items: Vec<()>| {
+            count.fetch_add(items.len(), Ordering::Relaxed);
+            std::future::ready(items)
+        };
+        if between {
+            let stage = pipeline.producer_consumer("handle").subscribe(&queue, Demand::max(1));
+            let output = stage.start(handle).unwrap();
+            let idle = |_items: Vec<()>| std::future::ready(());
+            pipeline.consumer("idle").subscribe(&output, Demand::max(ITEMS)).start(idle).unwrap();
+        } else {
+            let handle = move |items| {
+                drop(handle(items));
+                std::future::ready(())
+            };
+            pipeline.consumer("handle").subscribe(&queue, Demand::max(1)).start(handle).unwrap();
+        }
+        while handled.load(Ordering::Relaxed) == 0 {
+            yield_now().await;
+        }
+        assert!(handled.load(Ordering::Relaxed) < ITEMS / 2);
+        drop(queue);
+        pipeline.finished().await.unwrap();
+        assert_eq!(handled.load(Ordering::Relaxed), ITEMS);
+    }
 }

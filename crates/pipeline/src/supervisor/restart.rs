@@ -1,12 +1,12 @@
-//! When what crashed is started again. Pure: the caller brings the time.
+//! Limits of restarts after a crash. Pure: the caller passes the time.
 //!
-//! Stages have an [`Intensity`], workers' items a [`Restart`].
+//! A stage's supervisor has an [`Intensity`]; workers restart single items by a [`Restart`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often a stage may crash before it gives up: OTP's intensity, 3 times in 5 seconds by default.
+/// How often a stage is restarted within a time: OTP's intensity, 3 times in 5 s by default.
 #[derive(Debug, Clone)]
 pub(crate) struct Intensity {
     max_restarts: usize,
@@ -21,7 +21,7 @@ impl Intensity {
         Intensity { max_restarts, within, crashes: VecDeque::new() }
     }
 
-    /// Whether to start again after a crash at this time.
+    /// Counts a crash at `now`, and returns whether to restart.
     pub(crate) fn allows(&mut self, now: Instant) -> bool {
         while self.crashes.front().is_some_and(|crash| now.duration_since(*crash) > self.within) {
             self.crashes.pop_front();
@@ -31,21 +31,21 @@ impl Intensity {
     }
 }
 
-/// What happens to an item whose worker crashed.
+/// Whether the item of a crashed worker is tried again.
 pub(crate) enum Restart<T> {
-    /// It is lost.
+    /// The item is lost.
     Temporary,
-    /// It is tried again.
+    /// The item is tried again.
     Transient {
-        /// How often.
+        /// At most so often.
         max_restarts: usize,
-        /// Makes the item that is kept for the next attempt.
+        /// Copies the item for the next attempt.
         clone: fn(&T) -> T,
     },
 }
 
 impl<T> Restart<T> {
-    /// What is kept for another attempt, after so many restarts.
+    /// Copies an item for the next attempt, if it may be restarted again after `restarts` times.
     pub(crate) fn spare(&self, item: &T, restarts: usize) -> Option<T> {
         match self {
             Restart::Transient { max_restarts, clone } if restarts < *max_restarts => Some(clone(item)),
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_that_crashes_too_often_in_the_time_gives_up() {
+    fn a_stage_that_crashes_too_often_within_the_time_is_not_restarted() {
         let mut intensity = Intensity::new(3, Duration::from_secs(5));
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
@@ -68,14 +68,14 @@ mod tests {
     }
 
     #[test]
-    fn crashes_that_lie_back_do_not_count() {
+    fn crashes_outside_of_the_time_do_not_count() {
         let mut intensity = Intensity::new(1, Duration::from_secs(5));
         let start = Instant::now();
         assert!((0..10).all(|n| intensity.allows(start + Duration::from_secs(6 * n))));
     }
 
     #[test]
-    fn without_restarts_the_first_crash_is_the_last() {
+    fn with_0_restarts_the_first_crash_ends_the_stage() {
         assert!(!Intensity::new(0, Duration::from_secs(5)).allows(Instant::now()));
     }
 }

@@ -1,4 +1,4 @@
-//! Those that are compared: each works at the same items with the same bound, and returns when all are done.
+//! The ways that the benchmark compares. Each works at the same items with the same bound, and returns when all are done.
 
 use crate::work::{Sum, Work};
 use bennu_pipeline::{Demand, Pipeline, Worker, from_iter, handled};
@@ -9,18 +9,18 @@ use tokio::task::JoinSet;
 
 /// One way to work at many items at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rival {
-    /// The yardstick: `futures::StreamExt::for_each_concurrent`. No tasks, no isolation, one core.
+pub(crate) enum Variant {
+    /// The baseline of workers: `futures::StreamExt::for_each_concurrent`. No tasks, no isolation, one core.
     ForEachConcurrent,
-    /// What one would write with tokio alone: a task an item, behind a semaphore.
+    /// A solution with tokio alone: a task an item, behind a semaphore.
     Tasks,
     /// A producer and a supervisor with workers.
     Workers,
-    /// A queue that is pushed into, and a supervisor with workers.
+    /// A queue with one push an item, and a supervisor with workers.
     Pushed,
-    /// The same, pushed in batches of half the bound.
+    /// The same, with `push_all` of half the bound.
     PushedBatches,
-    /// The yardstick of consumers: a stream in chunks, `for_each`.
+    /// The baseline of consumers: a stream in chunks, `for_each`.
     ForEachChunk,
     /// A producer and a consumer.
     Consumer,
@@ -39,16 +39,16 @@ impl Worker<u64> for Job {
     }
 }
 
-impl Rival {
+impl Variant {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Rival::ForEachConcurrent => "for_each_concurrent",
-            Rival::Tasks => "a task an item",
-            Rival::Workers => "producer, workers",
-            Rival::Pushed => "queue, workers",
-            Rival::PushedBatches => "queue, batches",
-            Rival::ForEachChunk => "chunks, for_each",
-            Rival::Consumer => "producer, consumer",
+            Variant::ForEachConcurrent => "for_each_concurrent",
+            Variant::Tasks => "a task an item",
+            Variant::Workers => "producer, workers",
+            Variant::Pushed => "queue, workers",
+            Variant::PushedBatches => "queue, batches",
+            Variant::ForEachChunk => "chunks, for_each",
+            Variant::Consumer => "producer, consumer",
         }
     }
 
@@ -57,14 +57,14 @@ impl Rival {
         let demand = Demand::max(bound);
         let mut pipeline = Pipeline::new();
         match self {
-            Rival::ForEachConcurrent => {
+            Variant::ForEachConcurrent => {
                 let each = |item| work.run(item, &sum);
                 futures::stream::iter(0..items).for_each_concurrent(bound, each).await;
             }
-            Rival::Tasks => {
+            Variant::Tasks => {
                 let (room, mut tasks) = (Arc::new(Semaphore::new(bound)), JoinSet::new());
                 for item in 0..items {
-                    let permit = room.clone().acquire_owned().await.expect("nobody closes it");
+                    let permit = room.clone().acquire_owned().await.expect("the semaphore is open");
                     while tasks.try_join_next().is_some() {}
                     let sum = sum.clone();
                     tasks.spawn(async move {
@@ -74,30 +74,30 @@ impl Rival {
                 }
                 while tasks.join_next().await.is_some() {}
             }
-            Rival::Workers => {
-                let numbers = pipeline.producer("numbers").start(from_iter(0..items)).expect("it can start");
+            Variant::Workers => {
+                let numbers = pipeline.producer("numbers").start(from_iter(0..items)).expect("the stage can start");
                 let workers = pipeline.workers("work").subscribe(&numbers, demand);
-                workers.start(Job { work, sum }).expect("it can start");
-                pipeline.finished().await.expect("nothing crashes");
+                workers.start(Job { work, sum }).expect("the stage can start");
+                pipeline.finished().await.expect("no stage crashes");
             }
-            Rival::Pushed | Rival::PushedBatches => {
-                let numbers = pipeline.queue("numbers").start().expect("it can start");
+            Variant::Pushed | Variant::PushedBatches => {
+                let numbers = pipeline.queue("numbers").start().expect("the stage can start");
                 let workers = pipeline.workers("work").subscribe(&numbers, demand);
-                workers.start(Job { work, sum }).expect("it can start");
-                if self == Rival::Pushed {
+                workers.start(Job { work, sum }).expect("the stage can start");
+                if self == Variant::Pushed {
                     for item in 0..items {
-                        numbers.push(item).await.expect("it is open");
+                        numbers.push(item).await.expect("the queue is open");
                     }
                 } else {
                     for first in (0..items).step_by(demand.batch()) {
                         let batch = (first..items).take(demand.batch()).collect();
-                        numbers.push_all(batch).await.expect("it is open");
+                        numbers.push_all(batch).await.expect("the queue is open");
                     }
                 }
                 drop(numbers);
-                pipeline.finished().await.expect("nothing crashes");
+                pipeline.finished().await.expect("no stage crashes");
             }
-            Rival::ForEachChunk => {
+            Variant::ForEachChunk => {
                 let each = |chunk: Vec<u64>| async {
                     for item in chunk {
                         work.run(item, &sum).await;
@@ -105,8 +105,8 @@ impl Rival {
                 };
                 futures::stream::iter(0..items).chunks(demand.batch()).for_each(each).await;
             }
-            Rival::Consumer => {
-                let numbers = pipeline.producer("numbers").start(from_iter(0..items)).expect("it can start");
+            Variant::Consumer => {
+                let numbers = pipeline.producer("numbers").start(from_iter(0..items)).expect("the stage can start");
                 let each = move |batch: Vec<u64>| {
                     let sum = sum.clone();
                     async move {
@@ -116,8 +116,8 @@ impl Rival {
                     }
                 };
                 let consumer = pipeline.consumer("work").subscribe(&numbers, demand);
-                consumer.start(each).expect("it can start");
-                pipeline.finished().await.expect("nothing crashes");
+                consumer.start(each).expect("the stage can start");
+                pipeline.finished().await.expect("no stage crashes");
             }
         }
     }

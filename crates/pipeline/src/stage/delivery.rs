@@ -1,9 +1,9 @@
-//! Items that somebody waits to hear of: what a source's stage sends on, and the way back to the source.
+//! Deliveries: the items of a source, with their acknowledgement.
 //!
-//! Each delivery is settled exactly once: acknowledged, or released when it goes without that. The source's task
-//! takes what was settled and tells the source.
+//! A source's task makes them, workers settle them, and the task reports the settled ones to the source. Each delivery is
+//! settled exactly once: acknowledged, or released when its last copy is dropped without that.
 
-use crate::source::Source;
+use super::source::Source;
 use parking_lot::Mutex;
 use std::fmt;
 use std::future::poll_fn;
@@ -13,23 +13,24 @@ use std::task::{Poll, Waker};
 
 /// An item of a [`Source`]. It derefs to the item.
 ///
-/// When the work is done, call [`ack`](Self::ack): the source then forgets the item. A delivery that is dropped without
-/// it, by an error, a panic, or a process that ends, was not delivered: the source is told to release it, and brings it
-/// again when it sees fit. So each item is worked at at least once.
+/// Call [`ack`](Self::ack) when the work is done: the source then removes the item. A delivery that is dropped without it, by
+/// an error, a panic, or a process that ends, was not delivered: it is released to the source, which may fetch it again. So
+/// each item is worked at at least once.
 pub struct Delivery<S: Source> {
     item: S::Item,
     receipt: Arc<Receipt<S::Id>>,
 }
 
 impl<S: Source> Delivery<S> {
-    pub(crate) fn new(id: S::Id, item: S::Item, receipts: Arc<Receipts<S::Id>>) -> Self {
+    pub(super) fn new(id: S::Id, item: S::Item, receipts: Arc<Receipts<S::Id>>) -> Self {
         receipts.state.lock().unsettled += 1;
         Delivery { item, receipt: Arc::new(Receipt { id: Mutex::new(Some(id)), receipts }) }
     }
 
-    /// Says that the work is done. The source is told soon, together with others.
+    /// Acknowledges the item. The source receives the acknowledgement soon, together with others.
     ///
-    /// This does not wait for it: when the process ends before the source has noted it, the item comes again.
+    /// This does not wait for the source: when the process ends before the source has stored the acknowledgement, the item is
+    /// delivered again.
     pub fn ack(self) {
         if let Some(id) = self.receipt.id.lock().take() {
             self.receipt.receipts.settle(id, |settled| &mut settled.acked);
@@ -45,7 +46,8 @@ impl<S: Source> Deref for Delivery<S> {
     }
 }
 
-/// Copies are of one delivery: the first `ack` counts, and it is released when the last of them goes without one.
+/// Clones share one acknowledgement: the first `ack` counts, and the item is released when the last clone is dropped without
+/// one.
 impl<S: Source<Item: Clone>> Clone for Delivery<S> {
     fn clone(&self) -> Self {
         Delivery { item: self.item.clone(), receipt: self.receipt.clone() }
@@ -59,6 +61,7 @@ impl<S: Source<Item: fmt::Debug>> fmt::Debug for Delivery<S> {
 }
 
 struct Receipt<Id> {
+    /// `None` once it is settled.
     id: Mutex<Option<Id>>,
     receipts: Arc<Receipts<Id>>,
 }
@@ -71,42 +74,44 @@ impl<Id> Drop for Receipt<Id> {
     }
 }
 
-/// What became of a source's deliveries.
-pub(crate) struct Receipts<Id> {
+/// The receipts of a source's deliveries.
+pub(super) struct Receipts<Id> {
     state: Mutex<State<Id>>,
 }
 
 struct State<Id> {
     settled: Settled<Id>,
-    /// Deliveries that somebody holds.
+    /// Deliveries that are neither acknowledged nor released.
     unsettled: usize,
     waker: Option<Waker>,
 }
 
-/// Deliveries that the source has not been told of.
-pub(crate) struct Settled<Id> {
-    pub(crate) acked: Vec<Id>,
-    pub(crate) released: Vec<Id>,
+/// Deliveries that are settled and not reported to the source.
+pub(super) struct Settled<Id> {
+    pub(super) acked: Vec<Id>,
+    pub(super) released: Vec<Id>,
+}
+
+impl<Id> Default for Settled<Id> {
+    fn default() -> Self {
+        Settled { acked: Vec::new(), released: Vec::new() }
+    }
 }
 
 impl<Id> Settled<Id> {
-    pub(crate) fn none() -> Self {
-        Settled { acked: Vec::new(), released: Vec::new() }
-    }
-
-    pub(crate) fn is_none(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.acked.is_empty() && self.released.is_empty()
     }
 
-    pub(crate) fn extend(&mut self, more: Self) {
+    pub(super) fn extend(&mut self, more: Self) {
         self.acked.extend(more.acked);
         self.released.extend(more.released);
     }
 }
 
 impl<Id> Receipts<Id> {
-    pub(crate) fn new() -> Self {
-        Receipts { state: Mutex::new(State { settled: Settled::none(), unsettled: 0, waker: None }) }
+    pub(super) fn new() -> Self {
+        Receipts { state: Mutex::new(State { settled: Settled::default(), unsettled: 0, waker: None }) }
     }
 
     fn settle(&self, id: Id, list: impl FnOnce(&mut Settled<Id>) -> &mut Vec<Id>) {
@@ -120,32 +125,32 @@ impl<Id> Receipts<Id> {
         }
     }
 
-    /// What was settled since the last time; waits until there is something.
-    pub(crate) async fn settled(&self) -> Settled<Id> {
+    /// Waits for settled deliveries, and takes all of them. Cancellation safe.
+    pub(super) async fn settled(&self) -> Settled<Id> {
         poll_fn(|cx| {
             let mut state = self.state.lock();
-            if state.settled.is_none() {
+            if state.settled.is_empty() {
                 state.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            Poll::Ready(std::mem::replace(&mut state.settled, Settled::none()))
+            Poll::Ready(std::mem::take(&mut state.settled))
         })
         .await
     }
 
-    /// Deliveries that somebody holds.
-    pub(crate) fn unsettled(&self) -> usize {
+    /// Returns how many deliveries are neither acknowledged nor released.
+    pub(super) fn unsettled(&self) -> usize {
         self.state.lock().unsettled
     }
 
-    /// Gives back what was taken and could not be told.
-    pub(crate) fn put_back(&self, settled: Settled<Id>) {
+    /// Puts back deliveries that were taken and could not be reported.
+    pub(super) fn put_back(&self, settled: Settled<Id>) {
         self.state.lock().settled.extend(settled);
     }
 
-    /// Whether every delivery was settled and taken.
-    pub(crate) fn all_taken(&self) -> bool {
+    /// Returns whether every delivery was settled and taken.
+    pub(super) fn all_taken(&self) -> bool {
         let state = self.state.lock();
-        state.unsettled == 0 && state.settled.is_none()
+        state.unsettled == 0 && state.settled.is_empty()
     }
 }

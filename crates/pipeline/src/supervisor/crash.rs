@@ -1,4 +1,6 @@
-//! How user code fails: an error by `?`, or a panic. Caught here, so that it stops at its stage.
+//! Crashes of the application's code: an error by `?`, or a panic. [`catch`] keeps both within their stage.
+//!
+//! Handlers return [`Handled`]; supervisors and workers run handlers through [`catch`].
 
 use futures::FutureExt;
 use std::any::Any;
@@ -6,21 +8,19 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 
-/// What a handler returns: `?` on any error ends what it was doing, as a panic does.
+/// The result of a handler. An error, by `?`, is a crash as a panic is.
 pub type Handled = Result<(), Crash>;
 
-/// That a handler is done, for closures that use `?`: the last line of `async move { ..?; handled() }`.
+/// Returns `Ok(())`, for closures that use `?`: the last line of `async move { ..?; handled() }`.
 pub fn handled() -> Handled {
     Ok(())
 }
 
-/// Why a handler failed: the text goes to the log.
-///
-/// Made from any error by `?`.
+/// The error of a handler, made from any error by `?`. Its text goes to the log.
 pub struct Crash(Cow<'static, str>);
 
 impl Crash {
-    /// A crash of one's own words.
+    /// Makes a crash with a text.
     pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
         Crash(why.into())
     }
@@ -50,20 +50,20 @@ impl fmt::Debug for Crash {
     }
 }
 
-/// What a closure may return: nothing, or a result with any error.
-pub trait Outcome: sealed::Sealed {
-    /// As a handler's result.
+/// The return value of a closure that is a handler: nothing, or a result with any error.
+pub trait IntoHandled: sealed::Sealed {
+    /// Converts it into a handler's result.
     #[doc(hidden)]
     fn into_handled(self) -> Handled;
 }
 
-impl Outcome for () {
+impl IntoHandled for () {
     fn into_handled(self) -> Handled {
         Ok(())
     }
 }
 
-impl<E: Into<Crash>> Outcome for Result<(), E> {
+impl<E: Into<Crash>> IntoHandled for Result<(), E> {
     fn into_handled(self) -> Handled {
         self.map_err(Into::into)
     }
@@ -75,7 +75,7 @@ mod sealed {
     impl<E> Sealed for Result<(), E> {}
 }
 
-/// Runs user code; a panic in it is a crash.
+/// Runs a future of the application's. A panic in it is a crash.
 pub(crate) async fn catch<T>(code: impl Future<Output = Result<T, Crash>>) -> Result<T, Crash> {
     match AssertUnwindSafe(code).catch_unwind().await {
         Ok(result) => result,
@@ -85,5 +85,5 @@ pub(crate) async fn catch<T>(code: impl Future<Output = Result<T, Crash>>) -> Re
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("with a value that is no text"))
+    format!("panicked: {}", text.unwrap_or("with a value that is not a text"))
 }

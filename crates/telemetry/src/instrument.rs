@@ -172,16 +172,8 @@ pub const INSTRUMENTS: &[Instrument] = &[
         "items delivered to a stage and not finished, at most its `max_demand`",
         &[STAGE],
     ),
-    seconds(
-        "bennu.pipeline.time_in_stage",
-        "seconds that a stage worked at a batch, or at a worker's item; items under 20 µs up to 32 together",
-        &[STAGE],
-    ),
-    counter(
-        "bennu.pipeline.lost",
-        "items that a stage had in hand when it crashed, and were not tried again",
-        &[STAGE],
-    ),
+    seconds("bennu.pipeline.time_in_stage", "seconds that a stage worked at a batch, or at a worker's item", &[STAGE]),
+    counter("bennu.pipeline.lost", "items that were in progress at a crash and were not tried again", &[STAGE]),
     gauge(
         "bennu.pipeline.unacknowledged",
         "deliveries of a source that are neither acknowledged nor dropped",

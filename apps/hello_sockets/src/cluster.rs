@@ -3,7 +3,7 @@
 //! the silence after which a node is down. Without these variables the server is a node of its own.
 
 use crate::tracker::MIN_DOWN_AFTER;
-use bennu::pubsub::{ConnectError, InProcess, NodeName, PubSub};
+use bennu::pubsub::{self, InProcess, NodeName, PubSub};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
 use bennu_pubsub_zenoh::Zenoh;
@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClusterError {
     #[error("could not use CLUSTER: {0}")]
-    Address(#[from] ConnectError),
+    Address(#[from] pubsub::ClusterError),
     #[error("could not use CLUSTER: {0:?} does not begin with zenoh://, redis://, rediss://, nats:// or tls://")]
     Scheme(String),
     #[error("CLUSTER is set, so NODE must name this node: NODE=a@localhost, with another name for each server")]

@@ -6,7 +6,7 @@
 use crate::channel::{AuthChannel, unix_ms};
 use bennu::Endpoint;
 use bennu::error::BroadcastError;
-use bennu_pipeline::{Buffer, Demand, Pipeline, PushError, Queue, StartError};
+use bennu_pipeline::{Buffer, Demand, Pipeline, Queue, QueueClosed, StartError};
 use bennu_telemetry::measure_async;
 use serde_json::Value;
 use std::time::Duration;
@@ -69,8 +69,8 @@ impl Producer {
     }
 }
 
-impl<T> From<PushError<T>> for Ended {
-    fn from(_: PushError<T>) -> Self {
+impl<T> From<QueueClosed<T>> for Ended {
+    fn from(_: QueueClosed<T>) -> Self {
         Ended
     }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use bennu_client::{Channel, Client, ConnectionError};
+use bennu_client::{Client, ClientChannel, ConnectionError};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
@@ -18,14 +18,14 @@ async fn running() -> (Login, Program) {
 }
 
 /// Connects a client to the program and joins a topic.
-async fn joined(program: &Program, socket: &str, topic: &str) -> (Client, Channel) {
+async fn joined(program: &Program, socket: &str, topic: &str) -> (Client, ClientChannel) {
     let client = Client::connect(format!("ws://{}{socket}", program.address())).await.unwrap();
     let channel = client.join(topic, json!({})).await.unwrap();
     (client, channel)
 }
 
 /// Returns the next event and its payload.
-async fn receive(channel: &mut Channel) -> (String, Value) {
+async fn receive(channel: &mut ClientChannel) -> (String, Value) {
     let message = timeout(DEADLINE, channel.next()).await.expect("no message arrived before the deadline").unwrap();
     let payload = message.parse().unwrap();
     (message.event, payload)

@@ -3,7 +3,7 @@
 use crate::arrival::Arrivals;
 use crate::server::Engine;
 use crate::{PAYLOAD, Publish};
-use bennu_pubsub::{Attachment, Delivery, Message, NodeName, PubSub, Sink};
+use bennu_pubsub::{Attachment, Message, NodeName, PubSub, Publication, Sink};
 use bennu_pubsub_nats::Nats;
 use bennu_pubsub_redis::Redis;
 use bennu_pubsub_zenoh::Zenoh;
@@ -38,7 +38,7 @@ struct Counting {
 }
 
 impl Sink for Counting {
-    fn deliver(&self, delivery: &Delivery) {
+    fn deliver(&self, delivery: &Publication) {
         // Decoded, as for a subscriber.
         match delivery.downcast_ref::<Note>() {
             Some(note) if note.d.len() == PAYLOAD => self.arrivals.add(1),

@@ -7,7 +7,7 @@
 
 mod process;
 
-use bennu_client::{Channel, ChannelSender, Client};
+use bennu_client::{ChannelSender, Client, ClientChannel};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ fn print_figure(name: &str, value: f64) {
 }
 
 /// Connects and joins `count` clients.
-async fn connect(url: &str, count: usize) -> Result<Vec<(Client, Channel)>, Error> {
+async fn connect(url: &str, count: usize) -> Result<Vec<(Client, ClientChannel)>, Error> {
     let attempts = stream::iter(0..count).map(|_| async {
         let client = Client::connect(url).await?;
         let channel = client.join(TOPIC, json!({})).await?;
@@ -73,7 +73,7 @@ async fn connect(url: &str, count: usize) -> Result<Vec<(Client, Channel)>, Erro
 }
 
 /// Broadcasts from one client for the phase; returns the number of received messages and the CPU time.
-async fn receive(joined: Vec<(Client, Channel)>, phase: Duration) -> Result<(u64, Duration), Error> {
+async fn receive(joined: Vec<(Client, ClientChannel)>, phase: Duration) -> Result<(u64, Duration), Error> {
     let count = joined.len() as u64;
     let received = Arc::new(AtomicU64::new(0));
     let sender = joined.first().ok_or("--clients must be at least 1")?.1.sender();

@@ -5,8 +5,8 @@
 
 use crate::monitor::Monitor;
 use crate::{Error, Plan, ROOM_SIZE};
-use bennu_client::presence::{Entry, Listener, Presence};
-use bennu_client::{Channel, ChannelEvent, Client, ConnectionState, States, Transport};
+use bennu_client::presence::{ChannelPresence, Entry, Listener};
+use bennu_client::{ChannelEvent, Client, ClientChannel, ConnectionState, States, Transport};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::HashMap;
@@ -34,9 +34,9 @@ pub(crate) fn start_rust(plan: &Plan, url: &str, monitor: &Arc<Monitor>) -> Resu
     Ok(tasks)
 }
 
-async fn run_client(number: usize, client: Client, mut channel: Channel, monitor: Arc<Monitor>) {
+async fn run_client(number: usize, client: Client, mut channel: ClientChannel, monitor: Arc<Monitor>) {
     let listener = AbsenceListener { since: HashMap::new(), monitor: monitor.clone() };
-    let mut presence = Presence::with_listener(listener);
+    let mut presence = ChannelPresence::with_listener(listener);
     let mut states = client.states();
     let mut connected_at = Instant::now();
     loop {

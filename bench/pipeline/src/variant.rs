@@ -33,7 +33,7 @@ struct Job {
 }
 
 impl Worker<u64> for Job {
-    async fn work(&self, item: u64) -> bennu_pipeline::Handled {
+    async fn work(&self, item: u64) -> bennu_pipeline::HandlerResult {
         self.work.run(item, &self.sum).await;
         handled()
     }

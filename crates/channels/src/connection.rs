@@ -15,7 +15,7 @@ use crate::endpoint::admission::Permit;
 use crate::endpoint::{self, Backlog, Endpoint, Registration, Upgrading};
 use crate::telemetry::SocketInstruments;
 use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, Ref, event};
-use bennu_pubsub::{Attachment, Delivery, Sink};
+use bennu_pubsub::{Attachment, Publication, Sink};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::future::poll_fn;
@@ -349,8 +349,9 @@ impl endpoint::Registered for Connection {
 struct Disconnector(Weak<Connection>);
 
 impl Sink for Disconnector {
-    fn deliver(&self, delivery: &Delivery) {
-        let is_disconnect = delivery.downcast_ref::<Broadcast>().is_some_and(|sent| sent.event() == event::DISCONNECT);
+    fn deliver(&self, publication: &Publication) {
+        let is_disconnect =
+            publication.downcast_ref::<Broadcast>().is_some_and(|sent| sent.event() == event::DISCONNECT);
         if is_disconnect && let Some(connection) = self.0.upgrade() {
             connection.close(Close::Disconnected);
         }

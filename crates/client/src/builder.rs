@@ -150,7 +150,7 @@ impl ClientBuilder {
     }
 
     /// Sets the limit of pushes that wait to be sent, over all channels, joined or not; 1,000 messages and 1 MiB by
-    /// default. Past the limit a push fails at once with [`PushError::BufferFull`](crate::PushError::BufferFull). An
+    /// default. Past the limit a push fails at once with [`SendError::BufferFull`](crate::SendError::BufferFull). An
     /// empty buffer accepts a push of any size.
     pub fn push_buffer(mut self, limit: QueueLimit) -> Self {
         self.settings.push_buffer = limit;

@@ -1,9 +1,11 @@
-//! A channel, as users hold it: [`ChannelBuilder`] joins it, [`Channel`] receives its messages and pushes.
+//! A channel, as users hold it: [`ChannelBuilder`] joins it, [`ClientChannel`] receives its messages and pushes.
 
 use crate::push::PendingReply;
 use crate::session::ChannelId;
 use crate::shared::{Handle, Shared};
-use crate::{ChannelEvent, ChannelSender, Interruption, IntoPayload, JoinError, Message, Payload, Push, PushError};
+use crate::{
+    ChannelEvent, ChannelMessage, ChannelSender, Interruption, IntoPayload, JoinError, Payload, Push, SendError,
+};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -36,7 +38,7 @@ impl ChannelBuilder {
     ///
     /// # Cancellation
     /// Dropping the future leaves the channel.
-    pub async fn join(self) -> Result<Channel, JoinError> {
+    pub async fn join(self) -> Result<ClientChannel, JoinError> {
         let after = self.handle.shared.access(|session| session.settings().join_timeout);
         let mut channel = self.open()?;
         let topic = || channel.topic().to_owned();
@@ -58,16 +60,16 @@ impl ChannelBuilder {
     }
 
     /// Joins the topic without waiting: for a client that may not be connected yet. Pushes wait for the join, the
-    /// client repeats a refused join, and [`Channel::next_event`] returns the progress.
+    /// client repeats a refused join, and [`ClientChannel::next_event`] returns the progress.
     ///
     /// # Errors
     /// Only [`JoinError::Encode`].
-    pub fn open(self) -> Result<Channel, JoinError> {
+    pub fn open(self) -> Result<ClientChannel, JoinError> {
         let open =
             |session: &mut crate::session::Session| session.open_channel(Shared::now(), &self.topic, self.params);
         let id = self.handle.shared.command(open)?;
         let sender = ChannelSender { handle: self.handle, id, topic: self.topic.into() };
-        Ok(Channel { sender, response: Payload::empty(), lagged: 0 })
+        Ok(ClientChannel { sender, response: Payload::empty(), lagged: 0 })
     }
 }
 
@@ -79,13 +81,13 @@ impl ChannelBuilder {
 /// Unread messages wait in a queue. Past its limit ([`ClientBuilder::event_queue`](crate::ClientBuilder::event_queue))
 /// the oldest are dropped and counted. Dropping the channel leaves it.
 #[derive(Debug)]
-pub struct Channel {
+pub struct ClientChannel {
     sender: ChannelSender,
     response: Payload,
     lagged: u64,
 }
 
-impl Channel {
+impl ClientChannel {
     /// Returns the topic.
     pub fn topic(&self) -> &str {
         self.sender.topic()
@@ -108,11 +110,11 @@ impl Channel {
     }
 
     /// Returns the next message; `None` when the channel has ended. Other events are skipped. Dropped messages are
-    /// counted ([`Channel::lagged`]) and logged.
+    /// counted ([`ClientChannel::lagged`]) and logged.
     ///
     /// # Cancellation
     /// Safe: no message is lost.
-    pub async fn next(&mut self) -> Option<Message> {
+    pub async fn next(&mut self) -> Option<ChannelMessage> {
         poll_fn(|cx| self.poll_message(cx)).await
     }
 
@@ -133,12 +135,12 @@ impl Channel {
     ///
     /// # Errors
     /// As [`ChannelSender::send`].
-    pub fn send(&self, event: &str, payload: impl IntoPayload) -> Result<(), PushError> {
+    pub fn send(&self, event: &str, payload: impl IntoPayload) -> Result<(), SendError> {
         self.sender.send(event, payload)
     }
 
     /// Returns a handle that pushes to this channel, for other tasks than the one that receives. Its pushes fail with
-    /// [`PushError::Closed`] after the channel has ended.
+    /// [`SendError::Closed`] after the channel has ended.
     pub fn sender(&self) -> ChannelSender {
         self.sender.clone()
     }
@@ -180,7 +182,7 @@ impl Channel {
         Poll::Ready(event)
     }
 
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<ChannelMessage>> {
         loop {
             match ready!(self.poll_event(cx)) {
                 Some(ChannelEvent::Message(message)) => return Poll::Ready(Some(message)),
@@ -194,16 +196,16 @@ impl Channel {
     }
 }
 
-/// The messages of [`Channel::next`].
-impl Stream for Channel {
-    type Item = Message;
+/// The messages of [`ClientChannel::next`].
+impl Stream for ClientChannel {
+    type Item = ChannelMessage;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ChannelMessage>> {
         self.get_mut().poll_message(cx)
     }
 }
 
-impl Drop for Channel {
+impl Drop for ClientChannel {
     fn drop(&mut self) {
         self.sender.handle.shared.command(|session| session.release(Shared::now(), self.id()));
     }

@@ -1,6 +1,6 @@
 //! The client, as users hold it: it joins channels, reports the connection's state and disconnects.
 
-use crate::channel::{Channel, ChannelBuilder};
+use crate::channel::{ChannelBuilder, ClientChannel};
 use crate::session::Session;
 use crate::shared::{Handle, Shared};
 use crate::{ClientBuilder, ConnectError, ConnectionError, ConnectionState, IntoPayload, JoinError};
@@ -48,7 +48,7 @@ impl Client {
     ///
     /// # Cancellation
     /// Dropping the future leaves the channel.
-    pub async fn join(&self, topic: &str, params: impl IntoPayload) -> Result<Channel, JoinError> {
+    pub async fn join(&self, topic: &str, params: impl IntoPayload) -> Result<ClientChannel, JoinError> {
         self.channel(topic).params(params).join().await
     }
 
@@ -150,7 +150,7 @@ mod tests {
     fn handles_and_futures_can_move_between_tasks() {
         fn is_send_and_sync<T: Send + Sync + 'static>() {}
         is_send_and_sync::<Client>();
-        is_send_and_sync::<Channel>();
+        is_send_and_sync::<ClientChannel>();
         is_send_and_sync::<crate::ChannelSender>();
         is_send_and_sync::<States>();
         is_send_and_sync::<ClientBuilder>();

@@ -152,7 +152,7 @@ pub enum JoinError {
 /// Why a push was not sent, or has no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PushError {
+pub enum SendError {
     /// No reply arrived in time. It is unknown whether the server has handled the push. A push that was still in the
     /// buffer is not sent any more.
     #[error("could not get a reply to {event:?} within {after:?}")]
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_full_buffer_shows_values_and_limits() {
-        let error = PushError::BufferFull { messages: 3, bytes: 70, max_messages: 3, max_bytes: 100 };
+        let error = SendError::BufferFull { messages: 3, bytes: 70, max_messages: 3, max_bytes: 100 };
         let text = error.to_string();
         assert!(text.contains("3 pushes with 70 bytes wait"), "{text}");
         assert!(text.ends_with("the limits of `push_buffer` are 3 pushes and 100 bytes"), "{text}");

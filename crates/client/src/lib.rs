@@ -36,9 +36,9 @@
 //! | the server refuses the connection | retries, with params from a new call of their function | [`ConnectError::Refused`] from the first attempt, [`ConnectionState::Waiting`] later |
 //! | a channel crashes | rejoins by [`Schedule::REJOIN`] | [`ChannelEvent::Interrupted`], [`ChannelEvent::Joined`] |
 //! | a join is refused | does not retry the first join of [`Client::join`]; rejoins otherwise | [`JoinError::Refused`], [`ChannelEvent::Refused`] |
-//! | the server closes a channel | removes it | [`ChannelEvent::Closed`], `None` from [`Channel::next`] |
-//! | a push has no reply at that moment | fails the push | [`PushError::ConnectionLost`], [`PushError::Crashed`], [`PushError::Closed`] |
-//! | a push is made without a joined channel | buffers it, up to a limit | a later reply, or [`PushError::Timeout`], [`PushError::BufferFull`] |
+//! | the server closes a channel | removes it | [`ChannelEvent::Closed`], `None` from [`ClientChannel::next`] |
+//! | a push has no reply at that moment | fails the push | [`SendError::ConnectionLost`], [`SendError::Crashed`], [`SendError::Closed`] |
+//! | a push is made without a joined channel | buffers it, up to a limit | a later reply, or [`SendError::Timeout`], [`SendError::BufferFull`] |
 //! | messages are not read | drops the oldest past a limit | [`ChannelEvent::Lagged`] |
 //! | the last handle is dropped | closes the connection with 1000 | |
 //!
@@ -74,10 +74,10 @@ mod transport;
 
 pub use bennu_protocol::{EncodeError, IntoPayload, Payload, PayloadError, Status};
 pub use builder::ClientBuilder;
-pub use channel::{Channel, ChannelBuilder};
+pub use channel::{ChannelBuilder, ClientChannel};
 pub use client::{Client, States};
-pub use error::{ConnectError, ConnectionError, JoinError, PushError, ReplyError};
-pub use message::{ChannelEvent, CloseReason, Interruption, Message, Reply};
+pub use error::{ConnectError, ConnectionError, JoinError, ReplyError, SendError};
+pub use message::{ChannelEvent, ChannelMessage, CloseReason, Interruption, PushReply};
 pub use params::{ConnectParams, ProviderOutput};
 pub use push::{ChannelSender, Push};
 pub use schedule::Schedule;

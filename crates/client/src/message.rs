@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 /// A push or a broadcast of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct ChannelMessage {
     /// The event's name.
     pub event: String,
     /// The event's payload.
@@ -15,7 +15,7 @@ pub struct Message {
     pub join: u32,
 }
 
-impl Message {
+impl ChannelMessage {
     /// Parses the payload as a type.
     ///
     /// # Errors
@@ -25,12 +25,12 @@ impl Message {
     }
 }
 
-/// An event of a channel, in order; see [`Channel::next_event`](crate::Channel::next_event).
+/// An event of a channel, in order; see [`ClientChannel::next_event`](crate::ClientChannel::next_event).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChannelEvent {
     /// A push or a broadcast.
-    Message(Message),
+    Message(ChannelMessage),
     /// The channel is joined, for the first time or again; with the response of the server's `join`.
     Joined(Payload),
     /// The server refused the join with this response. The client joins again by the rejoin schedule.
@@ -72,14 +72,14 @@ pub enum CloseReason {
 
 /// The reply to a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct PushReply {
     /// `ok`, `error`, or another status of the application.
     pub status: Status,
     /// The response.
     pub payload: Payload,
 }
 
-impl Reply {
+impl PushReply {
     /// Returns the response if the status is `ok`.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! Presence: the client's copy of a topic's presences, built from the server's state and diffs.
 //!
-//! [`sync_state`] and [`sync_diff`] are pure; [`Presence`] applies them to a channel's messages. The behaviour is that
+//! [`sync_state`] and [`sync_diff`] are pure; [`ChannelPresence`] applies them to a channel's messages. The behaviour is that
 //! of `phoenix.js`: metas are identified by their `phx_ref`, and a key without metas is removed.
 
-use crate::Message;
+use crate::ChannelMessage;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,11 +120,11 @@ pub fn sync_diff(state: &mut PresenceState, diff: PresenceDiff, listener: &mut i
 /// The presences of one channel, updated by its messages.
 ///
 /// ```
-/// use bennu_client::{Message, Payload, presence::Presence};
+/// use bennu_client::{ChannelMessage, Payload, presence::ChannelPresence};
 /// use serde_json::json;
 ///
-/// let mut presence = Presence::new();
-/// # let message = Message {
+/// let mut presence = ChannelPresence::new();
+/// # let message = ChannelMessage {
 /// #     event: "presence_state".to_owned(),
 /// #     payload: Payload::json(&json!({ "ann": { "metas": [{ "phx_ref": "1" }] } })),
 /// #     join: 1,
@@ -137,7 +137,7 @@ pub fn sync_diff(state: &mut PresenceState, diff: PresenceDiff, listener: &mut i
 /// # assert_eq!(presence.keys().collect::<Vec<_>>(), ["ann"]);
 /// ```
 #[derive(Debug, Default)]
-pub struct Presence<L = ()> {
+pub struct ChannelPresence<L = ()> {
     state: PresenceState,
     /// The join that the state belongs to.
     join: Option<u32>,
@@ -147,24 +147,24 @@ pub struct Presence<L = ()> {
     listener: L,
 }
 
-impl Presence {
+impl ChannelPresence {
     /// Creates an empty presence without a listener.
     pub fn new() -> Self {
-        Presence::default()
+        ChannelPresence::default()
     }
 }
 
-impl<L: Listener> Presence<L> {
-    /// Creates an empty presence that reports each change: `Presence::with_listener((on_join, on_leave))`.
+impl<L: Listener> ChannelPresence<L> {
+    /// Creates an empty presence that reports each change: `ChannelPresence::with_listener((on_join, on_leave))`.
     pub fn with_listener(listener: L) -> Self {
-        Presence { state: PresenceState::new(), join: None, pending_join: 0, pending: Vec::new(), listener }
+        ChannelPresence { state: PresenceState::new(), join: None, pending_join: 0, pending: Vec::new(), listener }
     }
 
     /// Handles a message of the channel. Returns `true` when the state is up to date with the message, `false` for
     /// other messages and for diffs that arrive before their state.
     ///
     /// After the channel has joined again, diffs wait for the new state.
-    pub fn handle(&mut self, message: &Message) -> bool {
+    pub fn handle(&mut self, message: &ChannelMessage) -> bool {
         match message.event.as_str() {
             STATE => {
                 let Some(state) = read(message) else { return false };
@@ -215,7 +215,7 @@ impl<L: Listener> Presence<L> {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(message: &Message) -> Option<T> {
+fn read<T: serde::de::DeserializeOwned>(message: &ChannelMessage) -> Option<T> {
     message
         .parse()
         .inspect_err(

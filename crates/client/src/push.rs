@@ -2,14 +2,14 @@
 
 use crate::session::ChannelId;
 use crate::shared::{Handle, Shared};
-use crate::{IntoPayload, Payload, PushError, Reply};
+use crate::{IntoPayload, Payload, PushReply, SendError};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// Pushes events to a channel. Cloning is cheap. Created by [`Channel::sender`](crate::Channel::sender).
+/// Pushes events to a channel. Cloning is cheap. Created by [`ClientChannel::sender`](crate::ClientChannel::sender).
 #[derive(Clone)]
 pub struct ChannelSender {
     pub(crate) handle: Arc<Handle>,
@@ -35,7 +35,7 @@ impl ChannelSender {
     /// at most once.
     ///
     /// # Errors
-    /// The future returns [`PushError`].
+    /// The future returns [`SendError`].
     ///
     /// # Cancellation
     /// Dropping the future before the push was sent cancels the push. Dropping it later only ignores the reply.
@@ -49,17 +49,17 @@ impl ChannelSender {
     /// the channel is joined.
     ///
     /// # Errors
-    /// [`PushError`]: the buffer is full, the channel has ended, or the wire cannot carry the message.
-    pub fn send(&self, event: &str, payload: impl IntoPayload) -> Result<(), PushError> {
+    /// [`SendError`]: the buffer is full, the channel has ended, or the wire cannot carry the message.
+    pub fn send(&self, event: &str, payload: impl IntoPayload) -> Result<(), SendError> {
         self.submit(event, payload.into_payload(), None).map(drop)
     }
 
-    fn submit(&self, event: &str, payload: Payload, timeout: Option<Duration>) -> Result<u64, PushError> {
+    fn submit(&self, event: &str, payload: Payload, timeout: Option<Duration>) -> Result<u64, SendError> {
         let pushed =
             self.handle.shared.command(|session| session.push(Shared::now(), self.id, event, payload, timeout));
         pushed.map_err(|error| match error {
             // The session may have removed the channel, and its topic with it.
-            PushError::Closed { .. } => PushError::Closed { topic: self.topic.to_string() },
+            SendError::Closed { .. } => SendError::Closed { topic: self.topic.to_string() },
             error => error,
         })
     }
@@ -102,7 +102,7 @@ impl Push {
 }
 
 impl Future for Push {
-    type Output = Result<Reply, PushError>;
+    type Output = Result<PushReply, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let PushState::Unsent(_) = self.0
@@ -128,7 +128,7 @@ pub(crate) struct PendingReply {
 }
 
 impl Future for PendingReply {
-    type Output = Result<Reply, PushError>;
+    type Output = Result<PushReply, SendError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.handle.shared.access(|session| session.poll_reply(self.reference, cx))

@@ -2,8 +2,8 @@
 
 use axum::Router;
 use bennu::prelude::*;
-use bennu_client::presence::{Entry, Presence, PresenceDiff, PresenceState, sync_diff, sync_state};
-use bennu_client::{ChannelEvent, Client, Message};
+use bennu_client::presence::{ChannelPresence, Entry, PresenceDiff, PresenceState, sync_diff, sync_state};
+use bennu_client::{ChannelEvent, ChannelMessage, Client};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -81,13 +81,13 @@ fn data_that_the_server_adds_beside_the_metas_is_kept() {
     assert_eq!(state["u1"].rest["user"]["name"], "Ann");
 }
 
-fn message(event: &str, payload: Value, join: u32) -> Message {
-    Message { event: event.to_owned(), payload: payload.into_payload(), join }
+fn message(event: &str, payload: Value, join: u32) -> ChannelMessage {
+    ChannelMessage { event: event.to_owned(), payload: payload.into_payload(), join }
 }
 
 #[test]
 fn diffs_wait_for_their_state_and_those_of_an_earlier_join_are_dropped() {
-    let mut presence = Presence::new();
+    let mut presence = ChannelPresence::new();
     let joins = |key: &str| json!({ "joins": { key: { "metas": [meta(key)] } }, "leaves": {} });
     assert!(!presence.handle(&message("presence_diff", joins("early"), 1)));
     assert!(presence.handle(&message("presence_state", json!({ "a": { "metas": [meta("a")] } }), 1)));
@@ -103,7 +103,7 @@ fn diffs_wait_for_their_state_and_those_of_an_earlier_join_are_dropped() {
 
 #[test]
 fn messages_that_are_not_presence_change_nothing() {
-    let mut presence = Presence::new();
+    let mut presence = ChannelPresence::new();
     let unreadable = [json!([]), json!({ "a": 1 }), json!({ "a": { "metas": {} } })];
     for payload in unreadable {
         assert!(!presence.handle(&message("presence_state", payload, 1)));
@@ -255,7 +255,7 @@ async fn a_channels_messages_update_the_presences_and_a_rejoin_starts_from_the_n
     tokio::spawn(bennu::serve(listener, app, &endpoint).into_future());
     let client = Client::connect(url).await.unwrap();
     let mut room = client.join("crowd", json!({})).await.unwrap();
-    let mut presence = Presence::new();
+    let mut presence = ChannelPresence::new();
 
     assert!(presence.handle(&room.next().await.unwrap()));
     assert_eq!(presence.keys().collect::<Vec<_>>(), ["ann"]);

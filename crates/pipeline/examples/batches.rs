@@ -2,7 +2,7 @@
 //!
 //!     cargo run -p bennu-pipeline --example batches
 
-use bennu_pipeline::{Consumer, Demand, Handled, Pipeline, handled};
+use bennu_pipeline::{Consumer, Demand, HandlerResult, Pipeline, handled};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -27,7 +27,7 @@ struct Inspect {
 }
 
 impl Consumer<u32> for Inspect {
-    async fn handle_events(&mut self, items: Vec<u32>) -> Handled {
+    async fn handle_events(&mut self, items: Vec<u32>) -> HandlerResult {
         self.batches.send(items)?;
         handled()
     }

@@ -29,13 +29,13 @@
 //! A producer that makes numbers on demand, and a consumer that takes batches of at most 500:
 //!
 //! ```
-//! use bennu_pipeline::{Consumer, Demand, Handled, Pipeline, from_iter, handled};
+//! use bennu_pipeline::{Consumer, Demand, HandlerResult, Pipeline, from_iter, handled};
 //!
 //! #[derive(Clone)]
 //! struct Sum(u64);
 //!
 //! impl Consumer<u64> for Sum {
-//!     async fn handle_events(&mut self, numbers: Vec<u64>) -> Handled {
+//!     async fn handle_events(&mut self, numbers: Vec<u64>) -> HandlerResult {
 //!         self.0 += numbers.iter().sum::<u64>();
 //!         println!("{} after {} more", self.0, numbers.len());
 //!         handled()
@@ -112,12 +112,12 @@ pub use stage::consumer::Consumer;
 pub use stage::delivery::Delivery;
 pub use stage::producer::{FromIter, Producer, from_iter};
 pub use stage::producer_consumer::{IntoItems, ProducerConsumer};
-pub use stage::queue::{PushError, Queue, TryPushError};
+pub use stage::queue::{Queue, QueueClosed, TryPushError};
 pub use stage::source::Source;
 pub use stage::worker::Worker;
 pub use stage::{HasInput, HasOutput, Stage, StartError, Supervised, kind};
 pub use supervisor::StageFailed;
-pub use supervisor::crash::{Crash, Handled, IntoHandled, handled};
+pub use supervisor::crash::{HandlerError, HandlerResult, IntoHandlerResult, handled};
 
 /// The guide's listings.
 #[cfg(doctest)]

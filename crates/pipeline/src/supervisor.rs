@@ -7,7 +7,7 @@ pub(crate) mod crash;
 pub(crate) mod restart;
 
 use crate::telemetry::SupervisorMeters;
-use crash::{Crash, catch};
+use crash::{HandlerError, catch};
 use restart::Intensity;
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ impl Supervisor {
     /// next start.
     pub(crate) async fn run<F>(mut self, mut start: impl FnMut() -> F, on_crash: impl Fn()) -> Result<(), StageFailed>
     where
-        F: Future<Output = Result<(), Crash>>,
+        F: Future<Output = Result<(), HandlerError>>,
     {
         loop {
             let Err(crash) = catch(start()).await else { return Ok(()) };

@@ -1,8 +1,8 @@
 //! The contracts of consumers, producers and producer-consumers.
 
 use bennu_pipeline::{
-    Buffer, Consumer, Crash, Demand, DrainError, Handled, Pipeline, Producer, ProducerConsumer, StageFailed, from_iter,
-    handled,
+    Buffer, Consumer, Demand, DrainError, HandlerError, HandlerResult, Pipeline, Producer, ProducerConsumer,
+    StageFailed, from_iter, handled,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Report<T>(UnboundedSender<Vec<T>>);
 
 impl<T: Send + 'static> Consumer<T> for Report<T> {
-    async fn handle_events(&mut self, items: Vec<T>) -> Handled {
+    async fn handle_events(&mut self, items: Vec<T>) -> HandlerResult {
         self.0.send(items)?;
         handled()
     }
@@ -69,7 +69,7 @@ async fn items_beyond_demand_are_buffered_and_past_the_buffer_returned_to_the_pr
     #[derive(Clone)]
     struct Eager(UnboundedSender<Vec<u32>>, bool);
     impl Producer<u32> for Eager {
-        async fn handle_demand(&mut self, _demand: usize) -> Result<Vec<u32>, Crash> {
+        async fn handle_demand(&mut self, _demand: usize) -> Result<Vec<u32>, HandlerError> {
             Ok(if std::mem::replace(&mut self.1, true) { vec![] } else { (0..10).collect() })
         }
         fn dropped(&mut self, items: Vec<u32>) {
@@ -91,7 +91,7 @@ async fn a_producer_consumer_takes_no_items_before_a_subscriber_requests_them() 
     #[derive(Clone)]
     struct Twice(Arc<AtomicUsize>);
     impl ProducerConsumer<u32, u32> for Twice {
-        async fn handle_events(&mut self, items: Vec<u32>) -> Result<Vec<u32>, Crash> {
+        async fn handle_events(&mut self, items: Vec<u32>) -> Result<Vec<u32>, HandlerError> {
             self.0.fetch_add(items.len(), Ordering::Relaxed);
             Ok(items.into_iter().flat_map(|item| [item, item]).collect())
         }
@@ -187,7 +187,7 @@ struct Fragile {
 }
 
 impl Consumer<u32> for Fragile {
-    async fn handle_events(&mut self, items: Vec<u32>) -> Handled {
+    async fn handle_events(&mut self, items: Vec<u32>) -> HandlerResult {
         self.batches += 1;
         if items.iter().any(|item| (self.crashes)(*item)) {
             panic!("a bad item in batch {}", self.batches);
@@ -238,7 +238,9 @@ async fn a_producer_that_crashes_restarts_and_after_too_many_crashes_the_stages_
         let tries = tries.clone();
         move |_demand: usize| {
             let attempt = tries.fetch_add(1, Ordering::Relaxed);
-            async move { if attempt.is_multiple_of(2) { Ok(vec![attempt]) } else { Err(Crash::new("nothing today")) } }
+            async move {
+                if attempt.is_multiple_of(2) { Ok(vec![attempt]) } else { Err(HandlerError::new("nothing today")) }
+            }
         }
     };
     let items = pipeline.producer("moody").start(producer).unwrap();

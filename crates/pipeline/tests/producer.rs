@@ -1,6 +1,6 @@
 //! The task of a producer: one of its own, on the runtime that it was started on. Stages that never wait yield to other tasks.
 
-use bennu_pipeline::{Buffer, Consumer, Demand, Handled, Pipeline, StageFailed, handled};
+use bennu_pipeline::{Buffer, Consumer, Demand, HandlerResult, Pipeline, StageFailed, handled};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ async fn a_producer_that_panics_crashes_its_own_stage_and_no_subscriber() {
     struct Counts(usize, Log<usize>);
 
     impl Consumer<usize> for Counts {
-        async fn handle_events(&mut self, items: Vec<usize>) -> Handled {
+        async fn handle_events(&mut self, items: Vec<usize>) -> HandlerResult {
             self.0 += items.len();
             self.1.lock().push(self.0);
             handled()

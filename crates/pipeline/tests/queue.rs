@@ -1,6 +1,6 @@
 //! The contract of a queue.
 
-use bennu_pipeline::{Buffer, Demand, Pipeline, PushError, Queue, TryPushError};
+use bennu_pipeline::{Buffer, Demand, Pipeline, Queue, QueueClosed, TryPushError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -131,11 +131,11 @@ async fn a_drain_rejects_pushes_and_those_that_wait() {
     });
     tokio::task::yield_now().await;
     pipeline.drain(SECOND).await.unwrap();
-    assert!(matches!(waiting.await.unwrap(), Err(PushError(1))));
+    assert!(matches!(waiting.await.unwrap(), Err(QueueClosed(1))));
     assert!(queue.is_closed());
-    assert!(matches!(queue.push(2).await, Err(PushError(2))));
+    assert!(matches!(queue.push(2).await, Err(QueueClosed(2))));
     assert!(matches!(queue.try_push(3), Err(TryPushError::Closed(3))));
-    assert!(matches!(queue.force_push(4), Err(PushError(4))));
+    assert!(matches!(queue.force_push(4), Err(QueueClosed(4))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,8 +210,8 @@ async fn a_push_of_many_returns_the_items_that_a_drain_rejects() {
     });
     tokio::task::yield_now().await;
     pipeline.drain(SECOND).await.unwrap();
-    assert_eq!(waiting.await.unwrap(), Err(PushError(vec![2, 3, 4])));
-    assert_eq!(queue.push_all(vec![5]).await, Err(PushError(vec![5])));
+    assert_eq!(waiting.await.unwrap(), Err(QueueClosed(vec![2, 3, 4])));
+    assert_eq!(queue.push_all(vec![5]).await, Err(QueueClosed(vec![5])));
     assert_eq!(queue.queued(), 2);
 }
 

@@ -1,6 +1,6 @@
 //! The contract of a source and of its deliveries.
 
-use bennu_pipeline::{Crash, Delivery, Demand, DrainError, Pipeline, Source, handled};
+use bennu_pipeline::{Delivery, Demand, DrainError, HandlerError, Pipeline, Source, handled};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,11 +40,11 @@ impl Source for Rows {
     type Item = String;
     type Id = u64;
 
-    async fn fetch(&mut self, demand: usize) -> Result<Vec<(u64, String)>, Crash> {
+    async fn fetch(&mut self, demand: usize) -> Result<Vec<(u64, String)>, HandlerError> {
         let mut table = self.table.lock();
         table.fetches.push((self.start.elapsed().as_secs(), demand));
         if tick(&mut table.fetches_fail) {
-            return Err(Crash::new("the table is locked"));
+            return Err(HandlerError::new("the table is locked"));
         }
         let free = table.rows.iter().filter(|(id, _)| !self.taken.contains(id));
         let rows: Vec<_> = free.take(demand).map(|(id, row)| (*id, row.clone())).collect();
@@ -52,11 +52,11 @@ impl Source for Rows {
         Ok(rows)
     }
 
-    async fn ack(&mut self, ids: &[u64]) -> Result<(), Crash> {
+    async fn ack(&mut self, ids: &[u64]) -> Result<(), HandlerError> {
         sleep(Duration::from_millis(1)).await;
         let mut table = self.table.lock();
         if tick(&mut table.acks_fail) {
-            return Err(Crash::new("the table is locked"));
+            return Err(HandlerError::new("the table is locked"));
         }
         assert!(!tick(&mut table.acks_panic), "the table is on fire");
         table.acks.push(ids.to_vec());
@@ -67,7 +67,7 @@ impl Source for Rows {
         Ok(())
     }
 
-    async fn release(&mut self, ids: &[u64]) -> Result<(), Crash> {
+    async fn release(&mut self, ids: &[u64]) -> Result<(), HandlerError> {
         self.table.lock().released.extend(ids);
         self.taken.retain(|id| !ids.contains(id));
         Ok(())
@@ -131,7 +131,7 @@ async fn an_item_that_is_not_acknowledged_is_released_and_delivered_again() {
                 *attempts.lock() += 1;
                 match *attempts.lock() {
                     1 => panic!("at first"),
-                    2 => return Err(Crash::new("and then")),
+                    2 => return Err(HandlerError::new("and then")),
                     _ => row.ack(),
                 }
                 handled()

@@ -1,6 +1,6 @@
 //! The instruments of stages. A process has one recorder, so there is one test.
 
-use bennu_pipeline::{Buffer, Crash, Demand, Pipeline, handled};
+use bennu_pipeline::{Buffer, Demand, HandlerError, Pipeline, handled};
 use metrics_util::MetricKind;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn each_stage_reports_its_instruments() {
     let queue = pipeline.queue("queue").buffer(Buffer::keep_last(3)).start().unwrap();
     let work = |item: u32| async move {
         sleep(SECOND).await;
-        if item == 1 { Err(Crash::new("never")) } else { handled() }
+        if item == 1 { Err(HandlerError::new("never")) } else { handled() }
     };
     pipeline.workers("work").subscribe(&queue, Demand::max(2).min(1)).transient(1).start(work).unwrap();
     for item in 0..7 {

@@ -1,6 +1,6 @@
 //! The contract of workers.
 
-use bennu_pipeline::{Crash, Demand, DrainError, Pipeline, Queue, from_iter};
+use bennu_pipeline::{Demand, DrainError, HandlerError, Pipeline, Queue, from_iter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -75,7 +75,7 @@ async fn a_worker_that_panics_or_fails_affects_no_other() {
         async move {
             match item % 3 {
                 0 => panic!("{item} is too much"),
-                1 => Err(Crash::new("no")),
+                1 => Err(HandlerError::new("no")),
                 _ => Ok(report.send(item)?),
             }
         }

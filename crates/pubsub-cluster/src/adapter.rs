@@ -8,7 +8,7 @@ use crate::backoff::{self, Backoff};
 use crate::session::{self, SessionEnd};
 use crate::shared::Shared;
 use crate::{Engine, OpenError};
-use bennu_pubsub::{Adapter, ConnectError, Delivery, Inbox, LeaveFuture, NodeName, PublishError, Target};
+use bennu_pubsub::{Adapter, ClusterError, Inbox, LeaveFuture, NodeName, Publication, PublishError, Target};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,9 +51,9 @@ impl<E: Engine> Adapter for BrokerAdapter<E> {
         }
     }
 
-    fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
+    fn publish(&self, target: Target, topic: &str, publication: &Publication) -> Result<(), PublishError> {
         let Shared { engine, node, .. } = &*self.shared;
-        node.publish(&target, topic, delivery, |subject, frame| {
+        node.publish(&target, topic, publication, |subject, frame| {
             node.enqueue(frame.len(), |out| engine.publish(out, subject, frame));
         })
     }
@@ -62,8 +62,8 @@ impl<E: Engine> Adapter for BrokerAdapter<E> {
         self.shared.node.set_interest(topic, wanted);
     }
 
-    fn connect(&self, _address: &str) -> Result<(), ConnectError> {
-        Err(ConnectError::Unsupported { adapter: E::NAME, meeting_point: E::MEETING_POINT })
+    fn connect(&self, _address: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::Unsupported { adapter: E::NAME, meeting_point: E::MEETING_POINT })
     }
 
     fn leave(&self) -> LeaveFuture {

@@ -4,7 +4,7 @@
 //! of nodes. The `url` crate parses the text, and `percent-encoding` decodes user and password. Invariant: neither an
 //! error nor a debugging text contains a user or a password; a NATS token stands in the place of the user.
 
-use bennu_pubsub::ConnectError;
+use bennu_pubsub::ClusterError;
 use percent_encoding::percent_decode_str;
 use std::fmt;
 use url::{Host, ParseError, Url};
@@ -43,13 +43,13 @@ impl Address {
     /// Parses a URL without options for the adapter of that name.
     ///
     /// # Errors
-    /// [`ConnectError::Address`] with the URL, without its user and password, and with the form that is expected.
+    /// [`ClusterError::Address`] with the URL, without its user and password, and with the form that is expected.
     pub fn parse(
         adapter: &'static str,
         text: &str,
         schemes: &[Scheme],
         default_port: u16,
-    ) -> Result<Address, ConnectError> {
+    ) -> Result<Address, ClusterError> {
         let parsed = parse_url(text, schemes).and_then(|(url, scheme)| match url.query() {
             Some(query) => Err(superfluous("options have", &format!("?{query}"))),
             None => Address::from_url(&url, scheme, default_port),
@@ -66,7 +66,7 @@ impl Address {
         text: &str,
         schemes: &[Scheme],
         default_port: u16,
-    ) -> Result<(Address, AddressOptions), ConnectError> {
+    ) -> Result<(Address, AddressOptions), ClusterError> {
         let parsed = parse_url(text, schemes).and_then(|(url, scheme)| {
             let address = Address::from_url(&url, scheme, default_port)?;
             Ok((address, url.query_pairs().into_owned().collect()))
@@ -100,13 +100,13 @@ impl Address {
 
 /// Returns the error for a text that is not an address. Everything before the last `@` is left out of it but the
 /// scheme.
-pub fn address_error(adapter: &'static str, text: &str, reason: String) -> ConnectError {
+pub fn address_error(adapter: &'static str, text: &str, reason: String) -> ClusterError {
     let address = match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, place))) if !scheme.contains('@') => format!("{scheme}://{place}"),
         (_, Some((_, place))) => place.to_owned(),
         (_, None) => text.to_owned(),
     };
-    ConnectError::Address { adapter, address, reason }
+    ClusterError::Address { adapter, address, reason }
 }
 
 const UNENCODED: &str = "the user or the password contains /, ? or #; write them as %2F, %3F and %23";

@@ -3,7 +3,7 @@
 #[cfg(feature = "tls")]
 use crate::TlsConfig;
 use crate::{Address, OpenError, Stream};
-use bennu_pubsub::ConnectError;
+use bennu_pubsub::ClusterError;
 
 /// The addresses of one broker, and its TLS configuration.
 #[derive(Clone)]
@@ -17,10 +17,10 @@ impl Connector {
     /// Returns a connector for these addresses; the first attempt uses the first.
     ///
     /// # Errors
-    /// [`ConnectError::Address`] when the list is empty, or when an address requires TLS and the feature `tls` is off.
-    pub fn new(adapter: &'static str, addresses: Vec<Address>) -> Result<Connector, ConnectError> {
+    /// [`ClusterError::Address`] when the list is empty, or when an address requires TLS and the feature `tls` is off.
+    pub fn new(adapter: &'static str, addresses: Vec<Address>) -> Result<Connector, ClusterError> {
         let wrong =
-            |address: String, reason: &str| ConnectError::Address { adapter, address, reason: reason.to_owned() };
+            |address: String, reason: &str| ClusterError::Address { adapter, address, reason: reason.to_owned() };
         if addresses.is_empty() {
             return Err(wrong(String::new(), "the address is missing"));
         }

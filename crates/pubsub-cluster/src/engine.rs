@@ -16,7 +16,7 @@ pub trait Engine: Send + Sync + 'static {
     /// The largest payload until a connection reports another.
     const MAX_PAYLOAD: usize;
     /// The decoder of one connection.
-    type Decoder: Decoder;
+    type Decoder: EventDecoder;
 
     /// Opens a connection that is ready to publish and to subscribe. `attempt` counts from 0; an engine with several
     /// addresses uses the next one for each attempt.
@@ -51,12 +51,12 @@ pub enum Subject<'a> {
 }
 
 /// Decodes the bytes of an engine.
-pub trait Decoder: Send + 'static {
+pub trait EventDecoder: Send + 'static {
     /// Takes the next event from the front of `bytes`; `None` when it is incomplete.
     ///
     /// # Errors
-    /// [`ProtocolError`]: the bytes that follow cannot be decoded either.
-    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, ProtocolError>;
+    /// [`BrokerProtocolError`]: the bytes that follow cannot be decoded either.
+    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, BrokerProtocolError>;
 }
 
 /// An event from an engine.
@@ -85,7 +85,7 @@ pub enum Event {
 /// Bytes that are not of the engine's protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the engine broke its protocol: {0}")]
-pub struct ProtocolError(pub String);
+pub struct BrokerProtocolError(pub String);
 
 /// An open connection to a broker.
 pub struct BrokerConnection<D> {
@@ -111,5 +111,5 @@ pub enum OpenError {
     Refused(String),
     /// The peer is not a broker of this kind.
     #[error(transparent)]
-    ProtocolError(#[from] ProtocolError),
+    BrokerProtocolError(#[from] BrokerProtocolError),
 }

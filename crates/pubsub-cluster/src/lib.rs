@@ -41,11 +41,11 @@ pub use adapter::BrokerAdapter;
 pub use address::{Address, AddressOptions, Scheme, address_error};
 pub use backoff::Backoff;
 pub use connector::Connector;
-pub use engine::{BrokerConnection, Decoder, Engine, Event, OpenError, ProtocolError, Subject};
+pub use engine::{BrokerConnection, BrokerProtocolError, Engine, Event, EventDecoder, OpenError, Subject};
 pub use instrument::Instruments;
 pub use interest::InterestChange;
 pub use local_node::LocalNode;
-pub use queue::{Chunk, QUEUE_BYTES, Queue};
+pub use queue::{Chunk, QUEUE_BYTES, SendQueue};
 pub use stream::Stream;
 #[cfg(feature = "tls")]
 pub use stream::TlsConfig;

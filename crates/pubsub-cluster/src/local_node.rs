@@ -8,8 +8,8 @@
 use crate::Subject;
 use crate::instrument::Instruments;
 use crate::interest::{Interest, InterestChange};
-use crate::queue::{Queue, Rejected};
-use bennu_pubsub::{Delivery, Header, Inbox, Incoming, Membership, NodeEvent, NodeName, PublishError, Target};
+use crate::queue::{Rejected, SendQueue};
+use bennu_pubsub::{FrameReceiver, Header, Inbox, Membership, NodeEvent, NodeName, Publication, PublishError, Target};
 use parking_lot::Mutex;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
@@ -25,7 +25,7 @@ pub struct LocalNode {
     adapter: &'static str,
     name: NodeName,
     incarnation: u64,
-    queue: Queue,
+    queue: SendQueue,
     interest: Mutex<Interest>,
     membership: Mutex<Membership>,
     wake: Notify,
@@ -51,7 +51,7 @@ impl LocalNode {
         LocalNode {
             adapter,
             incarnation: RandomState::new().hash_one(name.as_str()),
-            queue: Queue::new(queue_bytes),
+            queue: SendQueue::new(queue_bytes),
             interest: Mutex::default(),
             membership: Mutex::new(Membership::new(name.clone())),
             name,
@@ -105,7 +105,7 @@ impl LocalNode {
         &self,
         target: &Target,
         topic: &str,
-        delivery: &Delivery,
+        publication: &Publication,
         send: impl FnOnce(Subject<'_>, &[u8]),
     ) -> Result<(), PublishError> {
         let refused = |reason: String| PublishError::Engine { adapter: self.adapter, topic: topic.to_owned(), reason };
@@ -116,9 +116,9 @@ impl LocalNode {
                 Some(node.as_str())
             }
         };
-        let header = Header { from: self.name.as_str(), to, topic, kind: delivery.kind() };
+        let header = Header { from: self.name.as_str(), to, topic, kind: publication.kind() };
         let mut frame = header.encode(USUAL_BYTES).map_err(|error| refused(error.to_string()))?;
-        delivery.write_json(&mut frame).map_err(|error| refused(error.to_string()))?;
+        publication.write_json(&mut frame).map_err(|error| refused(error.to_string()))?;
         let limit = self.max_payload.load(Ordering::Relaxed).min(self.queue.limit());
         if frame.len() > limit {
             return Err(refused(format!("the message has {} bytes, the limit is {limit}", frame.len())));
@@ -184,7 +184,7 @@ impl LocalNode {
     // The calls of the task or thread that sends to the engine.
 
     /// Returns the send queue.
-    pub fn queue(&self) -> &Queue {
+    pub fn queue(&self) -> &SendQueue {
         &self.queue
     }
 
@@ -245,7 +245,7 @@ impl LocalNode {
     }
 
     /// Returns a receiver for the frames of one read; `None` when this node leaves.
-    pub fn incoming(&self) -> Option<Incoming<'_>> {
+    pub fn incoming(&self) -> Option<FrameReceiver<'_>> {
         (!self.is_leaving()).then(|| self.started().inbox.incoming())
     }
 

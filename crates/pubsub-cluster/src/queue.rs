@@ -55,7 +55,7 @@ impl Chunk {
 }
 
 /// The send queue of a node.
-pub struct Queue {
+pub struct SendQueue {
     limit: usize,
     /// The bytes of the queued messages and of the taken chunks that are not written yet. Changed under the lock, read
     /// without it too.
@@ -73,11 +73,11 @@ struct State {
 /// The number of chunks that are kept for reuse, half a MiB: large allocations are expensive.
 const MAX_SPARE_CHUNKS: usize = 8;
 
-impl Queue {
+impl SendQueue {
     /// Returns a closed queue with that limit in bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let state = State { open: false, waiting: VecDeque::new(), spare: Vec::new() };
-        Queue { limit, bytes: AtomicUsize::new(0), state: Mutex::new(state) }
+        SendQueue { limit, bytes: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
     /// Returns the limit in bytes.
@@ -151,13 +151,13 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn push(queue: &Queue, len: usize, byte: u8) -> Result<bool, Rejected> {
+    fn push(queue: &SendQueue, len: usize, byte: u8) -> Result<bool, Rejected> {
         queue.push(len, |out| out.extend(std::iter::repeat_n(byte, len)))
     }
 
     #[test]
     fn a_message_past_the_bound_is_rejected_until_others_are_written() {
-        let queue = Queue::new(100);
+        let queue = SendQueue::new(100);
         assert_eq!(push(&queue, 1, 0), Err(Rejected::Closed));
         queue.open();
         assert_eq!((push(&queue, 60, 1), push(&queue, 40, 2)), (Ok(true), Ok(false)));
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn order_is_kept_over_chunks_of_at_most_one_write() {
-        let queue = Queue::new(QUEUE_BYTES);
+        let queue = SendQueue::new(QUEUE_BYTES);
         queue.open();
         for n in 0..=255 {
             push(&queue, 1000, n).unwrap();
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn unwritten_messages_are_counted() {
-        let queue = Queue::new(100);
+        let queue = SendQueue::new(100);
         queue.open();
         for n in 0..4 {
             push(&queue, 10, n).unwrap();

@@ -9,7 +9,7 @@ use crate::interest::InterestChange;
 use crate::queue::Chunk;
 use crate::shared::Shared;
 use crate::stream::{ReadHalf, WriteHalf};
-use crate::{BrokerConnection, Decoder, Engine, Event, Subject};
+use crate::{BrokerConnection, Engine, Event, EventDecoder, Subject};
 use bennu_pubsub::HEARTBEAT_INTERVAL;
 use bytes::BytesMut;
 use std::io;

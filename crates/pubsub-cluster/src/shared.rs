@@ -6,7 +6,7 @@
 use crate::control_message::ControlMessage;
 use crate::local_node::LocalNode;
 use crate::{Engine, Subject};
-use bennu_pubsub::{Envelope, Header, Incoming, NodeName};
+use bennu_pubsub::{Envelope, FrameReceiver, Header, NodeName};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -77,7 +77,7 @@ impl<E: Engine> Shared<E> {
     }
 
     /// Delivers a frame of a topic, or handles a control message of another subject.
-    pub(crate) fn receive(&self, incoming: &mut Incoming<'_>, topic: bool, frame: Bytes) {
+    pub(crate) fn receive(&self, incoming: &mut FrameReceiver<'_>, topic: bool, frame: Bytes) {
         if !topic
             && let Ok(envelope) = Envelope::decode(&frame)
             && let Some(message) = ControlMessage::decode(&envelope)

@@ -5,7 +5,9 @@
 
 use crate::message::{MAX_PAYLOAD, Messages, line, refusal};
 use bennu_pubsub_cluster::token::Alphabet;
-use bennu_pubsub_cluster::{Address, BrokerConnection, Connector, Engine, OpenError, ProtocolError, Stream, Subject};
+use bennu_pubsub_cluster::{
+    Address, BrokerConnection, BrokerProtocolError, Connector, Engine, OpenError, Stream, Subject,
+};
 use bytes::{Buf, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -91,7 +93,7 @@ impl Engine for NatsEngine {
         let secure = address.secure || info.tls_required;
         if secure {
             if !unread.is_empty() {
-                return Err(ProtocolError("the server sent data before the TLS handshake".to_owned()).into());
+                return Err(BrokerProtocolError("the server sent data before the TLS handshake".to_owned()).into());
             }
             stream = self.connector.secure(stream, address).await?;
         }
@@ -134,8 +136,8 @@ async fn read_info(stream: &mut Stream, unread: &mut BytesMut) -> Result<Info, O
         if let Some((first, end)) = line(unread)? {
             let json = first
                 .strip_prefix(b"INFO ")
-                .ok_or_else(|| ProtocolError("its first line does not begin with INFO".to_owned()))?;
-            let info = serde_json::from_slice(json).map_err(|error| ProtocolError(error.to_string()))?;
+                .ok_or_else(|| BrokerProtocolError("its first line does not begin with INFO".to_owned()))?;
+            let info = serde_json::from_slice(json).map_err(|error| BrokerProtocolError(error.to_string()))?;
             unread.advance(end);
             return Ok(info);
         }

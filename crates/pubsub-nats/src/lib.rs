@@ -30,7 +30,7 @@
 mod engine;
 mod message;
 
-use bennu_pubsub::{Adapter, ConnectError, NodeName};
+use bennu_pubsub::{Adapter, ClusterError, NodeName};
 use bennu_pubsub_cluster::{Address, BrokerAdapter, Connector, QUEUE_BYTES, Scheme};
 use engine::{NAME, NatsEngine};
 
@@ -51,8 +51,8 @@ impl Nats {
     /// servers of a NATS cluster are separated by commas; each attempt to connect takes the next.
     ///
     /// # Errors
-    /// [`ConnectError::Address`] when the text is not such a URL.
-    pub fn new(urls: &str) -> Result<Nats, ConnectError> {
+    /// [`ClusterError::Address`] when the text is not such a URL.
+    pub fn new(urls: &str) -> Result<Nats, ClusterError> {
         let schemes = [Scheme { name: "nats", secure: false }, Scheme { name: "tls", secure: true }];
         let addresses = urls.split(',').map(|url| Address::parse(NAME, url.trim(), &schemes, 4222));
         let connector = Connector::new(NAME, addresses.collect::<Result<_, _>>()?)?;

@@ -4,7 +4,7 @@
 //! copied, so that a stored message does not keep the whole read buffer alive. Invariant: any bytes result in an event,
 //! in a request for more bytes, or in an error, and never in a panic.
 
-use bennu_pubsub_cluster::{Decoder, Event, ProtocolError};
+use bennu_pubsub_cluster::{BrokerProtocolError, Event, EventDecoder};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The largest payload; a larger one is skipped. A server cannot be configured with a larger one.
@@ -27,7 +27,7 @@ impl Messages {
     }
 
     /// Returns the first event, its length, and the number of bytes to skip after it.
-    fn read(&self, bytes: &[u8]) -> Result<Option<(Event, usize, usize)>, ProtocolError> {
+    fn read(&self, bytes: &[u8]) -> Result<Option<(Event, usize, usize)>, BrokerProtocolError> {
         let Some((line, end)) = line(bytes)? else { return Ok(None) };
         let (command, rest) = match line.iter().position(u8::is_ascii_whitespace) {
             Some(at) => (&line[..at], &line[at + 1..]),
@@ -38,7 +38,7 @@ impl Messages {
             b"PING" => Event::Ping,
             b"-ERR" => Event::Refused(refusal(rest)),
             b"PONG" | b"+OK" | b"INFO" => Event::Other,
-            _ => return Err(ProtocolError(format!("{:?} is not the beginning of a message", lossy(command)))),
+            _ => return Err(BrokerProtocolError(format!("{:?} is not the beginning of a message", lossy(command)))),
         };
         Ok(Some((event, end, 0)))
     }
@@ -49,12 +49,12 @@ impl Messages {
         arguments: &[u8],
         bytes: &[u8],
         start: usize,
-    ) -> Result<Option<(Event, usize, usize)>, ProtocolError> {
+    ) -> Result<Option<(Event, usize, usize)>, BrokerProtocolError> {
         let mut words = arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let subject = words.next().unwrap_or_default();
         let length = words.next_back().and_then(|length| std::str::from_utf8(length).ok()?.parse::<usize>().ok());
         let Some(len) = length else {
-            return Err(ProtocolError(format!("the length of a message is missing: {:?}", lossy(arguments))));
+            return Err(BrokerProtocolError(format!("the length of a message is missing: {:?}", lossy(arguments))));
         };
         if len > MAX_PAYLOAD {
             return Ok(Some((Event::TooLarge { len }, start, len.saturating_add(2))));
@@ -68,8 +68,8 @@ impl Messages {
     }
 }
 
-impl Decoder for Messages {
-    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
+impl EventDecoder for Messages {
+    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, BrokerProtocolError> {
         let skipped = self.skip.min(bytes.len());
         bytes.advance(skipped);
         self.skip -= skipped;
@@ -82,11 +82,11 @@ impl Decoder for Messages {
 }
 
 /// Returns the first line, and the start of the next one.
-pub(crate) fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, ProtocolError> {
+pub(crate) fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, BrokerProtocolError> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(end) => Ok(Some((bytes[..end].trim_ascii_end(), end + 1))),
         None if bytes.len() > MAX_LINE_BYTES => {
-            Err(ProtocolError(format!("a line is longer than {MAX_LINE_BYTES} bytes")))
+            Err(BrokerProtocolError(format!("a line is longer than {MAX_LINE_BYTES} bytes")))
         }
         None => Ok(None),
     }

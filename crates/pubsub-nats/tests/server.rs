@@ -2,7 +2,7 @@
 
 use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_cluster::conformance::Server;
-use bennu_pubsub_cluster::conformance::log::Log;
+use bennu_pubsub_cluster::conformance::log::CapturedLog;
 use bennu_pubsub_cluster::conformance::node::{Node, Note, eventually, next};
 use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
 use bennu_pubsub_cluster::{QUEUE_BYTES, Subject};
@@ -70,7 +70,7 @@ async fn a_message_past_the_servers_limit_is_an_error_and_the_connection_stays()
 #[tokio::test]
 async fn the_next_server_of_the_list_is_used_when_one_is_down() {
     let Some(server) = Process::<NatsServer>::start(None) else { return };
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let nats = Nats::new(&format!("nats://127.0.0.1:{},nats://127.0.0.1:{}", free_port(), server.port())).unwrap();
     let one = PubSub::new(nats.join(NodeName::new("one")));
     let other = Node::join(&server, "other");
@@ -83,7 +83,7 @@ async fn the_next_server_of_the_list_is_used_when_one_is_down() {
 async fn a_server_of_another_protocol_is_reported() {
     let port = free_port();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let node = Node::join_with::<NatsServer>(port, None, "bennu", "a", QUEUE_BYTES);
     let (mut client, _) = listener.accept().await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut client, b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();

@@ -4,7 +4,7 @@
 
 use crate::command::write;
 use crate::reply::{MAX_PAYLOAD, Replies};
-use bennu_pubsub_cluster::{BrokerConnection, Connector, Decoder, Engine, Event, OpenError, Stream, Subject};
+use bennu_pubsub_cluster::{BrokerConnection, Connector, Engine, Event, EventDecoder, OpenError, Stream, Subject};
 use bytes::BytesMut;
 
 pub(crate) const NAME: &str = "redis";

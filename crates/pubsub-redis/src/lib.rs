@@ -30,7 +30,7 @@ mod command;
 mod engine;
 mod reply;
 
-use bennu_pubsub::{Adapter, ConnectError, NodeName};
+use bennu_pubsub::{Adapter, ClusterError, NodeName};
 use bennu_pubsub_cluster::{Address, BrokerAdapter, Connector, QUEUE_BYTES, Scheme};
 use engine::{NAME, RedisEngine};
 
@@ -50,8 +50,8 @@ impl Redis {
     /// the feature `tls`. User and password may be percent-encoded. The default port is 6379.
     ///
     /// # Errors
-    /// [`ConnectError::Address`] when the text is not such a URL.
-    pub fn new(url: &str) -> Result<Redis, ConnectError> {
+    /// [`ClusterError::Address`] when the text is not such a URL.
+    pub fn new(url: &str) -> Result<Redis, ClusterError> {
         let schemes = [Scheme { name: "redis", secure: false }, Scheme { name: "rediss", secure: true }];
         let address = Address::parse(NAME, url, &schemes, 6379)?;
         let connector = Connector::new(NAME, vec![address])?;

@@ -5,7 +5,7 @@
 //! read buffer alive. Invariant: any bytes result in an event, in a request for more bytes, or in an error, and never
 //! in a panic.
 
-use bennu_pubsub_cluster::{Decoder, Event, ProtocolError};
+use bennu_pubsub_cluster::{BrokerProtocolError, Event, EventDecoder};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The largest payload. A larger one is not published, and is skipped when a foreign client published it.
@@ -26,7 +26,7 @@ pub(crate) struct Replies {
 }
 
 /// A parsed value, or `None` when the bytes are incomplete.
-type Parsed<T> = Result<Option<T>, ProtocolError>;
+type Parsed<T> = Result<Option<T>, BrokerProtocolError>;
 
 /// Returns `Ok(None)` from the function when the bytes are incomplete.
 macro_rules! complete {
@@ -79,8 +79,8 @@ impl Replies {
     }
 }
 
-impl Decoder for Replies {
-    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
+impl EventDecoder for Replies {
+    fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Event>, BrokerProtocolError> {
         let skipped = self.skip.min(bytes.len());
         bytes.advance(skipped);
         self.skip -= skipped;
@@ -96,9 +96,9 @@ fn line(bytes: &[u8], at: usize) -> Parsed<(&[u8], usize)> {
     let rest = bytes.get(at..).unwrap_or_default();
     match rest.iter().position(|byte| *byte == b'\n') {
         Some(end) if end > 0 && rest[end - 1] == b'\r' => Ok(Some((&rest[..end - 1], at + end + 1))),
-        Some(_) => Err(ProtocolError("a line ends without a carriage return".to_owned())),
+        Some(_) => Err(BrokerProtocolError("a line ends without a carriage return".to_owned())),
         None if rest.len() > MAX_LINE_BYTES => {
-            Err(ProtocolError(format!("a line is longer than {MAX_LINE_BYTES} bytes")))
+            Err(BrokerProtocolError(format!("a line is longer than {MAX_LINE_BYTES} bytes")))
         }
         None => Ok(None),
     }
@@ -111,12 +111,12 @@ fn length(bytes: &[u8], at: usize) -> Parsed<(usize, usize)> {
     for byte in text {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 || length > usize::MAX / 100 {
-            return Err(ProtocolError(format!("{:?} is not a length", String::from_utf8_lossy(text))));
+            return Err(BrokerProtocolError(format!("{:?} is not a length", String::from_utf8_lossy(text))));
         }
         length = length * 10 + usize::from(digit);
     }
     if text.is_empty() {
-        return Err(ProtocolError("a length is missing".to_owned()));
+        return Err(BrokerProtocolError("a length is missing".to_owned()));
     }
     Ok(Some((length, end)))
 }
@@ -126,7 +126,7 @@ fn blob(bytes: &[u8], at: usize) -> Parsed<(&[u8], usize)> {
     match bytes.get(at) {
         None => return Ok(None),
         Some(b'$') => {}
-        Some(other) => return Err(ProtocolError(format!("{:?} in the place of a string", char::from(*other)))),
+        Some(other) => return Err(BrokerProtocolError(format!("{:?} in the place of a string", char::from(*other)))),
     }
     let (length, start) = complete!(length(bytes, at));
     let end = start.saturating_add(length);
@@ -136,7 +136,7 @@ fn blob(bytes: &[u8], at: usize) -> Parsed<(&[u8], usize)> {
 /// Returns the end of the value at `at`.
 fn skip(bytes: &[u8], at: usize, depth: usize) -> Parsed<usize> {
     if depth > MAX_DEPTH {
-        return Err(ProtocolError(format!("values are nested more than {MAX_DEPTH} levels deep")));
+        return Err(BrokerProtocolError(format!("values are nested more than {MAX_DEPTH} levels deep")));
     }
     let Some(kind) = bytes.get(at) else { return Ok(None) };
     let each = match kind {
@@ -150,7 +150,7 @@ fn skip(bytes: &[u8], at: usize, depth: usize) -> Parsed<usize> {
         }
         b'*' | b'~' | b'>' => 1,
         b'%' | b'|' => 2,
-        other => return Err(ProtocolError(format!("{:?} is not the beginning of a value", char::from(*other)))),
+        other => return Err(BrokerProtocolError(format!("{:?} is not the beginning of a value", char::from(*other)))),
     };
     let (count, mut end) = complete!(length(bytes, at));
     for _ in 0..count.saturating_mul(each) {

@@ -2,7 +2,7 @@
 
 use bennu_pubsub::{NodeName, PubSub};
 use bennu_pubsub_cluster::conformance::Server;
-use bennu_pubsub_cluster::conformance::log::Log;
+use bennu_pubsub_cluster::conformance::log::CapturedLog;
 use bennu_pubsub_cluster::conformance::node::{Node, Note, eventually};
 use bennu_pubsub_cluster::conformance::process::{Process, Program, free_port};
 use bennu_pubsub_cluster::{QUEUE_BYTES, Subject};
@@ -63,7 +63,7 @@ async fn a_password_without_a_user_is_that_of_the_default_user() {
 #[tokio::test]
 async fn commands_that_access_control_forbids_are_counted_and_logged_once() {
     let Some(server) = Process::<RedisServer>::start(Some(("app", "s3cret"))) else { return };
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let node = Node::join_with::<RedisServer>(server.port(), Some("app:s3cret"), "forbidden", "a", QUEUE_BYTES);
     eventually("it is connected", || node.is_connected()).await;
     for n in 0..100 {
@@ -77,7 +77,7 @@ async fn commands_that_access_control_forbids_are_counted_and_logged_once() {
 async fn a_server_of_another_protocol_is_reported() {
     let port = free_port();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let node = Node::join_with::<RedisServer>(port, None, "bennu", "a", QUEUE_BYTES);
     let (mut client, _) = listener.accept().await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut client, b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();

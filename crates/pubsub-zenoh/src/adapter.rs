@@ -5,7 +5,7 @@
 use crate::address;
 use crate::shared::Shared;
 use crate::worker;
-use bennu_pubsub::{Adapter, ConnectError, Delivery, Inbox, LeaveFuture, NodeName, PublishError, Target};
+use bennu_pubsub::{Adapter, ClusterError, Inbox, LeaveFuture, NodeName, Publication, PublishError, Target};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,15 +44,15 @@ impl Adapter for ZenohAdapter {
         }
     }
 
-    fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
-        self.shared.node.publish(&target, topic, delivery, |channel, frame| self.shared.publish(channel, frame))
+    fn publish(&self, target: Target, topic: &str, publication: &Publication) -> Result<(), PublishError> {
+        self.shared.node.publish(&target, topic, publication, |channel, frame| self.shared.publish(channel, frame))
     }
 
     fn set_interest(&self, topic: &str, wanted: bool) {
         self.shared.node.set_interest(topic, wanted);
     }
 
-    fn connect(&self, address: &str) -> Result<(), ConnectError> {
+    fn connect(&self, address: &str) -> Result<(), ClusterError> {
         self.shared.add_address(&address::parse_peer(address)?);
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! [`Zenoh::new`](crate::Zenoh::new) and the adapter's `connect` call it. [`Address`] of `bennu-pubsub-cluster` parses
 //! each address; this module adds the options and refuses users and passwords.
 
-use bennu_pubsub::ConnectError;
+use bennu_pubsub::ClusterError;
 use bennu_pubsub_cluster::{Address, AddressOptions, Scheme, address_error};
 
 /// The adapter's name in logs, metrics and errors.
@@ -27,14 +27,14 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     /// Parses `zenoh://HOST:PORT[?connect=HOST:PORT,…][&advertise=HOST:PORT,…]`.
-    pub(crate) fn parse(text: &str) -> Result<Addresses, ConnectError> {
+    pub(crate) fn parse(text: &str) -> Result<Addresses, ClusterError> {
         let (listen, options) = Address::parse_with_options(NAME, text, &SCHEMES, DEFAULT_PORT)?;
         let mut addresses = Addresses { listen: host_and_port(text, &listen)?, connect: vec![], advertise: vec![] };
         addresses.read_options(text, options)?;
         Ok(addresses)
     }
 
-    fn read_options(&mut self, text: &str, options: AddressOptions) -> Result<(), ConnectError> {
+    fn read_options(&mut self, text: &str, options: AddressOptions) -> Result<(), ClusterError> {
         for (name, value) in options {
             let list = match name.as_str() {
                 "connect" => &mut self.connect,
@@ -59,12 +59,12 @@ impl Addresses {
 }
 
 /// Parses the address of another node: `HOST:PORT`, or `zenoh://HOST:PORT`.
-pub(crate) fn parse_peer(text: &str) -> Result<String, ConnectError> {
+pub(crate) fn parse_peer(text: &str) -> Result<String, ClusterError> {
     let url = if text.contains("://") { text.to_owned() } else { format!("{NAME}://{text}") };
     host_and_port(&url, &Address::parse(NAME, &url, &SCHEMES, DEFAULT_PORT)?)
 }
 
-fn host_and_port(text: &str, address: &Address) -> Result<String, ConnectError> {
+fn host_and_port(text: &str, address: &Address) -> Result<String, ClusterError> {
     if address.user.is_some() || address.password.is_some() {
         let reason = "nodes have neither users nor passwords; write zenoh://HOST:PORT".to_owned();
         return Err(address_error(NAME, text, reason));

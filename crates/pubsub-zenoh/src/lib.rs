@@ -23,7 +23,7 @@
 //! ms at first and 5 s at most, with jitter. An address that only other nodes sent is dropped after 20 minutes out of
 //! reach. Nothing is sent by multicast.
 //!
-//! # Delivery
+//! # Publication
 //!
 //! Delivery is at most once, in the order of each publisher on each topic, and only to nodes with a subscriber of the
 //! topic. A publisher never waits. While the other nodes keep up, the publisher puts its message into Zenoh itself.
@@ -64,7 +64,7 @@ mod writer;
 
 use adapter::ZenohAdapter;
 use address::{Addresses, NAME};
-use bennu_pubsub::{Adapter, ConnectError, NodeName};
+use bennu_pubsub::{Adapter, ClusterError, NodeName};
 use bennu_pubsub_cluster::LocalNode;
 use key::Keys;
 use shared::Shared;
@@ -90,8 +90,8 @@ impl Zenoh {
     /// the addresses at which other nodes reach this one; the default is the address at which it listens.
     ///
     /// # Errors
-    /// [`ConnectError::Address`] when the text is not such an address.
-    pub fn new(address: &str) -> Result<Zenoh, ConnectError> {
+    /// [`ClusterError::Address`] when the text is not such an address.
+    pub fn new(address: &str) -> Result<Zenoh, ClusterError> {
         let addresses = Addresses::parse(address)?;
         Ok(Zenoh { addresses, cluster: "bennu".to_owned(), queue_bytes: QUEUE_BYTES })
     }

@@ -4,7 +4,7 @@ mod support;
 
 use bennu_pubsub::NODE_TIMEOUT;
 use bennu_pubsub_cluster::QUEUE_BYTES;
-use bennu_pubsub_cluster::conformance::log::Log;
+use bennu_pubsub_cluster::conformance::log::CapturedLog;
 use bennu_pubsub_cluster::conformance::node::{
     Collector, DROPPED, FULL, Node, Note, PUBLISH_LIMIT, eventually, joined, left, next_event,
 };
@@ -34,7 +34,7 @@ async fn wait_until_reached(a: &Node, b: &Process) {
 
 #[tokio::test]
 async fn a_killed_node_is_reported_once_and_subscriptions_are_restored_when_it_is_back() {
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let ports = [free_port(), free_port()];
     let b = Process::start("b", ports[1], &[]);
     let a = node("a", ports[0], &[ports[1]]);
@@ -58,7 +58,7 @@ async fn a_killed_node_is_reported_once_and_subscriptions_are_restored_when_it_i
     let began = Instant::now();
     for n in 0..1000 {
         a.broadcast("t", Note::new(n)).expect("a node out of reach is no error of the publisher's");
-        assert_eq!(near.try_recv().expect("the local delivery is synchronous").expect("no message is lost").n, n);
+        assert_eq!(near.try_recv().expect("the local publication is synchronous").expect("no message is lost").n, n);
     }
     assert!(began.elapsed() < PUBLISH_LIMIT, "{:?}", began.elapsed());
     eventually("several attempts fail", || log.lines(&["DEBUG", "still out of reach", "node=a"]).len() >= 3).await;

@@ -2,8 +2,8 @@
 
 mod support;
 
-use bennu_pubsub::{ConnectError, Envelope, Header, NodeEvent, NodeName, PubSub};
-use bennu_pubsub_cluster::conformance::log::Log;
+use bennu_pubsub::{ClusterError, Envelope, Header, NodeEvent, NodeName, PubSub};
+use bennu_pubsub_cluster::conformance::log::CapturedLog;
 use bennu_pubsub_cluster::conformance::node::{Note, eventually, joined, left, next, next_event};
 use bennu_pubsub_cluster::conformance::process::free_port;
 use bennu_pubsub_zenoh::Zenoh;
@@ -45,7 +45,7 @@ async fn nodes_without_configured_addresses_can_be_connected_at_run_time() {
     let mut notes = a.subscribe::<Note>("t");
     b.wait_for_subscription("t", &mut notes).await;
     let error = a.connect("127.0.0.1:many").unwrap_err();
-    assert!(matches!(error, ConnectError::Address { .. }), "{error:?}");
+    assert!(matches!(error, ClusterError::Address { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn nodes_may_be_configured_with_each_other_and_with_themselves() {
 
 #[tokio::test]
 async fn a_node_that_starts_before_its_configured_node_reports_it_once_and_joins_later() {
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let ports = [free_port(), free_port()];
     let a = node("a", ports[0], &[ports[1]]);
     let still = || log.lines(&["DEBUG", "still out of reach", "node=a"]).len();
@@ -84,7 +84,7 @@ async fn a_node_that_starts_before_its_configured_node_reports_it_once_and_joins
 
 #[tokio::test]
 async fn an_address_in_use_is_reported_once_and_used_when_it_is_free() {
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let port = free_port();
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let a = node("a", port, &[]);
@@ -98,7 +98,7 @@ async fn an_address_in_use_is_reported_once_and_used_when_it_is_free() {
 
 #[tokio::test]
 async fn another_node_of_the_same_name_is_reported() {
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let port = free_port();
     let (a, other) = (node("a", port, &[]), node("a", free_port(), &[port]));
     eventually("both nodes report it", || log.lines(&["ERROR", "another node has this node's name"]).len() == 2).await;
@@ -107,7 +107,7 @@ async fn another_node_of_the_same_name_is_reported() {
 
 #[tokio::test]
 async fn a_server_of_another_protocol_is_reported() {
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let port = free_port();
     let _listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let a = node("a", free_port(), &[port]);

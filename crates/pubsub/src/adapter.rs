@@ -5,7 +5,7 @@
 //! and bytes that are not a message between nodes are counted and dropped.
 
 use crate::table::{Table, Topic};
-use crate::{Delivery, Envelope, NodeEvent, NodeName, SubscriberId};
+use crate::{Envelope, NodeEvent, NodeName, Publication, SubscriberId};
 use bytes::Bytes;
 use metrics::{Counter, counter};
 use std::future::Future;
@@ -49,7 +49,7 @@ pub enum PublishError {
 /// A node to which the adapter could not connect at run time.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConnectError {
+pub enum ClusterError {
     /// The nodes of this engine do not connect to each other.
     #[error(
         "could not connect to a node: nodes of the {adapter} adapter meet {meeting_point} and do not connect to each other"
@@ -73,7 +73,7 @@ pub enum ConnectError {
 }
 
 /// As [`Display`](std::fmt::Display): `main` prints the error that it returns with `Debug`.
-impl std::fmt::Debug for ConnectError {
+impl std::fmt::Debug for ClusterError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
     }
@@ -106,7 +106,7 @@ pub trait Adapter: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`PublishError`] when the target is unknown or the engine refuses the message.
-    fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError>;
+    fn publish(&self, target: Target, topic: &str, publication: &Publication) -> Result<(), PublishError>;
 
     /// Adds a topic to this node's interest with its first subscriber, and removes it with its last. Called under a
     /// lock of the topic table: it must neither wait nor call back into PubSub.
@@ -116,8 +116,8 @@ pub trait Adapter: Send + Sync + 'static {
     /// [`NodeEvent`] reports that the node has joined.
     ///
     /// # Errors
-    /// [`ConnectError`] when the nodes of the engine do not connect to each other, and when the text is not an address.
-    fn connect(&self, address: &str) -> Result<(), ConnectError>;
+    /// [`ClusterError`] when the nodes of the engine do not connect to each other, and when the text is not an address.
+    fn connect(&self, address: &str) -> Result<(), ClusterError>;
 
     /// Leaves the cluster. The future is ready when the messages published before are sent and the other nodes have
     /// been notified. Nothing is published or received from then on.
@@ -157,31 +157,31 @@ impl Inbox {
     }
 
     /// Returns a receiver for the frames of one read from the engine.
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { inbox: self, last: None }
+    pub fn incoming(&self) -> FrameReceiver<'_> {
+        FrameReceiver { inbox: self, last: None }
     }
 
     /// Delivers a change of the cluster to this node's subscribers of [`NodeEvent`].
     pub fn node_event(&self, event: NodeEvent) {
         tracing::info!(?event, "nodes");
-        self.deliver(NODES_TOPIC, &Delivery::new(Arc::new(event)));
+        self.deliver(NODES_TOPIC, &Publication::new(Arc::new(event)));
     }
 
     /// Delivers a message to this node's subscribers of a topic, and returns their number.
-    pub fn deliver(&self, topic: &str, delivery: &Delivery) -> usize {
-        self.table.deliver(topic, SubscriberId::NONE, delivery)
+    pub fn deliver(&self, topic: &str, publication: &Publication) -> usize {
+        self.table.deliver(topic, SubscriberId::NONE, publication)
     }
 }
 
 /// Receives the frames of one read from the engine. It keeps the last topic, so a run of frames on one topic looks it
 /// up once.
-pub struct Incoming<'a> {
+pub struct FrameReceiver<'a> {
     inbox: &'a Inbox,
     /// The topic of the previous frame.
     last: Option<Arc<Topic>>,
 }
 
-impl Incoming<'_> {
+impl FrameReceiver<'_> {
     /// Delivers one frame, as [`Envelope::encode`] writes it. A frame from this node or for another node is ignored;
     /// bytes that are not a frame are counted and dropped.
     pub fn receive(&mut self, frame: Bytes) {
@@ -202,8 +202,8 @@ impl Incoming<'_> {
         counters.received_bytes.increment(bytes);
         self.find_topic(header.topic);
         let (kind, json) = (part(&frame, header.kind.as_bytes()), part(&frame, json));
-        let delivery = Delivery::received(frame, kind, json);
-        if self.deliver(&delivery) == 0 {
+        let publication = Publication::received(frame, kind, json);
+        if self.deliver(&publication) == 0 {
             counters.unwanted.increment(1);
             counters.unwanted_bytes.increment(bytes);
         }
@@ -216,13 +216,13 @@ impl Incoming<'_> {
         }
     }
 
-    fn deliver(&mut self, delivery: &Delivery) -> usize {
+    fn deliver(&mut self, publication: &Publication) -> usize {
         let Some(topic) = &self.last else { return 0 };
-        match topic.deliver_where(SubscriberId::NONE, delivery, |_| true) {
+        match topic.deliver_where(SubscriberId::NONE, publication, |_| true) {
             // Its last subscriber may have gone since the previous frame, and a new one come.
             0 => {
                 self.last = self.inbox.table.topic(topic.name());
-                self.last.as_ref().map_or(0, |topic| topic.deliver_where(SubscriberId::NONE, delivery, |_| true))
+                self.last.as_ref().map_or(0, |topic| topic.deliver_where(SubscriberId::NONE, publication, |_| true))
             }
             delivered => delivered,
         }
@@ -245,7 +245,7 @@ mod tests {
     struct Count(AtomicUsize);
 
     impl Sink for Count {
-        fn deliver(&self, _: &Delivery) {
+        fn deliver(&self, _: &Publication) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }

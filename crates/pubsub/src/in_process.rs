@@ -3,7 +3,7 @@
 //! [`crate::PubSub::local`] uses it for a program without a cluster, and tests use it for a cluster within one process.
 //! Invariant: a node is a member from the start of its `PubSub` until it leaves or its `PubSub` is dropped.
 
-use crate::{Adapter, ConnectError, Delivery, Inbox, LeaveFuture, NodeEvent, NodeName, PublishError, Target};
+use crate::{Adapter, ClusterError, Inbox, LeaveFuture, NodeEvent, NodeName, Publication, PublishError, Target};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -77,18 +77,18 @@ impl Adapter for InProcessNode {
         }
     }
 
-    fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
+    fn publish(&self, target: Target, topic: &str, publication: &Publication) -> Result<(), PublishError> {
         let members = self.cluster.members.read();
         match target {
             Target::Others => {
                 for (_, inbox) in members.iter().filter(|(name, _)| **name != self.name) {
-                    inbox.deliver(topic, delivery);
+                    inbox.deliver(topic, publication);
                 }
                 Ok(())
             }
             Target::Node(node) => match members.get(&node) {
                 Some(inbox) => {
-                    inbox.deliver(topic, delivery);
+                    inbox.deliver(topic, publication);
                     Ok(())
                 }
                 None => Err(PublishError::UnknownNode {
@@ -102,8 +102,8 @@ impl Adapter for InProcessNode {
     // A publisher looks the subscribers up in the other node's table, so interest needs no announcement.
     fn set_interest(&self, _topic: &str, _wanted: bool) {}
 
-    fn connect(&self, _address: &str) -> Result<(), ConnectError> {
-        Err(ConnectError::Unsupported { adapter: "in-process", meeting_point: "in their program" })
+    fn connect(&self, _address: &str) -> Result<(), ClusterError> {
+        Err(ClusterError::Unsupported { adapter: "in-process", meeting_point: "in their program" })
     }
 
     fn leave(&self) -> LeaveFuture {

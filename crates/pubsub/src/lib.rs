@@ -27,20 +27,20 @@
 mod adapter;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod delivery;
 mod in_process;
 mod membership;
 mod node;
+mod publication;
 mod pubsub;
 mod subscription;
 mod table;
 mod wire;
 
-pub use adapter::{Adapter, ConnectError, Inbox, Incoming, LeaveFuture, PublishError, Target};
-pub use delivery::{Delivery, Message};
+pub use adapter::{Adapter, ClusterError, FrameReceiver, Inbox, LeaveFuture, PublishError, Target};
 pub use in_process::InProcess;
 pub use membership::{HEARTBEAT_INTERVAL, Membership, NODE_TIMEOUT};
 pub use node::{NodeEvent, NodeName};
+pub use publication::{Message, Publication};
 pub use pubsub::PubSub;
 pub use subscription::{Lagged, Subscription};
 pub use table::{Attachment, Sink, SubscriberId};

@@ -6,7 +6,7 @@
 use crate::adapter::NODES_TOPIC;
 use crate::table::Table;
 use crate::{
-    Adapter, Attachment, ConnectError, Delivery, InProcess, Inbox, Message, NodeEvent, NodeName, PublishError, Sink,
+    Adapter, Attachment, ClusterError, InProcess, Inbox, Message, NodeEvent, NodeName, Publication, PublishError, Sink,
     SubscriberId, Subscription, Target,
 };
 use std::sync::Arc;
@@ -50,8 +50,8 @@ impl PubSub {
     /// reports when the node has joined.
     ///
     /// # Errors
-    /// [`ConnectError`] when the nodes of the engine do not connect to each other, and when the text is not an address.
-    pub fn connect(&self, address: &str) -> Result<(), ConnectError> {
+    /// [`ClusterError`] when the nodes of the engine do not connect to each other, and when the text is not an address.
+    pub fn connect(&self, address: &str) -> Result<(), ClusterError> {
         self.adapter.connect(address)
     }
 
@@ -96,19 +96,19 @@ impl PubSub {
     /// # Errors
     /// As [`PubSub::broadcast`].
     pub fn broadcast_from<M: Message>(&self, from: SubscriberId, topic: &str, message: M) -> Result<(), PublishError> {
-        let delivery = Delivery::new(Arc::new(message));
-        self.table.deliver(topic, from, &delivery);
-        self.adapter.publish(Target::Others, topic, &delivery)
+        let publication = Publication::new(Arc::new(message));
+        self.table.deliver(topic, from, &publication);
+        self.adapter.publish(Target::Others, topic, &publication)
     }
 
     /// Publishes to this node's subscribers only, and returns their number.
     pub fn local_broadcast<M: Message>(&self, topic: &str, message: M) -> usize {
-        self.table.deliver(topic, SubscriberId::NONE, &Delivery::new(Arc::new(message)))
+        self.table.deliver(topic, SubscriberId::NONE, &Publication::new(Arc::new(message)))
     }
 
     /// Publishes to this node's subscribers but one, and returns their number.
     pub fn local_broadcast_from<M: Message>(&self, from: SubscriberId, topic: &str, message: M) -> usize {
-        self.table.deliver(topic, from, &Delivery::new(Arc::new(message)))
+        self.table.deliver(topic, from, &Publication::new(Arc::new(message)))
     }
 
     /// Publishes to this node's subscribers whose metadata has the type `T` and satisfies `wanted`, and returns their
@@ -121,7 +121,7 @@ impl PubSub {
         message: M,
         wanted: impl Fn(&T) -> bool,
     ) -> usize {
-        self.table.deliver_where(topic, SubscriberId::NONE, &Delivery::new(Arc::new(message)), |sink| {
+        self.table.deliver_where(topic, SubscriberId::NONE, &Publication::new(Arc::new(message)), |sink| {
             sink.metadata().and_then(|metadata| metadata.downcast_ref()).is_some_and(&wanted)
         })
     }
@@ -131,12 +131,12 @@ impl PubSub {
     /// # Errors
     /// [`PublishError::UnknownNode`] with the names of the known nodes.
     pub fn direct_broadcast<M: Message>(&self, node: &NodeName, topic: &str, message: M) -> Result<(), PublishError> {
-        let delivery = Delivery::new(Arc::new(message));
+        let publication = Publication::new(Arc::new(message));
         if node == self.node() {
-            self.table.deliver(topic, SubscriberId::NONE, &delivery);
+            self.table.deliver(topic, SubscriberId::NONE, &publication);
             return Ok(());
         }
-        self.adapter.publish(Target::Node(node.clone()), topic, &delivery)
+        self.adapter.publish(Target::Node(node.clone()), topic, &publication)
     }
 
     /// Returns the number of a topic's subscribers on this node.

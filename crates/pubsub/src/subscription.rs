@@ -3,7 +3,7 @@
 //! [`PubSub::subscribe`] creates it, the publisher's task fills the queue, and one task receives. Invariant: the queue
 //! holds at most [`Subscription::CAPACITY`] messages, and every lost message is counted.
 
-use crate::{Attachment, Delivery, Message, PubSub, Sink, SubscriberId};
+use crate::{Attachment, Message, PubSub, Publication, Sink, SubscriberId};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -82,8 +82,8 @@ impl<M: Message> Subscription<M> {
 }
 
 impl<M: Message> Sink for Queue<M> {
-    fn deliver(&self, delivery: &Delivery) {
-        let Some(message) = delivery.downcast::<M>() else { return };
+    fn deliver(&self, publication: &Publication) {
+        let Some(message) = publication.downcast::<M>() else { return };
         let mut state = self.state.lock();
         if state.messages.len() >= Subscription::<M>::CAPACITY {
             state.messages.pop_front();

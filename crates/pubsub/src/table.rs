@@ -4,7 +4,7 @@
 //! delivery holds only the lock of its topic, so subscribing to another topic never waits for a broadcast; a sink must
 //! not call back into the table.
 
-use crate::{Adapter, Delivery};
+use crate::{Adapter, Publication};
 use parking_lot::{Mutex, RwLock};
 use std::any::Any;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 /// nor call back into the [`crate::PubSub`].
 pub trait Sink: Send + Sync {
     /// Takes one message of a topic to which this sink is subscribed.
-    fn deliver(&self, delivery: &Delivery);
+    fn deliver(&self, publication: &Publication);
 
     /// Returns the metadata that [`crate::PubSub::local_broadcast_where`] filters by.
     fn metadata(&self) -> Option<&(dyn Any + Send + Sync)> {
@@ -109,18 +109,18 @@ impl Table {
         drop(removed);
     }
 
-    pub(crate) fn deliver(&self, topic: &str, except: SubscriberId, delivery: &Delivery) -> usize {
-        self.deliver_where(topic, except, delivery, |_| true)
+    pub(crate) fn deliver(&self, topic: &str, except: SubscriberId, publication: &Publication) -> usize {
+        self.deliver_where(topic, except, publication, |_| true)
     }
 
     pub(crate) fn deliver_where(
         &self,
         topic: &str,
         except: SubscriberId,
-        delivery: &Delivery,
+        publication: &Publication,
         wanted: impl Fn(&dyn Sink) -> bool,
     ) -> usize {
-        self.topic(topic).map_or(0, |entry| entry.deliver_where(except, delivery, wanted))
+        self.topic(topic).map_or(0, |entry| entry.deliver_where(except, publication, wanted))
     }
 
     /// Returns the entry of a topic that has subscribers. A topic that loses all its subscribers gets a new entry with
@@ -147,14 +147,14 @@ impl Topic {
     pub(crate) fn deliver_where(
         &self,
         except: SubscriberId,
-        delivery: &Delivery,
+        publication: &Publication,
         wanted: impl Fn(&dyn Sink) -> bool,
     ) -> usize {
         let subscribers = self.subscribers.read();
         let mut delivered = 0;
         for (id, sink) in subscribers.iter() {
             if *id != except.0 && wanted(&**sink) {
-                sink.deliver(delivery);
+                sink.deliver(publication);
                 delivered += 1;
             }
         }

@@ -1,4 +1,4 @@
-//! The frame of a message between nodes, the same for all engines. Adapters write it, and [`crate::Incoming::receive`]
+//! The frame of a message between nodes, the same for all engines. Adapters write it, and [`crate::FrameReceiver::receive`]
 //! reads it.
 //!
 //! | bytes | |

@@ -70,8 +70,8 @@ fn a_topic_without_subscribers_is_removed() {
 
 #[test]
 fn a_message_travels_between_nodes_as_json_under_its_kind() {
-    let delivery = bennu_pubsub::Delivery::new(std::sync::Arc::new(Note(7)));
+    let publication = bennu_pubsub::Publication::new(std::sync::Arc::new(Note(7)));
     let mut json = Vec::new();
-    delivery.write_json(&mut json).unwrap();
-    assert_eq!((delivery.kind(), &json[..]), ("note", &b"7"[..]));
+    publication.write_json(&mut json).unwrap();
+    assert_eq!((publication.kind(), &json[..]), ("note", &b"7"[..]));
 }

@@ -6,7 +6,7 @@
 use crate::arrival::Arrival;
 use crate::clock;
 use crate::mailbox::{Arrivals, Mailbox, MailboxView, Scope};
-use bennu_channels::pubsub::{Attachment, Delivery, Sink, SubscriberId};
+use bennu_channels::pubsub::{Attachment, Publication, Sink, SubscriberId};
 use bennu_channels::token::Secret;
 use bennu_channels::transport::Connection;
 use bennu_channels::{Broadcast, Endpoint, IntoPayload};
@@ -195,8 +195,8 @@ struct Subscriber {
 }
 
 impl Sink for Subscriber {
-    fn deliver(&self, delivery: &Delivery) {
-        if let Some(sent) = delivery.downcast_ref::<Broadcast>() {
+    fn deliver(&self, publication: &Publication) {
+        if let Some(sent) = publication.downcast_ref::<Broadcast>() {
             let (topic, event) = (self.topic.clone(), sent.event().to_owned());
             self.arrivals.post(|| vec![Arrival::Broadcast { topic, event, payload: sent.payload().clone() }]);
         }

@@ -3,7 +3,7 @@
 //! A row stays in the table until it is acknowledged, so a new process finds all rows that its predecessor had in delivery. The
 //! rows that this process has in delivery are kept in memory. The pipeline's source stage calls the source.
 
-use bennu_pipeline::{Crash, Source};
+use bennu_pipeline::{HandlerError, Source};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use std::collections::HashMap;
@@ -62,7 +62,7 @@ impl Source for Outbox {
     type Item = Row;
     type Id = i64;
 
-    async fn fetch(&mut self, demand: usize) -> Result<Vec<(i64, Row)>, Crash> {
+    async fn fetch(&mut self, demand: usize) -> Result<Vec<(i64, Row)>, HandlerError> {
         let now = Instant::now();
         self.taken.retain(|_, paused| paused.is_none_or(|until| until > now));
         let taken = json(self.taken.keys());
@@ -72,13 +72,13 @@ impl Source for Outbox {
         Ok(rows)
     }
 
-    async fn ack(&mut self, ids: &[i64]) -> Result<(), Crash> {
+    async fn ack(&mut self, ids: &[i64]) -> Result<(), HandlerError> {
         sqlx::query(DELETE).bind(json(ids)).execute(&self.pool).await?;
         self.taken.retain(|id, _| !ids.contains(id));
         Ok(())
     }
 
-    async fn release(&mut self, ids: &[i64]) -> Result<(), Crash> {
+    async fn release(&mut self, ids: &[i64]) -> Result<(), HandlerError> {
         self.taken.extend(ids.iter().map(|id| (*id, Some(Instant::now() + RETRY_DELAY))));
         Ok(())
     }

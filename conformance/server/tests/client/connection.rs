@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use crate::{SOON, builder, connect, connection, join, outage, over_both, request, soon};
-use bennu_client::{ConnectError, ConnectionError, ConnectionState, PushError, Transport, TransportKind};
+use bennu_client::{ConnectError, ConnectionError, ConnectionState, SendError, Transport, TransportKind};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -114,7 +114,7 @@ async fn a_client_that_disconnects_does_not_reconnect(over: Transport) {
     soon("the end", client.disconnect()).await;
     assert!(matches!(client.state(), ConnectionState::Closed));
     assert_eq!(room.next().await, None);
-    assert!(matches!(room.push("echo", json!({})).await, Err(PushError::Closed { .. })));
+    assert!(matches!(room.push("echo", json!({})).await, Err(SendError::Closed { .. })));
     assert!(client.join("bench:b", json!({})).await.is_err());
     assert!(matches!(client.connected().await, Err(ConnectError::Disconnected)));
 }
@@ -139,7 +139,7 @@ async fn a_message_past_the_servers_limit_ends_the_connection_and_the_client_rec
     let client = builder(&server, "small_socket", Transport::WebSocket).connect().await.unwrap();
     let room = join(&client, "bench:a").await;
     let error = room.push("echo", json!({ "d": "x".repeat(2000) })).await.unwrap_err();
-    assert_eq!(error, PushError::ConnectionLost { event: "echo".to_owned() });
+    assert_eq!(error, SendError::ConnectionLost { event: "echo".to_owned() });
     connection(&client, 2).await;
     assert_eq!(request(&room, "echo", json!({ "n": 1 })).await, json!({ "n": 1 }));
 }

@@ -2,7 +2,9 @@
 
 use crate::server::Server;
 use crate::{builder, connect, join, next_event, over_both, request, soon};
-use bennu_client::{Channel, ChannelEvent, CloseReason, JoinError, Payload, PushError, ReplyError, Status, Transport};
+use bennu_client::{
+    ChannelEvent, ClientChannel, CloseReason, JoinError, Payload, ReplyError, SendError, Status, Transport,
+};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -71,7 +73,7 @@ async fn a_push_without_a_reply_times_out_and_the_channel_stays_joined(over: Tra
     let room = join(&client, "ping").await;
     let after = Duration::from_millis(100);
     let error = room.push("pong", json!({})).timeout(after).await.unwrap_err();
-    assert_eq!(error, PushError::Timeout { event: "pong".to_owned(), after });
+    assert_eq!(error, SendError::Timeout { event: "pong".to_owned(), after });
     assert_eq!(request(&room, "ping", json!({})).await, json!({ "ping": "pong" }));
 }
 
@@ -142,7 +144,7 @@ async fn a_leave_is_replied_to_ends_the_broadcasts_and_allows_a_new_join(over: T
     let room = join(&client, "bench:a").await;
     let sender = room.sender();
     soon("the leave", room.leave()).await;
-    assert_eq!(sender.send("echo", json!({})), Err(PushError::Closed { topic: "bench:a".to_owned() }));
+    assert_eq!(sender.send("echo", json!({})), Err(SendError::Closed { topic: "bench:a".to_owned() }));
     server.post("/broadcast?topic=bench:a&event=news", b"{}").await;
     let mut again = join(&client, "bench:a").await;
     request(&again, "echo", json!({})).await;
@@ -171,7 +173,7 @@ async fn a_channel_that_stops_has_ended(over: Transport) {
     assert_eq!(request(&room, "pang", json!({})).await, json!({ "msg": "shutting down" }));
     assert_eq!(next_event(&mut room).await, ChannelEvent::Closed(CloseReason::ClosedByServer));
     assert_eq!(room.next().await, None);
-    assert!(matches!(room.push("ping", json!({})).await, Err(PushError::Closed { .. })));
+    assert!(matches!(room.push("ping", json!({})).await, Err(SendError::Closed { .. })));
     join(&client, "ping").await;
 }
 
@@ -238,7 +240,7 @@ async fn bytes_are_replied_pushed_and_broadcast_as_bytes() {
     assert_eq!(receive(&mut room).await, ("bin".to_owned(), Payload::binary(vec![5, 0xFF])));
 }
 
-async fn receive(room: &mut Channel) -> (String, Payload) {
+async fn receive(room: &mut ClientChannel) -> (String, Payload) {
     let message = soon("a message", room.next()).await.unwrap();
     (message.event, message.payload)
 }

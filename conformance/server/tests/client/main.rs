@@ -9,7 +9,7 @@ mod proxy;
 mod recovery;
 mod server;
 
-use bennu_client::{Channel, ChannelEvent, Client, ClientBuilder, ConnectionError, ConnectionState, Transport};
+use bennu_client::{ChannelEvent, Client, ClientBuilder, ClientChannel, ConnectionError, ConnectionState, Transport};
 use serde_json::Value;
 use server::Server;
 use std::future::Future;
@@ -46,16 +46,16 @@ async fn connect(server: &Server, transport: Transport) -> Client {
         .expect("the server accepts every client")
 }
 
-async fn join(client: &Client, topic: &str) -> Channel {
+async fn join(client: &Client, topic: &str) -> ClientChannel {
     soon("the join", client.join(topic, Value::from(serde_json::Map::new()))).await.expect("every client may join")
 }
 
 /// Pushes and returns the response of the ok reply.
-async fn request(channel: &Channel, event: &str, payload: Value) -> Value {
+async fn request(channel: &ClientChannel, event: &str, payload: Value) -> Value {
     soon(event, channel.push(event, payload)).await.expect("a reply").parse().expect("ok, and JSON")
 }
 
-async fn next_event(channel: &mut Channel) -> ChannelEvent {
+async fn next_event(channel: &mut ClientChannel) -> ChannelEvent {
     soon("an event", channel.next_event()).await.expect("the channel has not ended")
 }
 

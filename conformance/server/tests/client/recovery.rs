@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use crate::{builder, connect, connection, join, next_event, outage, over_both, request, soon};
-use bennu_client::{ChannelEvent, ConnectionError, Interruption, PushError, QueueLimit, Transport};
+use bennu_client::{ChannelEvent, ConnectionError, Interruption, QueueLimit, SendError, Transport};
 use serde_json::{Value, json};
 
 over_both! {
@@ -57,7 +57,7 @@ async fn a_crashed_channel_is_joined_again_and_other_channels_stay_joined(over: 
     let mut room = join(&client, "ping").await;
     let mut neighbour = join(&client, "bench:a").await;
     let error = soon("the crash", room.push("raise", json!({}))).await.unwrap_err();
-    assert_eq!(error, PushError::Crashed { event: "raise".to_owned() });
+    assert_eq!(error, SendError::Crashed { event: "raise".to_owned() });
     let ChannelEvent::Interrupted(Interruption::Crashed(reason)) = next_event(&mut room).await else {
         panic!("not a crash")
     };
@@ -78,7 +78,7 @@ async fn a_push_to_a_full_buffer_fails_at_once(over: Transport) {
     outage(&client).await;
     (1..=3).for_each(|n| room.send("broadcast", json!({ "n": n })).unwrap());
     let error = room.push("broadcast", json!({ "n": 4 })).await.unwrap_err();
-    assert!(matches!(error, PushError::BufferFull { messages: 3, max_messages: 3, .. }), "{error}");
+    assert!(matches!(error, SendError::BufferFull { messages: 3, max_messages: 3, .. }), "{error}");
     let _server = Server::start_on(port).await;
     for n in 1..=3 {
         let message = soon("a buffered broadcast", room.next()).await.unwrap();

@@ -11,7 +11,7 @@ use super::session::{PollOutcome, PublishOutcome};
 use super::session_table::SessionTable;
 use super::session_token::SessionToken;
 use bennu_channels::Endpoint;
-use bennu_channels::pubsub::{Attachment, Delivery, Message, NodeEvent, NodeName, PubSub, Sink, Subscription};
+use bennu_channels::pubsub::{Attachment, Message, NodeEvent, NodeName, PubSub, Publication, Sink, Subscription};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -260,8 +260,8 @@ impl Drop for PendingRequest<'_> {
 struct RelayListener(Weak<Relay>);
 
 impl Sink for RelayListener {
-    fn deliver(&self, delivery: &Delivery) {
-        if let (Some(relay), Some(message)) = (self.0.upgrade(), delivery.downcast_ref::<RelayMessage>()) {
+    fn deliver(&self, publication: &Publication) {
+        if let (Some(relay), Some(message)) = (self.0.upgrade(), publication.downcast_ref::<RelayMessage>()) {
             relay.receive(message);
         }
     }

@@ -9,11 +9,11 @@ use crate::channel::Channel;
 use crate::channel::context::Handle;
 use crate::channel::handle::Mail;
 use crate::socket::Socket;
-use bennu_pubsub::{Delivery, Sink};
+use bennu_pubsub::{Publication, Sink};
 
 impl<S: Socket, C: Channel<S>> Sink for Handle<S, C> {
-    fn deliver(&self, delivery: &Delivery) {
-        let Some(broadcast) = delivery.downcast_ref::<Broadcast>() else { return };
+    fn deliver(&self, publication: &Publication) {
+        let Some(broadcast) = publication.downcast_ref::<Broadcast>() else { return };
         if C::INTERCEPT.contains(&broadcast.event()) {
             self.hold(Mail::Intercepted(broadcast.clone()), broadcast.payload().len());
             return;

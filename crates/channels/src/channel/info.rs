@@ -8,7 +8,7 @@ use crate::channel::HandleInfo;
 use crate::channel::context::{Context, Handle};
 use crate::outcome::Flow;
 use crate::socket::Socket;
-use bennu_pubsub::{Delivery, Message, Sink};
+use bennu_pubsub::{Message, Publication, Sink};
 use futures::future::BoxFuture;
 use std::sync::{Arc, Weak};
 
@@ -126,8 +126,8 @@ impl<S: Socket, C, M> InfoSink<S, C, M> {
 }
 
 impl<S: Socket, C: Send + 'static, M: Message + Clone + InfoFor<S, C>> Sink for InfoSink<S, C, M> {
-    fn deliver(&self, delivery: &Delivery) {
-        if let (Some(handle), Some(message)) = (self.handle.upgrade(), delivery.downcast_ref::<M>()) {
+    fn deliver(&self, publication: &Publication) {
+        if let (Some(handle), Some(message)) = (self.handle.upgrade(), publication.downcast_ref::<M>()) {
             handle.inform(Box::new(Typed(message.clone())), size_of::<M>());
         }
     }

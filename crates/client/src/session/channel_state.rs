@@ -8,7 +8,7 @@ use super::inbox::Inbox;
 use super::outbox::{Outgoing, QueuedPush};
 use super::{Session, Timer};
 use crate::schedule::bounded;
-use crate::{ChannelEvent, CloseReason, Interruption, Payload, PushError};
+use crate::{ChannelEvent, CloseReason, Interruption, Payload, SendError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -68,7 +68,7 @@ impl Session {
 
     /// Interrupts every channel after the connection was lost. Requests that were sent fail.
     pub(super) fn interrupt_all(&mut self) {
-        self.fail_sent(None, |event| PushError::ConnectionLost { event });
+        self.fail_sent(None, |event| SendError::ConnectionLost { event });
         let ids: Vec<ChannelId> = self.topics.values().copied().collect();
         for id in ids {
             match self.channels.get(&id).map(|channel| channel.stage) {
@@ -223,8 +223,8 @@ impl Session {
         self.timers.extend(deadline.map(|at| (at, Timer::Channel(id))));
     }
 
-    pub(super) fn closed_error(&self, id: ChannelId) -> PushError {
+    pub(super) fn closed_error(&self, id: ChannelId) -> SendError {
         let topic = self.channels.get(&id).map_or_else(String::new, |channel| channel.topic.to_string());
-        PushError::Closed { topic }
+        SendError::Closed { topic }
     }
 }

@@ -6,7 +6,7 @@ use super::outbox::{Outgoing, QueuedPush};
 use super::outgoing::check_encodable;
 use super::{Intent, Session};
 use crate::schedule::bounded;
-use crate::{ChannelEvent, CloseReason, JoinError, Payload, PushError};
+use crate::{ChannelEvent, CloseReason, JoinError, Payload, SendError};
 use bennu_protocol::event;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Session {
         event: &str,
         payload: Payload,
         timeout: Option<Duration>,
-    ) -> Result<u64, PushError> {
+    ) -> Result<u64, SendError> {
         let channel =
             self.channels.get_mut(&id).filter(|channel| !matches!(channel.stage, Stage::Leaving | Stage::Closed));
         let Some(channel) = channel else { return Err(self.closed_error(id)) };

@@ -99,12 +99,12 @@ fn size(event: &ChannelEvent) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Message, Payload};
+    use crate::{ChannelMessage, Payload};
 
     const LIMIT: QueueLimit = QueueLimit { messages: 3, bytes: 10_000 };
 
     fn message(n: usize) -> ChannelEvent {
-        ChannelEvent::Message(Message { event: n.to_string(), payload: Payload::binary(vec![0; 100]), join: 1 })
+        ChannelEvent::Message(ChannelMessage { event: n.to_string(), payload: Payload::binary(vec![0; 100]), join: 1 })
     }
 
     fn next(inbox: &mut Inbox) -> Option<String> {

@@ -8,7 +8,7 @@
 use super::Session;
 use super::channel_state::Stage;
 use super::connection::Phase;
-use crate::{ChannelEvent, CloseReason, Interruption, Message, Payload, PushError, Status};
+use crate::{ChannelEvent, ChannelMessage, CloseReason, Interruption, Payload, SendError, Status};
 use bennu_protocol::client::Received;
 use bennu_protocol::{Frame, Ref, event};
 use std::time::Instant;
@@ -76,14 +76,14 @@ impl Session {
             event::CLOSE => self.end(id, CloseReason::ClosedByServer),
             event::ERROR if channel.stage == Stage::Leaving => self.end(id, CloseReason::Left),
             event::ERROR => {
-                self.fail_sent(Some(id), |event| PushError::Crashed { event });
+                self.fail_sent(Some(id), |event| SendError::Crashed { event });
                 self.interrupt(id, Interruption::Crashed(payload));
                 self.schedule_rejoin(now, id);
             }
             _ => {
                 // A message that overtakes the reply to its join belongs to that join.
                 let join = channel.joins + u32::from(channel.stage == Stage::Joining);
-                self.queue_event(id, ChannelEvent::Message(Message { event, payload, join }));
+                self.queue_event(id, ChannelEvent::Message(ChannelMessage { event, payload, join }));
             }
         }
     }

@@ -6,7 +6,7 @@
 //! at most a few for each channel.
 
 use super::ChannelId;
-use crate::{Payload, PushError, QueueLimit};
+use crate::{Payload, QueueLimit, SendError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -42,10 +42,10 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Checks whether one more push is within the limit. The first push is accepted at any size.
-    pub(crate) fn check_limit(&self, push: &QueuedPush, limit: QueueLimit) -> Result<(), PushError> {
+    pub(crate) fn check_limit(&self, push: &QueuedPush, limit: QueueLimit) -> Result<(), SendError> {
         let (messages, bytes) = (self.pushes + 1, self.bytes + size(push));
         if self.pushes > 0 && (messages > limit.messages || bytes > limit.bytes) {
-            return Err(PushError::BufferFull {
+            return Err(SendError::BufferFull {
                 messages: self.pushes,
                 bytes: self.bytes,
                 max_messages: limit.messages,

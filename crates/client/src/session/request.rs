@@ -6,7 +6,7 @@
 use super::outbox::Outgoing;
 use super::{ChannelId, Session, Timer};
 use crate::schedule::bounded;
-use crate::{Payload, PushError, Reply, Status};
+use crate::{Payload, PushReply, SendError, Status};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -21,12 +21,12 @@ pub(crate) struct Request {
     /// The handle was dropped: the request is removed when it is resolved.
     detached: bool,
     waiter: Option<Waker>,
-    answer: Option<Result<Reply, PushError>>,
+    answer: Option<Result<PushReply, SendError>>,
 }
 
 impl Session {
     /// Returns the answer to a request and removes the request.
-    pub(crate) fn poll_reply(&mut self, reference: u64, cx: &mut Context<'_>) -> Poll<Result<Reply, PushError>> {
+    pub(crate) fn poll_reply(&mut self, reference: u64, cx: &mut Context<'_>) -> Poll<Result<PushReply, SendError>> {
         let Some(request) = self.requests.get_mut(&reference) else {
             // The future was polled after it had returned the answer.
             return Poll::Pending;
@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// Stores the answer to a request and wakes its waiter. A request that already has an answer keeps it.
-    pub(super) fn resolve(&mut self, reference: u64, answer: impl FnOnce(&Request) -> Result<Reply, PushError>) {
+    pub(super) fn resolve(&mut self, reference: u64, answer: impl FnOnce(&Request) -> Result<PushReply, SendError>) {
         if let Some(request) = self.requests.get_mut(&reference)
             && request.answer.is_none()
         {
@@ -104,11 +104,11 @@ impl Session {
     }
 
     pub(super) fn resolve_with_reply(&mut self, reference: u64, status: Status, payload: Payload) {
-        self.resolve(reference, |_| Ok(Reply { status, payload }));
+        self.resolve(reference, |_| Ok(PushReply { status, payload }));
     }
 
     /// Fails all requests that were sent, those of one channel or of all. `error` gets the event of the request.
-    pub(super) fn fail_sent(&mut self, channel: Option<ChannelId>, error: impl Fn(String) -> PushError) {
+    pub(super) fn fail_sent(&mut self, channel: Option<ChannelId>, error: impl Fn(String) -> SendError) {
         let concerns = |request: &Request| request.sent && channel.is_none_or(|id| id == request.channel);
         let found = self.requests.iter().filter(|(_, request)| concerns(request)).map(|(reference, _)| *reference);
         for reference in found.collect::<Vec<_>>() {
@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Fails all requests of a channel, sent or not.
-    pub(super) fn fail_all(&mut self, channel: ChannelId, error: &PushError) {
+    pub(super) fn fail_all(&mut self, channel: ChannelId, error: &SendError) {
         let found = self.requests.iter().filter(|(_, request)| request.channel == channel);
         for reference in found.map(|(reference, _)| *reference).collect::<Vec<_>>() {
             self.resolve(reference, |_| Err(error.clone()));
@@ -131,7 +131,7 @@ impl Session {
             self.remove_push(channel, reference);
         }
         self.resolve(reference, |request| {
-            Err(PushError::Timeout { event: request.event.to_string(), after: request.timeout })
+            Err(SendError::Timeout { event: request.event.to_string(), after: request.timeout })
         });
         self.leave_timed_out(channel, reference);
     }

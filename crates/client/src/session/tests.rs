@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    ChannelEvent, CloseReason, ConnectionState, Interruption, JoinError, Message, Payload, PushError, QueueLimit,
-    Reply, Schedule, Status, TransportKind,
+    ChannelEvent, ChannelMessage, CloseReason, ConnectionState, Interruption, JoinError, Payload, PushReply,
+    QueueLimit, Schedule, SendError, Status, TransportKind,
 };
 use bennu_protocol::{Frame, Inbound, Serializer, event};
 use serde_json::json;
@@ -83,11 +83,11 @@ impl Simulation {
         .collect()
     }
 
-    fn push(&mut self, id: ChannelId, event: &str) -> Result<u64, PushError> {
+    fn push(&mut self, id: ChannelId, event: &str) -> Result<u64, SendError> {
         self.session.push(self.now, id, event, Payload::empty(), Some(10 * SECOND))
     }
 
-    fn answer(&mut self, reference: u64) -> Option<Result<Reply, PushError>> {
+    fn answer(&mut self, reference: u64) -> Option<Result<PushReply, SendError>> {
         match self.session.poll_reply(reference, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
@@ -141,7 +141,7 @@ fn read(text: &str, topic: &str, event: &str) -> Option<[String; 2]> {
 }
 
 fn message(event: &str, join: u32) -> ChannelEvent {
-    ChannelEvent::Message(Message { event: event.to_owned(), payload: Payload::empty(), join })
+    ChannelEvent::Message(ChannelMessage { event: event.to_owned(), payload: Payload::empty(), join })
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_push_gets_one_answer_by_its_ref() {
     sim.advance(9 * SECOND);
     assert_eq!(sim.answer(one), None);
     sim.advance(SECOND);
-    assert_eq!(sim.answer(one), Some(Err(PushError::Timeout { event: "one".to_owned(), after: 10 * SECOND })));
+    assert_eq!(sim.answer(one), Some(Err(SendError::Timeout { event: "one".to_owned(), after: 10 * SECOND })));
     assert!(sim.session.requests.is_empty() && sim.session.timers.is_empty());
 }
 
@@ -170,7 +170,7 @@ fn pushes_made_before_the_join_are_sent_after_it_in_order_and_one_that_timed_out
     sim.push(id, "awaited").unwrap();
     sim.session.push(sim.now, id, "sent", Payload::empty(), None).unwrap();
     sim.advance(2 * SECOND);
-    assert!(matches!(sim.answer(late), Some(Err(PushError::Timeout { .. }))));
+    assert!(matches!(sim.answer(late), Some(Err(SendError::Timeout { .. }))));
     sim.connect();
     assert_eq!(sim.session.outbox.counted().0, 2);
     sim.accept_join("room");
@@ -186,7 +186,7 @@ fn a_full_buffer_rejects_a_push_at_once_and_names_the_limits() {
     let id = sim.open("room");
     assert!(sim.push(id, "a").is_ok() && sim.push(id, "b").is_ok());
     let bytes = 2 * (128 + 1 + 2);
-    let full = PushError::BufferFull { messages: 2, bytes, max_messages: 2, max_bytes: 10_000 };
+    let full = SendError::BufferFull { messages: 2, bytes, max_messages: 2, max_bytes: 10_000 };
     assert_eq!(sim.push(id, "c"), Err(full));
     sim.connect();
     sim.accept_join("room");
@@ -213,7 +213,7 @@ fn a_lost_connection_fails_sent_pushes_keeps_unsent_ones_and_rejoins_on_the_next
     sim.push(id, "kept").unwrap();
     sim.lose_connection();
     sim.push(id, "later").unwrap();
-    assert_eq!(sim.answer(sent), Some(Err(PushError::ConnectionLost { event: "sent".to_owned() })));
+    assert_eq!(sim.answer(sent), Some(Err(SendError::ConnectionLost { event: "sent".to_owned() })));
     assert_eq!(sim.events(id), [ChannelEvent::Interrupted(Interruption::ConnectionLost)]);
     assert_eq!(sim.sent(), [""; 0]);
     assert_eq!(sim.retry(), Duration::from_millis(10));
@@ -248,7 +248,7 @@ fn a_crashed_channel_rejoins_by_the_schedule_and_its_pushes_fail() {
     sim.receive(r#"["1","1","room","phx_error",{"reason":"channel_crash"}]"#);
     let reason = Payload::json(&json!({ "reason": "channel_crash" }));
     assert_eq!(sim.events(id), [ChannelEvent::Interrupted(Interruption::Crashed(reason))]);
-    assert_eq!(sim.answer(reference), Some(Err(PushError::Crashed { event: "raise".to_owned() })));
+    assert_eq!(sim.answer(reference), Some(Err(SendError::Crashed { event: "raise".to_owned() })));
     let waits = sim.push(id, "waits").unwrap();
     for seconds in [1, 2, 5, 10, 10] {
         sim.advance(SECOND * seconds - Duration::from_millis(1));
@@ -260,7 +260,7 @@ fn a_crashed_channel_rejoins_by_the_schedule_and_its_pushes_fail() {
         sim.receive(&format!(r#"["{join_ref}","{join_ref}","room","phx_reply",{{"status":"error","response":{{}}}}]"#));
         assert_eq!(sim.events(id), [ChannelEvent::Refused(Payload::empty())]);
     }
-    assert!(matches!(sim.answer(waits), Some(Err(PushError::Timeout { .. }))));
+    assert!(matches!(sim.answer(waits), Some(Err(SendError::Timeout { .. }))));
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn a_leave_waits_for_the_reply_and_closes_the_channel() {
     let id = sim.joined("room");
     sim.session.push(sim.now, id, "last", Payload::empty(), None).unwrap();
     let reference = sim.session.leave(sim.now, id).unwrap();
-    assert!(matches!(sim.push(id, "after"), Err(PushError::Closed { topic }) if topic == "room"));
+    assert!(matches!(sim.push(id, "after"), Err(SendError::Closed { topic }) if topic == "room"));
     assert_eq!(sim.sent(), [r#"["1","2","room","last",{}]"#, r#"["1","3","room","phx_leave",{}]"#]);
     sim.reply(reference, "ok");
     sim.receive(r#"["1","1","room","phx_close",{}]"#);
@@ -360,7 +360,7 @@ fn a_channel_that_the_server_closes_does_not_rejoin() {
     sim.sent();
     sim.receive(r#"["1","1","room","phx_close",{}]"#);
     assert_eq!(sim.events(id), [ChannelEvent::Closed(CloseReason::ClosedByServer)]);
-    assert_eq!(sim.answer(reference), Some(Err(PushError::Closed { topic: "room".to_owned() })));
+    assert_eq!(sim.answer(reference), Some(Err(SendError::Closed { topic: "room".to_owned() })));
     sim.lose_connection();
     sim.retry();
     sim.connect();
@@ -448,10 +448,10 @@ fn a_message_that_the_wire_cannot_carry_is_rejected_by_the_call() {
     let id = sim.joined("room");
     let broken = Payload::json(&std::collections::BTreeMap::from([((1, 2), 3)]));
     let pushed = sim.session.push(sim.now, id, "event", broken.clone(), None);
-    assert!(matches!(pushed, Err(PushError::Encode(_))));
+    assert!(matches!(pushed, Err(SendError::Encode(_))));
     let long = "e".repeat(256);
     let pushed = sim.session.push(sim.now, id, &long, Payload::binary(vec![1]), None);
-    assert!(matches!(pushed, Err(PushError::Encode(_))));
+    assert!(matches!(pushed, Err(SendError::Encode(_))));
     assert!(matches!(sim.session.open_channel(sim.now, "other", broken), Err(JoinError::Encode { .. })));
     assert_eq!(sim.sent(), [""; 0]);
 }

@@ -5,14 +5,14 @@
 use super::kind::{ConsumerKind, Nothing};
 use super::{Stage, StartError};
 use crate::output::subscription::Subscriptions;
-use crate::supervisor::crash::{Handled, IntoHandled};
+use crate::supervisor::crash::{HandlerResult, IntoHandlerResult};
 use crate::supervisor::{StageFailed, Supervisor};
 use tokio::time::Instant;
 
 /// The code of a stage that handles one batch at a time.
 ///
 /// ```
-/// use bennu_pipeline::{Consumer, Handled, handled};
+/// use bennu_pipeline::{Consumer, HandlerResult, handled};
 ///
 /// #[derive(Clone)]
 /// struct Sum {
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 /// }
 ///
 /// impl Consumer<u64> for Sum {
-///     async fn handle_events(&mut self, numbers: Vec<u64>) -> Handled {
+///     async fn handle_events(&mut self, numbers: Vec<u64>) -> HandlerResult {
 ///         self.total += numbers.iter().sum::<u64>();
 ///         println!("{} so far", self.total);
 ///         handled()
@@ -34,18 +34,18 @@ pub trait Consumer<T>: Send + 'static {
     ///
     /// The next batch follows when this has returned. An error or a panic ends this consumer and loses the batch; a new
     /// consumer starts from the value that the stage was started with. Other delivered items are kept for the new consumer.
-    fn handle_events(&mut self, items: Vec<T>) -> impl Future<Output = Handled> + Send;
+    fn handle_events(&mut self, items: Vec<T>) -> impl Future<Output = HandlerResult> + Send;
 }
 
 impl<T, F, R> Consumer<T> for F
 where
     T: Send,
     F: FnMut(Vec<T>) -> R + Send + 'static,
-    R: Future<Output: IntoHandled> + Send,
+    R: Future<Output: IntoHandlerResult> + Send,
 {
-    async fn handle_events(&mut self, items: Vec<T>) -> Handled {
+    async fn handle_events(&mut self, items: Vec<T>) -> HandlerResult {
         let handling = self(items);
-        handling.await.into_handled()
+        handling.await.into_handler_result()
     }
 }
 

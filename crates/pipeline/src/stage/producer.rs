@@ -9,20 +9,20 @@ use super::{Stage, StartError};
 use crate::output::Output;
 use crate::output::shared::SharedOutput;
 use crate::pipeline::DrainSignal;
-use crate::supervisor::crash::Crash;
+use crate::supervisor::crash::HandlerError;
 use crate::supervisor::{StageFailed, Supervisor};
 use std::sync::Arc;
 
 /// The code of a stage that makes items on demand.
 ///
 /// ```
-/// use bennu_pipeline::{Crash, Producer};
+/// use bennu_pipeline::{HandlerError, Producer};
 ///
 /// #[derive(Clone)]
 /// struct Counter(u64);
 ///
 /// impl Producer<u64> for Counter {
-///     async fn handle_demand(&mut self, demand: usize) -> Result<Vec<u64>, Crash> {
+///     async fn handle_demand(&mut self, demand: usize) -> Result<Vec<u64>, HandlerError> {
 ///         let first = self.0;
 ///         self.0 += demand as u64;
 ///         Ok((first..self.0).collect())
@@ -42,7 +42,7 @@ pub trait Producer<T>: Send + 'static {
     ///
     /// The future should be cancellation safe: a drain drops it while it waits. An error or a panic ends this producer, and a
     /// new one starts from the value that the stage was started with.
-    fn handle_demand(&mut self, demand: usize) -> impl Future<Output = Result<Vec<T>, Crash>> + Send;
+    fn handle_demand(&mut self, demand: usize) -> impl Future<Output = Result<Vec<T>, HandlerError>> + Send;
 
     /// Receives the items that a full buffer dropped. Does nothing by default; the stage counts and logs them in any case.
     fn dropped(&mut self, items: Vec<T>) {
@@ -55,7 +55,7 @@ where
     F: FnMut(usize) -> R + Send + 'static,
     R: Future<Output: IntoItems<T>> + Send,
 {
-    async fn handle_demand(&mut self, demand: usize) -> Result<Vec<T>, Crash> {
+    async fn handle_demand(&mut self, demand: usize) -> Result<Vec<T>, HandlerError> {
         let making = self(demand);
         making.await.into_items()
     }
@@ -87,7 +87,7 @@ pub struct FromIter<I> {
 }
 
 impl<I: Iterator<Item: Send> + Send + 'static> Producer<I::Item> for FromIter<I> {
-    async fn handle_demand(&mut self, demand: usize) -> Result<Vec<I::Item>, Crash> {
+    async fn handle_demand(&mut self, demand: usize) -> Result<Vec<I::Item>, HandlerError> {
         Ok(self.items.by_ref().take(demand).collect())
     }
 }
@@ -156,7 +156,10 @@ async fn run<T: Send, P: Producer<T>>(
     result
 }
 
-async fn next_items<T: Send, P: Producer<T>>(producer: &mut P, output: &SharedOutput<T>) -> Result<Vec<T>, Crash> {
+async fn next_items<T: Send, P: Producer<T>>(
+    producer: &mut P,
+    output: &SharedOutput<T>,
+) -> Result<Vec<T>, HandlerError> {
     let demand = output.demand().await;
     producer.handle_demand(demand).await
 }

@@ -8,7 +8,7 @@ use super::{Stage, StartError};
 use crate::output::Output;
 use crate::output::shared::SharedOutput;
 use crate::output::subscription::Subscriptions;
-use crate::supervisor::crash::Crash;
+use crate::supervisor::crash::HandlerError;
 use crate::supervisor::{StageFailed, Supervisor};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -16,13 +16,13 @@ use tokio::time::Instant;
 /// The code of a stage that makes fewer, more, or other items of its input.
 ///
 /// ```
-/// use bennu_pipeline::{Crash, ProducerConsumer};
+/// use bennu_pipeline::{HandlerError, ProducerConsumer};
 ///
 /// #[derive(Clone)]
 /// struct Words;
 ///
 /// impl ProducerConsumer<String, String> for Words {
-///     async fn handle_events(&mut self, lines: Vec<String>) -> Result<Vec<String>, Crash> {
+///     async fn handle_events(&mut self, lines: Vec<String>) -> Result<Vec<String>, HandlerError> {
 ///         Ok(lines.iter().flat_map(|line| line.split_whitespace()).map(str::to_owned).collect())
 ///     }
 /// }
@@ -37,24 +37,24 @@ pub trait ProducerConsumer<T, U>: Send + 'static {
     /// The returned items keep their order. None of them is dropped, however many they are; but no further batch follows
     /// until all of them have been requested. An error or a panic ends this producer-consumer and loses the batch; a new one
     /// starts from the value that the stage was started with.
-    fn handle_events(&mut self, items: Vec<T>) -> impl Future<Output = Result<Vec<U>, Crash>> + Send;
+    fn handle_events(&mut self, items: Vec<T>) -> impl Future<Output = Result<Vec<U>, HandlerError>> + Send;
 }
 
 /// The return value of a closure that makes items: the items, or a result with any error.
 pub trait IntoItems<U>: sealed::Sealed {
     /// Converts it into a handler's result.
     #[doc(hidden)]
-    fn into_items(self) -> Result<Vec<U>, Crash>;
+    fn into_items(self) -> Result<Vec<U>, HandlerError>;
 }
 
 impl<U> IntoItems<U> for Vec<U> {
-    fn into_items(self) -> Result<Vec<U>, Crash> {
+    fn into_items(self) -> Result<Vec<U>, HandlerError> {
         Ok(self)
     }
 }
 
-impl<U, E: Into<Crash>> IntoItems<U> for Result<Vec<U>, E> {
-    fn into_items(self) -> Result<Vec<U>, Crash> {
+impl<U, E: Into<HandlerError>> IntoItems<U> for Result<Vec<U>, E> {
+    fn into_items(self) -> Result<Vec<U>, HandlerError> {
         self.map_err(Into::into)
     }
 }
@@ -71,7 +71,7 @@ where
     F: FnMut(Vec<T>) -> R + Send + 'static,
     R: Future<Output: IntoItems<U>> + Send,
 {
-    async fn handle_events(&mut self, items: Vec<T>) -> Result<Vec<U>, Crash> {
+    async fn handle_events(&mut self, items: Vec<T>) -> Result<Vec<U>, HandlerError> {
         let handling = self(items);
         handling.await.into_items()
     }

@@ -71,8 +71,8 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// When the pipeline drains or has ended. The error contains the item.
-    pub async fn push(&self, item: T) -> Result<(), PushError<T>> {
-        self.input.output.shared.push(item).await.map_err(PushError)
+    pub async fn push(&self, item: T) -> Result<(), QueueClosed<T>> {
+        self.input.output.shared.push(item).await.map_err(QueueClosed)
     }
 
     /// Pushes items in their order: as many at a time as there is room for. When the buffer is full it waits until half of the
@@ -99,8 +99,8 @@ impl<T> Queue<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn push_all(&self, items: Vec<T>) -> Result<(), PushError<Vec<T>>> {
-        self.input.output.shared.push_all(items).await.map_err(PushError)
+    pub async fn push_all(&self, items: Vec<T>) -> Result<(), QueueClosed<Vec<T>>> {
+        self.input.output.shared.push_all(items).await.map_err(QueueClosed)
     }
 
     /// Pushes an item if there is room for it.
@@ -121,8 +121,8 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// When the pipeline drains or has ended. The error contains the item.
-    pub fn force_push(&self, item: T) -> Result<Option<T>, PushError<T>> {
-        self.input.output.shared.force_push(item).map_err(PushError)
+    pub fn force_push(&self, item: T) -> Result<Option<T>, QueueClosed<T>> {
+        self.input.output.shared.force_push(item).map_err(QueueClosed)
     }
 
     /// Returns whether the queue accepts no more items: the pipeline drains or has ended.
@@ -154,7 +154,7 @@ impl<T> fmt::Debug for Queue<T> {
 /// The pipeline accepts no more items. Contains the item, or the items, of the push.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("could not push: the pipeline is draining or has ended")]
-pub struct PushError<T>(pub T);
+pub struct QueueClosed<T>(pub T);
 
 /// An item was not accepted. Contains the item.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,9 +169,9 @@ pub enum TryPushError<T> {
 }
 
 // Without the item, so that `?` works for items without `Debug`.
-impl<T> fmt::Debug for PushError<T> {
+impl<T> fmt::Debug for QueueClosed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PushError")
+        f.write_str("QueueClosed")
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Stage, StartError};
 use crate::output::Output;
 use crate::output::shared::SharedOutput;
 use crate::pipeline::DrainSignal;
-use crate::supervisor::crash::Crash;
+use crate::supervisor::crash::HandlerError;
 use crate::supervisor::{StageFailed, Supervisor};
 use crate::telemetry::SourceMeters;
 use std::sync::Arc;
@@ -36,17 +36,20 @@ pub trait Source: Send + 'static {
     /// An item that was fetched must not be fetched again until it is released. The memory of the source is enough to keep
     /// track of that, since a new process has nothing in flight. The future should be cancellation safe: a drain drops it
     /// while it waits.
-    fn fetch(&mut self, demand: usize) -> impl Future<Output = Result<Vec<(Self::Id, Self::Item)>, Crash>> + Send;
+    fn fetch(
+        &mut self,
+        demand: usize,
+    ) -> impl Future<Output = Result<Vec<(Self::Id, Self::Item)>, HandlerError>> + Send;
 
     /// Removes items whose work is done. The ids are all acknowledgements since the last call. After an error the same ids
     /// come again, so the method must be idempotent.
-    fn ack(&mut self, ids: &[Self::Id]) -> impl Future<Output = Result<(), Crash>> + Send;
+    fn ack(&mut self, ids: &[Self::Id]) -> impl Future<Output = Result<(), HandlerError>> + Send;
 
     /// Releases items that were dropped without an acknowledgement. The source should fetch them again after a while: an item
     /// that always fails would otherwise be tried without a pause.
     ///
     /// Does nothing by default, which is right for sources whose items become available again by themselves.
-    fn release(&mut self, ids: &[Self::Id]) -> impl Future<Output = Result<(), Crash>> + Send {
+    fn release(&mut self, ids: &[Self::Id]) -> impl Future<Output = Result<(), HandlerError>> + Send {
         let _released = ids;
         async { Ok(()) }
     }
@@ -128,7 +131,7 @@ impl<S: Source> SourceTask<S> {
     }
 
     /// Fetches items and reports settled deliveries, until the pipeline drains and every delivery is reported.
-    async fn run(&self, mut source: S) -> Result<(), Crash> {
+    async fn run(&self, mut source: S) -> Result<(), HandlerError> {
         let mut unreported = Unreported { settled: Settled::default(), receipts: &self.receipts };
         let (mut fetch_at, mut report_at) = (Instant::now(), Instant::now());
         let mut draining = false;
@@ -184,7 +187,7 @@ impl<S: Source> SourceTask<S> {
     }
 
     /// Logs and counts a failed call, and returns the time of the next attempt.
-    fn retry_at(&self, call: &'static str, crash: &Crash) -> Instant {
+    fn retry_at(&self, call: &'static str, crash: &HandlerError) -> Instant {
         self.meters.failures.increment(1);
         let after = self.poll_interval;
         tracing::warn!(stage = self.stage, what = call, why = %crash, ?after, "a source failed, trying again");
@@ -200,7 +203,7 @@ struct Unreported<'a, Id> {
 }
 
 impl<Id> Unreported<'_, Id> {
-    async fn report<S: Source<Id = Id>>(&mut self, source: &mut S) -> Result<(), (&'static str, Crash)> {
+    async fn report<S: Source<Id = Id>>(&mut self, source: &mut S) -> Result<(), (&'static str, HandlerError)> {
         if !self.settled.acked.is_empty() {
             source.ack(&self.settled.acked).await.map_err(|crash| ("ack", crash))?;
             self.settled.acked.clear();

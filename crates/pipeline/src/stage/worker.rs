@@ -8,7 +8,7 @@ use super::kind::{Nothing, WorkersKind};
 use super::{Stage, StartError};
 use crate::output::subscription::{Subscription, Subscriptions};
 use crate::supervisor::StageFailed;
-use crate::supervisor::crash::{Crash, Handled, IntoHandled, catch};
+use crate::supervisor::crash::{HandlerError, HandlerResult, IntoHandlerResult, catch};
 use crate::supervisor::restart::Restart;
 use crate::telemetry::{InputMeters, SupervisorMeters};
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use tokio::time::Instant;
 /// The code that works at one item, in a task of its own. One value serves all workers of a stage.
 ///
 /// ```
-/// use bennu_pipeline::{Handled, Worker, handled};
+/// use bennu_pipeline::{HandlerResult, Worker, handled};
 ///
 /// struct Deliver {
 ///     greeting: String,
 /// }
 ///
 /// impl Worker<String> for Deliver {
-///     async fn work(&self, name: String) -> Handled {
+///     async fn work(&self, name: String) -> HandlerResult {
 ///         println!("{}, {name}", self.greeting);
 ///         handled()
 ///     }
@@ -40,18 +40,18 @@ pub trait Worker<T>: Send + Sync + 'static {
     /// the stage is `transient`.
     ///
     /// Work that blocks its thread belongs into `tokio::task::spawn_blocking`: it delays all tasks of that thread.
-    fn work(&self, item: T) -> impl Future<Output = Handled> + Send;
+    fn work(&self, item: T) -> impl Future<Output = HandlerResult> + Send;
 }
 
 impl<T, F, R> Worker<T> for F
 where
     T: Send,
     F: Fn(T) -> R + Send + Sync + 'static,
-    R: Future<Output: IntoHandled> + Send,
+    R: Future<Output: IntoHandlerResult> + Send,
 {
-    async fn work(&self, item: T) -> Handled {
+    async fn work(&self, item: T) -> HandlerResult {
         let working = self(item);
-        working.await.into_handled()
+        working.await.into_handler_result()
     }
 }
 
@@ -151,7 +151,7 @@ impl<T: Send + 'static, W: Worker<T>> Workers<T, W> {
         }
     }
 
-    fn count_crash(&self, crash: &Crash, restarts: usize, again: bool) {
+    fn count_crash(&self, crash: &HandlerError, restarts: usize, again: bool) {
         self.supervisor.crashes.increment(1);
         if again { &self.supervisor.restarts } else { &self.input.lost }.increment(1);
         tracing::error!(stage = self.stage, why = %crash, restarts, again, "a worker crashed");

@@ -1,6 +1,6 @@
 //! Crashes of the application's code: an error by `?`, or a panic. [`catch`] keeps both within their stage.
 //!
-//! Handlers return [`Handled`]; supervisors and workers run handlers through [`catch`].
+//! Handlers return [`HandlerResult`]; supervisors and workers run handlers through [`catch`].
 
 use futures::FutureExt;
 use std::any::Any;
@@ -9,24 +9,24 @@ use std::fmt;
 use std::panic::AssertUnwindSafe;
 
 /// The result of a handler. An error, by `?`, is a crash as a panic is.
-pub type Handled = Result<(), Crash>;
+pub type HandlerResult = Result<(), HandlerError>;
 
 /// Returns `Ok(())`, for closures that use `?`: the last line of `async move { ..?; handled() }`.
-pub fn handled() -> Handled {
+pub fn handled() -> HandlerResult {
     Ok(())
 }
 
 /// The error of a handler, made from any error by `?`. Its text goes to the log.
-pub struct Crash(Cow<'static, str>);
+pub struct HandlerError(Cow<'static, str>);
 
-impl Crash {
+impl HandlerError {
     /// Makes a crash with a text.
     pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
-        Crash(why.into())
+        HandlerError(why.into())
     }
 }
 
-impl<E: std::error::Error> From<E> for Crash {
+impl<E: std::error::Error> From<E> for HandlerError {
     fn from(error: E) -> Self {
         let mut text = error.to_string();
         let mut source = error.source();
@@ -34,37 +34,37 @@ impl<E: std::error::Error> From<E> for Crash {
             text = format!("{text}: {cause}");
             source = cause.source();
         }
-        Crash(text.into())
+        HandlerError(text.into())
     }
 }
 
-impl fmt::Display for Crash {
+impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for Crash {
+impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
 /// The return value of a closure that is a handler: nothing, or a result with any error.
-pub trait IntoHandled: sealed::Sealed {
+pub trait IntoHandlerResult: sealed::Sealed {
     /// Converts it into a handler's result.
     #[doc(hidden)]
-    fn into_handled(self) -> Handled;
+    fn into_handler_result(self) -> HandlerResult;
 }
 
-impl IntoHandled for () {
-    fn into_handled(self) -> Handled {
+impl IntoHandlerResult for () {
+    fn into_handler_result(self) -> HandlerResult {
         Ok(())
     }
 }
 
-impl<E: Into<Crash>> IntoHandled for Result<(), E> {
-    fn into_handled(self) -> Handled {
+impl<E: Into<HandlerError>> IntoHandlerResult for Result<(), E> {
+    fn into_handler_result(self) -> HandlerResult {
         self.map_err(Into::into)
     }
 }
@@ -76,10 +76,10 @@ mod sealed {
 }
 
 /// Runs a future of the application's. A panic in it is a crash.
-pub(crate) async fn catch<T>(code: impl Future<Output = Result<T, Crash>>) -> Result<T, Crash> {
+pub(crate) async fn catch<T>(code: impl Future<Output = Result<T, HandlerError>>) -> Result<T, HandlerError> {
     match AssertUnwindSafe(code).catch_unwind().await {
         Ok(result) => result,
-        Err(panic) => Err(Crash(panic_text(&*panic).into())),
+        Err(panic) => Err(HandlerError(panic_text(&*panic).into())),
     }
 }
 

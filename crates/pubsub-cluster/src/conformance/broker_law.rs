@@ -2,23 +2,23 @@
 //! Each law is a function whose name states it; [`crate::suite!`] makes tests of them.
 
 use super::Server;
-use super::log::Log;
+use super::log::CapturedLog;
 use super::node::{
     Collector, DISCONNECTED, DROPPED, FULL, Node, Note, PUBLISH_LIMIT, eventually, joined, left, next, next_event,
 };
 use super::process::Process;
 use crate::{QUEUE_BYTES, Subject};
-use bennu_pubsub::{ConnectError, Envelope, Header, NODE_TIMEOUT};
+use bennu_pubsub::{ClusterError, Envelope, Header, NODE_TIMEOUT};
 use std::time::{Duration, Instant};
 
-async fn wait_for_failed_attempts(log: &Log, node: &str) {
+async fn wait_for_failed_attempts(log: &CapturedLog, node: &str) {
     eventually("several attempts fail", || log.lines(&["DEBUG", "still out of reach", node]).len() >= 3).await;
 }
 
 /// Killed with SIGKILL and started again on its port.
 pub async fn a_killed_server_is_reported_once_and_subscriptions_are_restored_when_it_is_back<S: Server>() {
     let Some(mut server) = Process::<S>::start(None) else { return };
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let (a, b) = Node::pair(&server).await;
     let mut events = a.node_events();
     let mut near = a.subscribe::<Note>("before");
@@ -32,7 +32,7 @@ pub async fn a_killed_server_is_reported_once_and_subscriptions_are_restored_whe
     let began = Instant::now();
     for n in 0..1000 {
         a.broadcast("before", Note::new(n)).expect("an engine out of reach is no error of the publisher's");
-        assert_eq!(near.try_recv().expect("the local delivery is synchronous").expect("no message is lost").n, n);
+        assert_eq!(near.try_recv().expect("the local publication is synchronous").expect("no message is lost").n, n);
     }
     assert!(began.elapsed() < PUBLISH_LIMIT, "{:?}", began.elapsed());
     assert_eq!(a.counter(DROPPED, DISCONNECTED), 1000);
@@ -102,7 +102,7 @@ pub async fn messages_past_the_limit_are_dropped_while_the_server_is_stopped_and
 /// Stopped for longer than the timeout of a broker: its connections are open and useless.
 pub async fn a_silent_server_is_disconnected_and_connected_again<S: Server>() {
     let Some(server) = Process::<S>::start(None) else { return };
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let (a, b) = Node::pair(&server).await;
     let mut notes = b.subscribe::<Note>("t");
     a.wait_for_subscription("t", &mut notes).await;
@@ -172,7 +172,7 @@ pub async fn a_silent_node_has_left<S: Server>() {
 /// The right password connects.
 pub async fn a_wrong_password_is_reported_once_and_retried<S: Server>() {
     let Some(server) = Process::<S>::start(Some(("app", "s3cret"))) else { return };
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let join = |credentials, name| Node::join_with::<S>(server.port(), credentials, "bennu", name, QUEUE_BYTES);
     let (a, b) = (join(Some("app:s3cret"), "a"), join(Some("app:s3cret"), "b"));
     a.wait_for_nodes(2).await;
@@ -198,7 +198,7 @@ pub async fn a_wrong_password_is_reported_once_and_retried<S: Server>() {
 /// A server that is not started yet is not an error of the application.
 pub async fn a_node_that_starts_before_its_server_joins_when_the_server_is_up<S: Server>() {
     let mut server = Process::<S>::prepare();
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let (a, b) = (Node::join(&server, "a"), Node::join(&server, "b"));
     let mut notes = b.subscribe::<Note>("t");
     a.broadcast("t", Note::new(1)).expect("an engine out of reach is no error of the publisher's");
@@ -218,5 +218,5 @@ pub async fn nodes_at_a_server_do_not_connect_to_each_other<S: Server>() {
     let Some(server) = Process::<S>::start(None) else { return };
     let node = Node::join(&server, "a");
     let error = node.connect("b@host").expect_err("nodes meet at their server");
-    assert!(matches!(error, ConnectError::Unsupported { .. }) && error.to_string().contains("server"), "{error}");
+    assert!(matches!(error, ClusterError::Unsupported { .. }) && error.to_string().contains("server"), "{error}");
 }

@@ -7,7 +7,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Captures the lines of this thread from the level debug on, until it is dropped.
-pub struct Log {
+pub struct CapturedLog {
     lines: Lines,
     _guard: DefaultGuard,
 }
@@ -15,9 +15,9 @@ pub struct Log {
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
-impl Log {
+impl CapturedLog {
     /// Starts to capture.
-    pub fn capture() -> Log {
+    pub fn capture() -> CapturedLog {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -25,7 +25,7 @@ impl Log {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        Log { lines, _guard: tracing::subscriber::set_default(subscriber) }
+        CapturedLog { lines, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
     /// Returns the lines that contain all of these parts.

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A recorder that is installed only while a node is created. The adapter looks its instruments up then, and keeps
 /// them.
 #[derive(Clone, Default)]
-pub struct Metrics {
+pub struct CapturedMetrics {
     /// The value of a gauge is stored as its bits, as the `metrics` crate does.
     values: Arc<Mutex<HashMap<Key, Arc<AtomicU64>>>>,
 }
 
-impl Metrics {
+impl CapturedMetrics {
     /// Returns the sum of the counters of that name that have all of these labels; 0 when there is none.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         self.bits(name, labels).sum()
@@ -39,7 +39,7 @@ impl Metrics {
     }
 }
 
-impl Recorder for Metrics {
+impl Recorder for CapturedMetrics {
     fn describe_counter(&self, _key: KeyName, _unit: Option<Unit>, _description: SharedString) {}
 
     fn describe_gauge(&self, _key: KeyName, _unit: Option<Unit>, _description: SharedString) {}

@@ -1,9 +1,9 @@
 //! A node under test: its `PubSub`, and its own metrics.
 
-use super::metric::Metrics;
+use super::metric::CapturedMetrics;
 use super::{MeetingPoint, Server};
 use crate::QUEUE_BYTES;
-use bennu_pubsub::{Delivery, Message, NodeEvent, NodeName, PubSub, Sink, Subscription};
+use bennu_pubsub::{Message, NodeEvent, NodeName, PubSub, Publication, Sink, Subscription};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::ops::Deref;
@@ -59,13 +59,13 @@ impl Note {
 /// A node under test.
 pub struct Node {
     pubsub: PubSub,
-    metrics: Metrics,
+    metrics: CapturedMetrics,
 }
 
 impl Node {
     /// Starts a node with `join`, and records its metrics.
     pub fn measured(join: impl FnOnce() -> PubSub) -> Node {
-        let metrics = Metrics::default();
+        let metrics = CapturedMetrics::default();
         Node { pubsub: metrics::with_local_recorder(&metrics, join), metrics }
     }
 
@@ -177,8 +177,8 @@ impl Collector {
 }
 
 impl Sink for Collector {
-    fn deliver(&self, delivery: &Delivery) {
-        if let Some(note) = delivery.downcast_ref::<Note>() {
+    fn deliver(&self, publication: &Publication) {
+        if let Some(note) = publication.downcast_ref::<Note>() {
             self.0.lock().push(note.n);
         }
     }

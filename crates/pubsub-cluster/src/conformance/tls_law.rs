@@ -1,7 +1,7 @@
 //! The laws of an adapter at a broker with TLS. The certificate is generated for the test. [`crate::tls_suite!`] makes
 //! tests of the laws.
 
-use super::log::Log;
+use super::log::CapturedLog;
 use super::node::{Note, eventually, next};
 use super::process::{Process, Program, free_port};
 use crate::TlsConfig;
@@ -99,7 +99,7 @@ pub async fn messages_travel_over_tls_in_order<S: TlsServer>() {
 /// The node trusts the certificates of the system only.
 pub async fn an_untrusted_certificate_is_reported<S: TlsServer>() {
     let Some(server) = SecureServer::<S>::start() else { return };
-    let log = Log::capture();
+    let log = CapturedLog::capture();
     let _node = S::join(server.port(), None, "a");
     eventually("it is reported", || log.lines(&["ERROR", "invalid peer certificate"]).len() == 1).await;
 }

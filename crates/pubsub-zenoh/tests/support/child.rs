@@ -2,7 +2,7 @@
 //! environment variables that make it a node. It prints the number of each note that it receives on the topic `t`.
 
 use super::url;
-use bennu_pubsub::{Delivery, NodeName, PubSub, Sink};
+use bennu_pubsub::{NodeName, PubSub, Publication, Sink};
 use bennu_pubsub_cluster::conformance::node::Note;
 use bennu_pubsub_zenoh::Zenoh;
 use parking_lot::Mutex;
@@ -87,8 +87,8 @@ impl Drop for Process {
 struct Printing;
 
 impl Sink for Printing {
-    fn deliver(&self, delivery: &Delivery) {
-        if let Some(note) = delivery.downcast_ref::<Note>() {
+    fn deliver(&self, publication: &Publication) {
+        if let Some(note) = publication.downcast_ref::<Note>() {
             // A write fails only after the parent has gone, which also ends this process.
             let _ = writeln!(std::io::stdout(), "received {}", note.n);
         }

@@ -1,7 +1,7 @@
 //! Nodes of one program with network partitions, and a handler that logs its diffs.
 
 use bennu_pubsub::{
-    Adapter, ConnectError, Delivery, InProcess, Inbox, LeaveFuture, NodeName, PubSub, PublishError, Target,
+    Adapter, ClusterError, InProcess, Inbox, LeaveFuture, NodeName, PubSub, Publication, PublishError, Target,
 };
 use bennu_tracker::{Diff, DiffHandler, Options, Tracker};
 use parking_lot::Mutex;
@@ -57,13 +57,13 @@ impl Adapter for PartitionedAdapter {
         self.inner.start(inbox);
     }
 
-    fn publish(&self, target: Target, topic: &str, delivery: &Delivery) -> Result<(), PublishError> {
+    fn publish(&self, target: Target, topic: &str, publication: &Publication) -> Result<(), PublishError> {
         let targets = match target {
             Target::Others => self.nodes().into_iter().filter(|node| node != self.node()).collect(),
             Target::Node(node) => vec![node],
         };
         for node in targets.into_iter().filter(|node| self.passes(node)) {
-            self.inner.publish(Target::Node(node), topic, delivery)?;
+            self.inner.publish(Target::Node(node), topic, publication)?;
         }
         Ok(())
     }
@@ -72,7 +72,7 @@ impl Adapter for PartitionedAdapter {
         self.inner.set_interest(topic, wanted);
     }
 
-    fn connect(&self, address: &str) -> Result<(), ConnectError> {
+    fn connect(&self, address: &str) -> Result<(), ClusterError> {
         self.inner.connect(address)
     }
 

@@ -21,7 +21,7 @@ pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
 
 /// One published message for one node's subscribers. Cloning shares it.
 #[derive(Clone)]
-pub struct Delivery(Content);
+pub struct Publication(Content);
 
 #[derive(Clone)]
 enum Content {
@@ -41,15 +41,15 @@ struct Remote {
     decoded: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
-impl Delivery {
+impl Publication {
     /// Wraps a message.
     pub fn new<M: Message>(message: Arc<M>) -> Self {
-        Delivery(Content::Local { message, kind: M::KIND, encode: encode::<M> })
+        Publication(Content::Local { message, kind: M::KIND, encode: encode::<M> })
     }
 
     /// Wraps the frame of another node, with the ranges of its kind, which is UTF-8, and of its JSON.
     pub(crate) fn received(frame: Bytes, kind: Range<usize>, json: Range<usize>) -> Self {
-        Delivery(Content::Remote(Arc::new(Remote { frame, kind, json, decoded: OnceLock::new() })))
+        Publication(Content::Remote(Arc::new(Remote { frame, kind, json, decoded: OnceLock::new() })))
     }
 
     /// Returns the message if it has this type.
@@ -95,7 +95,7 @@ impl Delivery {
 }
 
 fn encode<M: Message>(message: &(dyn Any + Send + Sync), out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    serde_json::to_writer(out, message.downcast_ref::<M>().expect("a delivery is built with its own type's encoder"))
+    serde_json::to_writer(out, message.downcast_ref::<M>().expect("a publication is built with its own type's encoder"))
 }
 
 /// An undecodable message is logged and counted, since another version of the application may run on the other node.
@@ -110,9 +110,9 @@ fn decode<M: Message>(json: &[u8]) -> Option<Arc<dyn Any + Send + Sync>> {
     }
 }
 
-impl std::fmt::Debug for Delivery {
+impl std::fmt::Debug for Publication {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Delivery({})", self.kind())
+        write!(f, "Publication({})", self.kind())
     }
 }
 
@@ -132,27 +132,27 @@ mod tests {
         const KIND: &'static str = "bought";
     }
 
-    fn received(kind: &str, json: &[u8]) -> Delivery {
+    fn received(kind: &str, json: &[u8]) -> Publication {
         let frame = [kind.as_bytes(), json].concat();
-        Delivery::received(frame.into(), 0..kind.len(), kind.len()..kind.len() + json.len())
+        Publication::received(frame.into(), 0..kind.len(), kind.len()..kind.len() + json.len())
     }
 
     #[test]
     fn a_message_of_another_node_is_decoded_once_and_only_as_its_own_kind() {
         let mut json = Vec::new();
-        Delivery::new(Arc::new(Sold(7))).write_json(&mut json).unwrap();
-        let delivery = received("sold", &json);
-        let (one, two) = (delivery.downcast::<Sold>().unwrap(), delivery.clone().downcast::<Sold>().unwrap());
+        Publication::new(Arc::new(Sold(7))).write_json(&mut json).unwrap();
+        let publication = received("sold", &json);
+        let (one, two) = (publication.downcast::<Sold>().unwrap(), publication.clone().downcast::<Sold>().unwrap());
         assert!(Arc::ptr_eq(&one, &two));
-        assert_eq!((delivery.downcast_ref::<Sold>(), delivery.downcast_ref::<Bought>()), (Some(&Sold(7)), None));
+        assert_eq!((publication.downcast_ref::<Sold>(), publication.downcast_ref::<Bought>()), (Some(&Sold(7)), None));
         json.clear();
-        delivery.write_json(&mut json).unwrap();
-        assert_eq!((delivery.kind(), &json[..]), ("sold", &b"7"[..]));
+        publication.write_json(&mut json).unwrap();
+        assert_eq!((publication.kind(), &json[..]), ("sold", &b"7"[..]));
     }
 
     #[test]
     fn bytes_that_are_not_a_message_of_the_kind_are_none() {
-        let delivery = received("sold", b"{]");
-        assert_eq!((delivery.downcast_ref::<Sold>(), delivery.downcast::<Sold>()), (None, None));
+        let publication = received("sold", b"{]");
+        assert_eq!((publication.downcast_ref::<Sold>(), publication.downcast::<Sold>()), (None, None));
     }
 }

@@ -33,7 +33,7 @@ pub struct Entry {
 
 /// The changes of a state.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct PresenceDiff {
+pub struct PresenceChange {
     /// New metas.
     #[serde(default)]
     pub joins: PresenceState,
@@ -71,7 +71,7 @@ where
 
 /// Replaces a state by a new one and reports the differences to the listener.
 pub fn sync_state(state: &mut PresenceState, new: PresenceState, listener: &mut impl Listener) {
-    let mut diff = PresenceDiff::default();
+    let mut diff = PresenceChange::default();
     for (key, entry) in &*state {
         let left = match new.get(key) {
             Some(new) => without(entry, &refs(new)),
@@ -94,7 +94,7 @@ pub fn sync_state(state: &mut PresenceState, new: PresenceState, listener: &mut 
 }
 
 /// Applies a diff, joins before leaves, and reports it to the listener.
-pub fn sync_diff(state: &mut PresenceState, diff: PresenceDiff, listener: &mut impl Listener) {
+pub fn sync_diff(state: &mut PresenceState, diff: PresenceChange, listener: &mut impl Listener) {
     for (key, newly) in diff.joins {
         let current = state.remove(&key);
         let mut entry = newly.clone();
@@ -143,7 +143,7 @@ pub struct ChannelPresence<L = ()> {
     join: Option<u32>,
     /// The join that the pending diffs belong to.
     pending_join: u32,
-    pending: Vec<PresenceDiff>,
+    pending: Vec<PresenceChange>,
     listener: L,
 }
 

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use bennu::prelude::*;
-use bennu_client::presence::{ChannelPresence, Entry, PresenceDiff, PresenceState, sync_diff, sync_state};
+use bennu_client::presence::{ChannelPresence, Entry, PresenceChange, PresenceState, sync_diff, sync_state};
 use bennu_client::{ChannelEvent, ChannelMessage, Client};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -12,8 +12,8 @@ fn presences(value: Value) -> PresenceState {
     serde_json::from_value(value).unwrap()
 }
 
-fn diff(joins: Value, leaves: Value) -> PresenceDiff {
-    PresenceDiff { joins: presences(joins), leaves: presences(leaves) }
+fn diff(joins: Value, leaves: Value) -> PresenceChange {
+    PresenceChange { joins: presences(joins), leaves: presences(leaves) }
 }
 
 fn meta(reference: &str) -> Value {
@@ -163,7 +163,7 @@ proptest! {
         let mut before = Metas::new();
         for metas in states {
             let (joins, leaves) = (without(&metas, &before), without(&before, &metas));
-            let diff = PresenceDiff { joins: as_state(&joins), leaves: as_state(&leaves) };
+            let diff = PresenceChange { joins: as_state(&joins), leaves: as_state(&leaves) };
             sync_diff(&mut by_diff, diff, &mut ());
             sync_state(&mut by_state, as_state(&metas), &mut ());
             let expected = as_state(&metas);

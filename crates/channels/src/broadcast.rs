@@ -16,6 +16,26 @@ use std::sync::Arc;
 ///
 /// A channel receives a broadcast that it intercepts in `handle_out`, and one of a topic that it has subscribed to in
 /// `HandleInfo<_, Broadcast>`.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// struct Feed;
+///
+/// impl<S: Socket> Channel<S> for Feed {
+///     async fn join(_topic: &str, _params: Payload, ctx: &mut Context<S, Self>) -> Joined<Self> {
+///         ctx.subscribe::<Broadcast>("news");
+///         accept(Feed)
+///     }
+/// }
+///
+/// impl<S: Socket> HandleInfo<S, Broadcast> for Feed {
+///     async fn handle_info(&mut self, news: Broadcast, ctx: &mut Context<S, Self>) -> Flow {
+///         ctx.push(news.event(), news.payload().clone())?;
+///         noreply()
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Broadcast(Arc<Inner>);
 

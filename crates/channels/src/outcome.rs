@@ -40,6 +40,15 @@ pub struct Step {
 }
 
 /// An answer to one message.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn last_words() -> Handled {
+///     stop_with(StopReason::Normal, Reply::ok(json!({ "bye": true })))
+/// }
+/// # assert!(last_words().is_ok());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub(crate) status: Status,
@@ -91,6 +100,17 @@ impl Reply {
 
 /// Accepts a join. The reply to the client is `{}`.
 ///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// struct Lobby;
+///
+/// fn join() -> Joined<Lobby> {
+///     accept(Lobby)
+/// }
+/// # assert!(join().is_ok());
+/// ```
+///
 /// # Errors
 /// Never; it is a `Result` so that it can end `join`.
 pub fn accept<C>(channel: C) -> Joined<C> {
@@ -99,6 +119,17 @@ pub fn accept<C>(channel: C) -> Joined<C> {
 
 /// Accepts a join, with the payload of the reply to the client.
 ///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// struct Lobby;
+///
+/// fn join() -> Joined<Lobby> {
+///     accept_with(Lobby, json!({ "motd": "welcome" }))
+/// }
+/// # assert!(join().is_ok());
+/// ```
+///
 /// # Errors
 /// Never; it is a `Result` so that it can end `join`.
 pub fn accept_with<C>(channel: C, reply: impl IntoPayload) -> Joined<C> {
@@ -106,6 +137,15 @@ pub fn accept_with<C>(channel: C, reply: impl IntoPayload) -> Joined<C> {
 }
 
 /// Replies `ok`.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn ping() -> Handled {
+///     reply_ok(json!({ "ping": "pong" }))
+/// }
+/// # assert!(ping().is_ok());
+/// ```
 ///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
@@ -116,6 +156,15 @@ pub fn reply_ok(payload: impl IntoPayload) -> Handled {
 /// Replies `error`: the client's `receive("error")`, not a crash. [`OrReply::or_reply`](crate::OrReply::or_reply) makes
 /// one of a result.
 ///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn buy() -> Handled {
+///     reply_error(json!({ "reason": "sold out" }))
+/// }
+/// # assert!(buy().is_ok());
+/// ```
+///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
 pub fn reply_error(payload: impl IntoPayload) -> Handled {
@@ -123,6 +172,15 @@ pub fn reply_error(payload: impl IntoPayload) -> Handled {
 }
 
 /// Replies with any status.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn search() -> Handled {
+///     reply("partial", json!({ "found": 3 }))
+/// }
+/// # assert!(search().is_ok());
+/// ```
 ///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
@@ -132,6 +190,15 @@ pub fn reply(status: impl Into<Status>, payload: impl IntoPayload) -> Handled {
 
 /// Goes on without an answer.
 ///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn heartbeat() -> Flow {
+///     noreply()
+/// }
+/// # assert!(heartbeat().is_ok());
+/// ```
+///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
 pub fn noreply<O: From<Step>, E>() -> Result<O, E> {
@@ -139,6 +206,15 @@ pub fn noreply<O: From<Step>, E>() -> Result<O, E> {
 }
 
 /// Stops the channel without an answer.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn auction_closed() -> Flow {
+///     stop(StopReason::Normal)
+/// }
+/// # assert!(auction_closed().is_ok());
+/// ```
 ///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
@@ -148,6 +224,15 @@ pub fn stop<O: From<Step>, E>(reason: StopReason) -> Result<O, E> {
 
 /// Answers, then stops the channel.
 ///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn log_out() -> Handled {
+///     stop_with(StopReason::Normal, Reply::ok(json!({})))
+/// }
+/// # assert!(log_out().is_ok());
+/// ```
+///
 /// # Errors
 /// Never; it is a `Result` so that it can end a handler.
 pub fn stop_with(reason: StopReason, reply: Reply) -> Handled {
@@ -155,6 +240,18 @@ pub fn stop_with(reason: StopReason, reply: Reply) -> Handled {
 }
 
 /// Crashes the channel for an event that it does not handle, as in Phoenix.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn handle(event: &str) -> Handled {
+///     match event {
+///         "ping" => reply_ok(json!({})),
+///         _ => unhandled(event),
+///     }
+/// }
+/// assert!(handle("pong").is_err());
+/// ```
 ///
 /// # Errors
 /// Always: that is its purpose.

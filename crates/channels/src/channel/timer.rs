@@ -13,6 +13,34 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer that was set, for [`crate::Context::cancel`].
+///
+/// ```
+/// use bennu_channels::prelude::*;
+/// use std::time::Duration;
+///
+/// struct Form {
+///     deadline: Timer,
+/// }
+///
+/// struct TooLate;
+///
+/// impl<S: Socket> Channel<S> for Form {
+///     async fn join(_topic: &str, _params: Payload, ctx: &mut Context<S, Self>) -> Joined<Self> {
+///         accept(Form { deadline: ctx.send_after(Duration::from_secs(60), TooLate) })
+///     }
+///
+///     async fn handle_in(&mut self, _event: &str, _payload: Payload, ctx: &mut Context<S, Self>) -> Handled {
+///         ctx.cancel(self.deadline);
+///         noreply()
+///     }
+/// }
+///
+/// impl<S: Socket> HandleInfo<S, TooLate> for Form {
+///     async fn handle_info(&mut self, _: TooLate, _ctx: &mut Context<S, Self>) -> Flow {
+///         stop(StopReason::Normal)
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timer {
     due: Instant,

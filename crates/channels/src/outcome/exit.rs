@@ -96,6 +96,18 @@ impl<T, E> OrReply<T, E> for Result<T, E> {
 
 /// Crashes with this text, in any callback: `return crash("..")`.
 ///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// fn tick(is_ready: bool) -> Flow {
+///     if !is_ready {
+///         return crash("the clock is not ready");
+///     }
+///     noreply()
+/// }
+/// assert_eq!(tick(false).unwrap_err().to_string(), "the clock is not ready");
+/// ```
+///
 /// # Errors
 /// Always: that is its purpose.
 pub fn crash<T, E: From<Crash>>(text: impl Into<Cow<'static, str>>) -> Result<T, E> {
@@ -104,6 +116,20 @@ pub fn crash<T, E: From<Crash>>(text: impl Into<Cow<'static, str>>) -> Result<T,
 
 /// Replies `error` with this payload: `return refuse(json!({ "reason": "unauthorized" }))`. In `join` it refuses the
 /// join.
+///
+/// ```
+/// use bennu_channels::prelude::*;
+///
+/// struct Staff;
+///
+/// fn join(is_staff: bool) -> Joined<Staff> {
+///     if !is_staff {
+///         return refuse(json!({ "reason": "unauthorized" }));
+///     }
+///     accept(Staff)
+/// }
+/// assert!(matches!(join(false), Err(Exit::Reply(_))));
+/// ```
 ///
 /// # Errors
 /// Always: that is its purpose.

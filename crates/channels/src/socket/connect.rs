@@ -11,6 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A client's request to connect. `T` is the state of the socket's mount, see [`Socket::State`](crate::Socket::State).
+///
+/// ```
+/// use bennu_channels::prelude::*;
+/// use bennu_channels::{Params, token::Secret};
+///
+/// let endpoint = Endpoint::new(Secret::new("a secret that is at least 32 bytes long")?);
+/// let params: Params = [("name", "Blue")].into_iter().collect();
+/// let request = Connect::new(params, ConnectInfo::new(), endpoint);
+/// assert_eq!(request.param("name")?, "Blue");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Connect<T = ()> {
     /// The parameters of the client's URL.

@@ -62,7 +62,7 @@ pub use bennu_channels::{
 };
 pub use bennu_channels::{prelude, protocol, pubsub, token, tracker};
 
-/// The errors of everything else in this crate. Those that `main` may return print their text with `Debug` too.
+/// The errors of this crate. Those that `main` may return print their text with `Debug` too.
 pub mod error {
     pub use crate::mount::origin::OriginError;
     pub use crate::router::MountError;
@@ -73,7 +73,7 @@ pub mod error {
     };
 }
 
-/// Who is at which topic, on all nodes: see [`Presence`](presence::Presence).
+/// The presences at each topic, on all nodes: see [`Presence`](presence::Presence).
 pub mod presence {
     pub use bennu_channels::{
         Presence, PresenceDiff, PresenceEntry, PresenceHandler, PresenceList, PresenceMap, PresenceOptions,

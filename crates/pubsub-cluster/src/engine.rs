@@ -111,5 +111,5 @@ pub enum OpenError {
     Refused(String),
     /// The peer is not a broker of this kind.
     #[error(transparent)]
-    BrokerProtocolError(#[from] BrokerProtocolError),
+    Protocol(#[from] BrokerProtocolError),
 }

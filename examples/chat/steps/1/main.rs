@@ -1,4 +1,5 @@
-// src/main.rs
+//! src/main.rs: a socket with one channel, and the server.
+
 use bennu::prelude::*;
 
 struct RoomChannel;

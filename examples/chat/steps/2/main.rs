@@ -1,4 +1,5 @@
-// src/main.rs
+//! src/main.rs: a socket with named rooms, and the server.
+
 mod room;
 
 use bennu::prelude::*;

@@ -1,4 +1,5 @@
-// src/room.rs
+//! src/room.rs: the channel of a room.
+
 use bennu::prelude::*;
 use serde::{Deserialize, Serialize};
 

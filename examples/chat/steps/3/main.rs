@@ -1,4 +1,5 @@
-// src/main.rs
+//! src/main.rs: the application's state, its socket, and the server.
+
 mod room;
 
 use bennu::prelude::*;

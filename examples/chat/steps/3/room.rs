@@ -1,4 +1,5 @@
-// src/room.rs
+//! src/room.rs: the channel of a room, with its history in a database.
+
 use crate::{App, UserSocket};
 use bennu::prelude::*;
 use serde::Serialize;

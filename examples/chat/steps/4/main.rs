@@ -1,4 +1,5 @@
-// src/main.rs
+//! src/main.rs: a socket with verified users, a page, and announcements.
+
 mod room;
 
 use axum::Router;

@@ -1,4 +1,5 @@
-// src/room.rs
+//! src/room.rs: the channel of a room, with all callbacks.
+
 use crate::UserSocket;
 use bennu::prelude::*;
 use serde::{Deserialize, Serialize};

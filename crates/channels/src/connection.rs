@@ -33,7 +33,7 @@ pub(crate) trait SessionChannel: Send + Sync {
     fn end(&self, end: End);
     /// Completes when the channel's task waits, or otherwise when it has returned to its mailbox once; `watched` is
     /// false at first.
-    fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()>;
+    fn poll_returned(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()>;
     /// Returns the bytes that wait in its mailbox.
     fn waiting_bytes(&self) -> usize;
     /// Returns itself, for a caller that knows its type.
@@ -160,13 +160,13 @@ impl Connection {
     /// # Errors
     /// As [`Connection::receive`].
     pub async fn receive_in_turn(self: &Arc<Self>, frame: Frame<'_>) -> Result<(), DecodeError> {
-        let heard = self.dispatch(frame);
+        let dispatched = self.dispatch(frame);
         self.flush();
-        let Some(handle) = heard? else { return Ok(()) };
+        let Some(handle) = dispatched? else { return Ok(()) };
         // At its first return to the mailbox the channel's task has taken the message, at its second it has handled it.
         for _ in 0..2 {
             let mut watched = false;
-            poll_fn(|cx| handle.poll_look_up(cx, &mut watched)).await;
+            poll_fn(|cx| handle.poll_returned(cx, &mut watched)).await;
         }
         Ok(())
     }
@@ -220,18 +220,18 @@ impl Connection {
         self.outbox.finish();
         *self.identity.lock() = None;
         *self.registration.lock() = None;
-        self.arrived();
+        self.release_permit();
         self.step(Session::close);
     }
 
     pub(crate) fn joined(&self, id: &JoinId, reference: Ref, response: Payload) {
         self.step(|session| session.joined(id, reference, response));
-        self.arrived();
+        self.release_permit();
     }
 
     pub(crate) fn refused(&self, id: &JoinId, reference: Ref, response: Payload, unanswered: Unanswered) {
         self.step(|session| session.refused(id, reference, response, unanswered));
-        self.arrived();
+        self.release_permit();
     }
 
     pub(crate) fn exited(&self, id: &JoinId, exit: Ended) {
@@ -315,7 +315,7 @@ impl Connection {
     }
 
     /// Returns the permit to the admission.
-    fn arrived(&self) {
+    fn release_permit(&self) {
         let permit = self.permit.lock().take();
         drop(permit);
     }

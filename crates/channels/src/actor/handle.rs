@@ -44,8 +44,8 @@ impl<S: Socket, C: Channel<S>> SessionChannel for Handle<S, C> {
         self.mailbox.push_end(Mail::End(end));
     }
 
-    fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
-        self.mailbox.poll_look_up(cx, watched)
+    fn poll_returned(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
+        self.mailbox.poll_returned(cx, watched)
     }
 
     fn waiting_bytes(&self) -> usize {

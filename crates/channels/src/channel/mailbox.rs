@@ -108,7 +108,7 @@ impl<T> Mailbox<T> {
     /// false at first.
     ///
     /// After one return, the items that were pushed before have been taken; after two, they have been handled.
-    pub(crate) fn poll_look_up(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
+    pub(crate) fn poll_returned(&self, cx: &mut Context<'_>, watched: &mut bool) -> Poll<()> {
         let mut state = self.0.lock();
         let is_at_work = match state.reader {
             Reader::Busy => !*watched,
@@ -126,7 +126,7 @@ impl<T> Mailbox<T> {
     /// Takes all waiting items, or registers the actor's waker.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, batch: &mut VecDeque<T>) -> Poll<Result<(), Overflow>> {
         let mut state = self.0.lock();
-        state.look_up(Reader::Busy);
+        state.set_reader(Reader::Busy);
         if let Some(overflow) = state.overflow {
             return Poll::Ready(Err(overflow));
         }
@@ -143,7 +143,7 @@ impl<T> Mailbox<T> {
     /// waits for something.
     pub(crate) fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.lock();
-        state.look_up(Reader::End(cx.waker().clone()));
+        state.set_reader(Reader::End(cx.waker().clone()));
         if state.ending || state.overflow.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -170,13 +170,13 @@ impl<T> Mailbox<T> {
 
     /// Marks the actor as absent: it has sent its last frame, and no task waits for it.
     pub(crate) fn retire(&self) {
-        self.0.lock().look_up(Reader::Absent);
+        self.0.lock().set_reader(Reader::Absent);
     }
 }
 
 impl<T> State<T> {
     /// Wakes the task that waits for the actor, whose state is now `reader`.
-    fn look_up(&mut self, reader: Reader) {
+    fn set_reader(&mut self, reader: Reader) {
         if let Reader::Watched(waker) = std::mem::replace(&mut self.reader, reader) {
             waker.wake();
         }
@@ -248,55 +248,55 @@ mod tests {
     fn pushed_mail_is_handled_when_the_actor_has_returned_twice_or_waits() {
         let mailbox = Mailbox::new();
         mailbox.start();
-        let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
+        let returned = |watched: &mut bool| mailbox.poll_returned(&mut Context::from_waker(Waker::noop()), watched);
         mailbox.push(1, 1, 1000);
         let [mut first, mut second, mut third] = [false; 3];
-        assert!(look_up(&mut first).is_pending());
-        assert!(look_up(&mut first).is_pending(), "asked again, it still is at work");
+        assert!(returned(&mut first).is_pending());
+        assert!(returned(&mut first).is_pending(), "it is still at work");
         assert_eq!(take(&mailbox), Poll::Ready(Ok(vec![1])));
-        assert!(look_up(&mut first).is_ready());
-        assert!(look_up(&mut second).is_pending(), "now it handles that");
+        assert!(returned(&mut first).is_ready());
+        assert!(returned(&mut second).is_pending(), "now it handles that");
         mailbox.push(2, 1, 1000);
         assert!(take(&mailbox).is_ready());
-        assert!(look_up(&mut second).is_ready(), "though there is more, and always will be");
-        assert!(look_up(&mut third).is_pending());
+        assert!(returned(&mut second).is_ready(), "though there is more, and always will be");
+        assert!(returned(&mut third).is_pending());
         assert!(mailbox.poll_ending(&mut Context::from_waker(Waker::noop())).is_pending());
-        assert!(look_up(&mut third).is_ready(), "its handler waits");
+        assert!(returned(&mut third).is_ready(), "its handler waits");
         assert!(take(&mailbox).is_pending());
-        assert!(look_up(&mut false).is_ready(), "it waits for mail");
+        assert!(returned(&mut false).is_ready(), "it waits for mail");
     }
 
     #[test]
     fn an_actor_that_ends_is_waited_for_until_it_has_said_so_and_no_longer() {
         let mailbox = Mailbox::<u8>::new();
-        let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
+        let returned = |watched: &mut bool| mailbox.poll_returned(&mut Context::from_waker(Waker::noop()), watched);
         let mut watched = false;
-        assert!(look_up(&mut watched).is_ready(), "it has not started yet");
+        assert!(returned(&mut watched).is_ready(), "it has not started yet");
         mailbox.start();
-        assert!(look_up(&mut watched).is_pending());
+        assert!(returned(&mut watched).is_pending());
         mailbox.push_end(1);
-        assert!(look_up(&mut watched).is_pending(), "it has yet to take that");
+        assert!(returned(&mut watched).is_pending(), "it has not taken that yet");
         mailbox.close();
-        assert!(look_up(&mut watched).is_pending(), "it has yet to say so");
+        assert!(returned(&mut watched).is_pending(), "it has not returned yet");
         mailbox.retire();
-        assert!(look_up(&mut watched).is_ready());
-        assert!(look_up(&mut false).is_ready());
+        assert!(returned(&mut watched).is_ready());
+        assert!(returned(&mut false).is_ready());
     }
 
     #[test]
     fn a_handler_that_waits_holds_nobody_up_though_its_channel_is_to_end() {
         let mailbox = Mailbox::<u8>::new();
         mailbox.start();
-        let look_up = |watched: &mut bool| mailbox.poll_look_up(&mut Context::from_waker(Waker::noop()), watched);
+        let returned = |watched: &mut bool| mailbox.poll_returned(&mut Context::from_waker(Waker::noop()), watched);
         let ending = || mailbox.poll_ending(&mut Context::from_waker(Waker::noop()));
         assert!(ending().is_pending());
         mailbox.push_end(1);
         let mut watched = false;
-        assert!(look_up(&mut watched).is_pending(), "it is woken");
+        assert!(returned(&mut watched).is_pending(), "it is woken");
         assert!(ending().is_ready());
-        assert!(look_up(&mut watched).is_ready(), "and waits on");
+        assert!(returned(&mut watched).is_ready(), "and waits on");
         mailbox.resume();
-        assert!(look_up(&mut false).is_pending(), "now it does something");
+        assert!(returned(&mut false).is_pending(), "now it does something");
     }
 
     #[test]

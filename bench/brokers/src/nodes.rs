@@ -38,9 +38,9 @@ struct Counting {
 }
 
 impl Sink for Counting {
-    fn deliver(&self, delivery: &Publication) {
+    fn deliver(&self, publication: &Publication) {
         // Decoded, as for a subscriber.
-        match delivery.downcast_ref::<Note>() {
+        match publication.downcast_ref::<Note>() {
             Some(note) if note.d.len() == PAYLOAD => self.arrivals.add(1),
             _ => self.received.store(true, Ordering::Relaxed),
         }

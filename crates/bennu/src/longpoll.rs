@@ -12,9 +12,9 @@
 //! - [`session`]: one client's session: its polls, its posts and its end.
 //! - [`batch`]: the messages of a response, and the messages in the body of a POST.
 //!
-//! Invariant: messages are delivered in order and exactly once. If a response is lost, the client polls with its
-//! previous token and receives the same response again; real Phoenix loses it. Source: `Phoenix.Transports.LongPoll`
-//! 1.8.
+//! Invariant: messages are delivered in order and at most once. If a response is lost, the client polls with its
+//! previous token and receives the same response again, unless it was the response to its first token; real Phoenix
+//! loses each. Source: `Phoenix.Transports.LongPoll` 1.8.
 
 pub(crate) mod batch;
 pub(crate) mod quota;

@@ -180,7 +180,8 @@ impl<S: Socket, G> Mount<S, G> {
 
     /// Sets the function that creates the response to a WebSocket handshake that `connect` refused with a reason.
     /// Default: status 403 for every refusal. A long-poll client always receives 403, the only refusal that its
-    /// protocol has.
+    /// protocol has. A final refusal, [`Refusal::stop`](crate::Refusal::stop), does not reach it: the handshake
+    /// succeeds, and the connection is closed with 1000.
     ///
     /// ```
     /// # use bennu::prelude::*;

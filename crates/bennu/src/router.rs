@@ -50,7 +50,9 @@ pub enum MountError {
          part is written \"{{name}}\""
     )]
     Path(String),
-    /// This endpoint has already mounted a socket at the path.
+    /// This endpoint has already mounted a socket at the path, and its router is still alive. The path is the one given to
+    /// [`socket`](crate::socket), without the prefix of a `nest`: give nested sockets paths of their own. To serve one socket on
+    /// two listeners, clone its router.
     #[error(
         "could not mount a socket at {0:?}: this endpoint already has a socket at that path; mount each socket at a \
          path of its own"

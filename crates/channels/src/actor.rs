@@ -102,6 +102,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
                     Box::pin(self.fewer_tasks(batch)).await
                 } else if let Some(mail) = batch.pop_front() {
                     match mail {
+                        // Without a box of its own: there may be one for each of many broadcasts.
                         Mail::Frame(frame) => {
                             handle.forward(frame);
                             None
@@ -183,10 +184,7 @@ impl<S: Socket, C: Channel<S>> Actor<S, C> {
                 ctx.handle.release();
                 Handled::from(flow)
             }
-            Mail::Frame(frame) => {
-                ctx.handle.forward(frame);
-                Handled::Done
-            }
+            Mail::Frame(_) => unreachable!("`serve` forwards frames itself"),
             Mail::Info(info) => Handled::from(info.handle(channel, ctx).await),
             Mail::End(End::Left(reference)) => match ctx.reply(&reference, &Reply::ok(Payload::empty())) {
                 Ok(()) => Handled::Ended(End::Left(reference)),

@@ -52,7 +52,6 @@ pub trait Channel<S: Socket>: Sized + Send + 'static {
     /// While so many run, the channel takes no message, timer or broadcast that waits for it. They wait in its mailbox,
     /// in order, so that the client's replies take longer. Past the mailbox's limit, 1 MiB by default, the channel
     /// crashes.
-    ///
     const MAX_TASKS: usize = 100;
 
     /// Handles a client's join of `topic`. It runs beside the connection: other channels go on meanwhile, and messages
@@ -68,7 +67,6 @@ pub trait Channel<S: Socket>: Sized + Send + 'static {
     /// # Errors
     /// [`crate::refuse`] and [`OrReply::or_reply`](crate::OrReply::or_reply) refuse with a payload; `?` on any other
     /// error crashes the join. Broadcasts that waited for a join that fails are dropped.
-    ///
     fn join(topic: &str, params: Payload, ctx: &mut Context<S, Self>) -> impl Future<Output = Joined<Self>> + Send;
 
     /// Runs once, after the join's reply has been queued and before the first message, broadcast or timer. Its own

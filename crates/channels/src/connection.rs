@@ -14,10 +14,11 @@ use crate::connection::session::{Action, Actions, End, Ended, Incoming, Join, Jo
 use crate::endpoint::admission::Permit;
 use crate::endpoint::{self, Backlog, Endpoint, Registration, Upgrading};
 use crate::telemetry::SocketInstruments;
-use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Outbound, Payload, Ref, event};
+use bennu_protocol::{Close, DecodeError, EncodeError, Frame, Name, Outbound, Payload, Ref, Status, event};
 use bennu_pubsub::{Attachment, Publication, Sink};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -80,7 +81,7 @@ pub struct Connected {
     pub(crate) endpoint: Endpoint,
     pub(crate) common: Arc<Common>,
     pub(crate) upgrading: Upgrading,
-    /// `None` where admission is not used, as in a test.
+    /// `None` for a final refusal, which has no joins, and in tests.
     pub(crate) permit: Option<Permit>,
     /// The reason of a final refusal, with which the connection is closed at once.
     pub(crate) refused: Option<String>,
@@ -245,9 +246,18 @@ impl Connection {
         Ok(())
     }
 
-    /// Checks that a payload can be sent to this client.
-    pub(crate) fn can_send(&self, payload: &Payload) -> Result<(), EncodeError> {
-        self.encoding.serializer.check_payload(payload)
+    /// Checks that a payload can be sent to this client as the reply to a join. Binary data fits only beside a topic and
+    /// refs of up to 255 bytes each.
+    pub(crate) fn check_join_reply(&self, join: &Join, payload: &Payload) -> Result<(), EncodeError> {
+        let serializer = self.encoding.serializer;
+        serializer.check_payload(payload)?;
+        if payload.as_binary().is_some() {
+            let (join_ref, reference) = (&join.join_ref, &join.reference);
+            let topic = &Name::Text(Cow::Borrowed(&*join.id.topic));
+            let reply = Outbound::Reply { join_ref, reference, topic, status: &Status::Error, payload };
+            serializer.encode(&reply, &mut Vec::new())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {

@@ -152,7 +152,7 @@ impl Endpoint {
     /// Broadcasts an event to every client that has joined a topic, on every node.
     ///
     /// # Errors
-    /// [`BroadcastError`] when the payload is not an object, when a binary payload has a topic over 255 bytes, or when
+    /// [`BroadcastError`] when the payload is not an object, when a binary payload has a topic or an event over 255 bytes, or when
     /// other nodes cannot be reached.
     pub fn broadcast(&self, topic: &str, event: &str, payload: impl IntoPayload) -> Result<(), BroadcastError> {
         self.broadcast_from(SubscriberId::NONE, topic, event, payload)

@@ -20,7 +20,7 @@ pub enum ConnectionState {
     },
     /// There is no connection, and an attempt follows.
     Waiting {
-        /// The time from the loss of the connection to the next attempt.
+        /// The time from the loss of the connection, or from the failed attempt, to the next attempt.
         retry_in: Duration,
         /// Why the connection was lost, or why the attempt failed.
         cause: Arc<ConnectionError>,

@@ -11,6 +11,7 @@ use bennu::{Broadcast, Endpoint, Payload};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -40,7 +41,20 @@ struct State {
 }
 
 /// An open page. Dropping it ends the subscription.
-pub(crate) struct Subscription(Arc<SnapshotPublisher>);
+pub(crate) struct Subscription {
+    publisher: Arc<SnapshotPublisher>,
+    pages: Arc<OpenPages>,
+}
+
+/// The number of open pages of all dashboards of an endpoint. Their connections are not the application's clients.
+#[derive(Default)]
+struct OpenPages(AtomicUsize);
+
+impl OpenPages {
+    fn of(endpoint: &Endpoint) -> Arc<Self> {
+        endpoint.extension(Arc::default)
+    }
+}
 
 impl SnapshotPublisher {
     /// Creates a publisher that broadcasts to `topic`. No task runs yet.
@@ -62,7 +76,9 @@ impl SnapshotPublisher {
         if state.task.is_none() {
             state.task = Some(tokio::spawn(run(Arc::downgrade(self), endpoint.clone())));
         }
-        Subscription(self.clone())
+        let pages = OpenPages::of(endpoint);
+        pages.0.fetch_add(1, Ordering::Relaxed);
+        Subscription { publisher: self.clone(), pages }
     }
 
     /// Returns the recent snapshots, the oldest first.
@@ -77,7 +93,8 @@ impl SnapshotPublisher {
             *state = State::default();
             return false;
         }
-        let json = serde_json::value::to_raw_value(&Snapshot::take(self.recorder.aggregates(), state.subscriptions));
+        let pages = OpenPages::of(endpoint).0.load(Ordering::Relaxed);
+        let json = serde_json::value::to_raw_value(&Snapshot::take(self.recorder.aggregates(), pages));
         let json = json.expect("a snapshot is numbers and strings");
         if state.history.len() == MAX_HISTORY {
             state.history.pop_front();
@@ -115,7 +132,8 @@ impl Drop for SnapshotPublisher {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.0.state.lock().subscriptions -= 1;
+        self.publisher.state.lock().subscriptions -= 1;
+        self.pages.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -144,5 +162,22 @@ mod tests {
         let _three = publisher.subscribe(&endpoint);
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(snapshots(&publisher), 1, "the task starts again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pages_of_all_dashboards_of_an_endpoint_are_not_clients() {
+        let endpoint = Endpoint::new(Secret::new("0123456789abcdef".repeat(4)).unwrap());
+        let dashboard = |topic: &str| {
+            let recorder = DashboardRecorder::new();
+            metrics::with_local_recorder(&recorder, || metrics::gauge!("bennu.socket.connected").set(5.0));
+            Arc::new(SnapshotPublisher::new(recorder, topic.to_owned()))
+        };
+        let (one, other) = (dashboard("bennu:dashboard:1"), dashboard("bennu:dashboard:2"));
+        let _pages = [one.subscribe(&endpoint), other.subscribe(&endpoint), other.subscribe(&endpoint)];
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for publisher in [one, other] {
+            let snapshot: serde_json::Value = serde_json::from_str(publisher.history()[0].get()).unwrap();
+            assert_eq!(snapshot["gauges"]["bennu.socket.connected"], 2.0);
+        }
     }
 }

@@ -110,6 +110,11 @@ impl<T> Exchange<T> {
     /// Delivers or buffers an item. Returns it when the buffer is full.
     pub(crate) fn insert(&mut self, item: T) -> Result<(), T> {
         let partition = self.dispatcher.partition(&item);
+        self.insert_into(partition, item)
+    }
+
+    /// Delivers or buffers an item of this partition. Returns it when the buffer is full.
+    pub(crate) fn insert_into(&mut self, partition: usize, item: T) -> Result<(), T> {
         let Err(item) = self.deliver(partition, item) else { return Ok(()) };
         if self.partitions[partition].buffered.len() >= self.buffer.size {
             return Err(item);

@@ -82,8 +82,9 @@ impl<K: HasOutput, In, Out> Stage<'_, K, In, Out> {
 
     /// Sends each item to the partition `choose(item) % partitions`; see [`Output::partition`] and [`hash`](crate::hash).
     ///
-    /// Items of one partition keep their order. Every partition should have a subscriber: without one its buffer fills, and
-    /// from then on its items block a producer's items of the other partitions.
+    /// `choose` may be called several times for one item, and must return the same number each time. Items of one partition
+    /// keep their order. Every partition should have a subscriber: without one its buffer fills, and from then on a producer, a
+    /// source or a producer-consumer gets no demand for the other partitions either.
     pub fn partition(mut self, partitions: usize, choose: impl Fn(&Out) -> u64 + Send + Sync + 'static) -> Self {
         self.dispatcher = Dispatcher::Partition { partitions, choose: Box::new(choose) };
         self

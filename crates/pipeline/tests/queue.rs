@@ -125,13 +125,20 @@ async fn a_drain_rejects_pushes_and_those_that_wait() {
     let mut pipeline = Pipeline::new();
     let queue = queue_of(&mut pipeline, Buffer::keep_last(1));
     queue.push(0).await.unwrap();
-    let waiting = tokio::spawn({
+    let push = |item| {
         let queue = queue.clone();
-        async move { queue.push(1).await }
-    });
+        tokio::spawn(async move { queue.push(item).await })
+    };
+    let (first, second) = (push(1), push(10));
+    let rest = {
+        let queue = queue.clone();
+        tokio::spawn(async move { queue.push_all(vec![11, 12]).await })
+    };
     tokio::task::yield_now().await;
     pipeline.drain(SECOND).await.unwrap();
-    assert!(matches!(waiting.await.unwrap(), Err(QueueClosed(1))));
+    assert!(matches!(first.await.unwrap(), Err(QueueClosed(1))));
+    assert!(matches!(second.await.unwrap(), Err(QueueClosed(10))));
+    assert!(matches!(rest.await.unwrap(), Err(QueueClosed(items)) if items == [11, 12]));
     assert!(queue.is_closed());
     assert!(matches!(queue.push(2).await, Err(QueueClosed(2))));
     assert!(matches!(queue.try_push(3), Err(TryPushError::Closed(3))));

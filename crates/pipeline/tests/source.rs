@@ -4,7 +4,7 @@ use bennu_pipeline::{Delivery, Demand, DrainError, HandlerError, Pipeline, Sourc
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -116,6 +116,28 @@ async fn a_source_without_items_is_polled_each_poll_interval_and_one_with_items_
     let fetches: Vec<u64> = table.lock().fetches.iter().map(|(at, _)| *at).collect();
     assert_eq!(fetches, [0, 3, 6, 6, 9]);
     assert!(table.lock().rows.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_closure_that_makes_a_source_is_a_crash_of_its_stage() {
+    let rows = rows(1);
+    let table = rows.table.clone();
+    let attempts = AtomicUsize::new(0);
+    let mut pipeline = Pipeline::new();
+    let make = move || {
+        assert!(attempts.fetch_add(1, Ordering::Relaxed) > 0, "the table is not there yet");
+        rows.clone()
+    };
+    let source = pipeline.source("rows").start_with(make).unwrap();
+    pipeline.workers("deliver").subscribe(&source, Demand::max(1)).start(deliver).unwrap();
+    sleep(SECOND * 3).await;
+    assert!(table.lock().rows.is_empty());
+
+    let mut broken = Pipeline::new();
+    let make = || -> Rows { panic!("there is no table") };
+    let source = broken.source("rows").max_restarts(0, SECOND).start_with(make).unwrap();
+    broken.workers("deliver").subscribe(&source, Demand::max(1)).start(deliver).unwrap();
+    assert!(broken.finished().await.is_err(), "its subscribers end too");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,11 +9,11 @@ const MAX_REASON_BYTES: usize = 123;
 
 /// The cause for which the server closes a connection.
 ///
-/// `phoenix.js` reconnects after every code but 1000.
+/// `phoenix.js` up to 1.8.15 reconnects after every code but 1000, later versions after every code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Close {
-    /// The socket refused the client permanently, with this reason: 1000. `phoenix.js` does not reconnect.
+    /// The socket refused the client permanently, with this reason: 1000.
     Refused(String),
     /// `disconnect` was broadcast on the socket's id: 1001.
     Disconnected,

@@ -123,6 +123,10 @@ fn parse_url(text: &str, schemes: &[Scheme]) -> Result<(Url, Scheme), String> {
         .split_once("://")
         .and_then(|(name, _)| schemes.iter().find(|known| known.name.eq_ignore_ascii_case(name)).copied());
     let scheme = known.ok_or_else(|| format!("it does not begin with {}", names()))?;
+    // `Url` removes these silently, which would change a password.
+    if text.contains(['\t', '\r', '\n']) {
+        return Err("it contains a tab or a line end; remove it, or write it as %09, %0D or %0A".to_owned());
+    }
     let url = Url::parse(text).map_err(|error| match error {
         _ if has_unencoded_credentials(text) => UNENCODED.to_owned(),
         ParseError::EmptyHost => format!("the host is missing; write {}", form(scheme)),

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_read_as_it_was_said_and_with_whatever_a_later_version_adds() {
+    fn a_control_message_is_decoded_as_it_was_encoded_and_with_fields_of_a_later_version() {
         let node = NodeName::new("a");
         for message in [ControlMessage::Hello, ControlMessage::Heartbeat, ControlMessage::Goodbye] {
             let frame = message.encode(&node, u64::MAX, Some("b")).unwrap();

@@ -193,7 +193,8 @@ impl LocalNode {
         self.wake.notify_one();
     }
 
-    /// Waits until [`LocalNode::wake`] is called. Cancel safe: no wake is lost.
+    /// Waits until there may be something to send: a message, a change of the interest, a leave, or a call of
+    /// [`LocalNode::wake`]. Cancel safe: no wake is lost.
     pub async fn wait_for_wake(&self) {
         self.wake.notified().await;
     }

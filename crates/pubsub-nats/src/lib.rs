@@ -47,7 +47,7 @@ pub struct Nats {
 
 impl Nats {
     /// Configures a server by its URL: `nats://[user:password@]host[:port]` or `nats://token@host`; `tls://` for TLS,
-    /// which needs the feature `tls`. User, password and token may be percent-encoded. The default port is 4222. The
+    /// which needs the feature `tls`. User, password and token may be percent-encoded, and must be where they contain `/`, `?`, `#`, `%` or `,`. The default port is 4222. The
     /// servers of a NATS cluster are separated by commas; each attempt to connect takes the next.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub struct Redis {
 
 impl Redis {
     /// Configures a server by its URL: `redis://[[user][:password]@]host[:port]`, or `rediss://` for TLS, which needs
-    /// the feature `tls`. User and password may be percent-encoded. The default port is 6379.
+    /// the feature `tls`. User and password may be percent-encoded, and must be where they contain `/`, `?`, `#` or `%`. The default port is 6379.
     ///
     /// # Errors
     /// [`ClusterError::Address`] when the text is not such a URL.

@@ -45,7 +45,7 @@ impl Adapter for ZenohAdapter {
     }
 
     fn publish(&self, target: Target, topic: &str, publication: &Publication) -> Result<(), PublishError> {
-        self.shared.node.publish(&target, topic, publication, |channel, frame| self.shared.publish(channel, frame))
+        self.shared.node.publish(&target, topic, publication, |subject, frame| self.shared.publish(subject, frame))
     }
 
     fn set_interest(&self, topic: &str, wanted: bool) {

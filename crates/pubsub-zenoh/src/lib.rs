@@ -23,7 +23,7 @@
 //! ms at first and 5 s at most, with jitter. An address that only other nodes sent is dropped after 20 minutes out of
 //! reach. Nothing is sent by multicast.
 //!
-//! # Publication
+//! # Delivery
 //!
 //! Delivery is at most once, in the order of each publisher on each topic, and only to nodes with a subscriber of the
 //! topic. A publisher never waits. While the other nodes keep up, the publisher puts its message into Zenoh itself.

@@ -70,13 +70,13 @@ impl Session {
             subscriber.callback(move |sample| take(&shared, payload(&sample)))
         };
         let node = subscribe(Subject::Node(shared.node.name().as_str()), Shared::receive_own).await?;
-        let messages = subscribe(Subject::Control, Shared::receive_control).await?;
+        let control = subscribe(Subject::Control, Shared::receive_control).await?;
         let receiver = shared.clone();
         let liveliness = session.liveliness().declare_subscriber(keys.all_liveliness()).history(true);
         let others = liveliness.callback(move |sample| receive_liveliness(&receiver, &sample)).await?;
         runtime.start().await?;
         shared.writer.open(session.clone());
-        Ok(Session { runtime, session, token: None, subscriptions: HashMap::new(), _own: [node, messages, others] })
+        Ok(Session { runtime, session, token: None, subscriptions: HashMap::new(), _own: [node, control, others] })
     }
 
     /// Returns the runtime with which the dialer connects.

@@ -19,7 +19,7 @@ pub(crate) const WINDOW_BYTES: u64 = 256 << 10;
 /// The number of Zenoh's batches towards a node. Zenoh allocates each when it is needed.
 pub(crate) const BATCHES: usize = 16;
 
-/// The largest message: no batch then has more than half of its space unused.
+/// The largest message that may be put without waiting: no batch then has more than half of its space unused.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 32 << 10;
 
 /// An upper limit of the bytes that Zenoh adds to a message besides its key.

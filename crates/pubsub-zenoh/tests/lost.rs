@@ -58,7 +58,7 @@ async fn a_killed_node_is_reported_once_and_subscriptions_are_restored_when_it_i
     let began = Instant::now();
     for n in 0..1000 {
         a.broadcast("t", Note::new(n)).expect("a node out of reach is no error of the publisher's");
-        assert_eq!(near.try_recv().expect("the local publication is synchronous").expect("no message is lost").n, n);
+        assert_eq!(near.try_recv().expect("the local delivery is synchronous").expect("no message is lost").n, n);
     }
     assert!(began.elapsed() < PUBLISH_LIMIT, "{:?}", began.elapsed());
     eventually("several attempts fail", || log.lines(&["DEBUG", "still out of reach", "node=a"]).len() >= 3).await;

@@ -2,8 +2,8 @@
 //! own interval.
 //!
 //! [`Telemetry`](crate::Telemetry) registers the instruments through [`AggregateRecorder`]; StatsD, Prometheus and
-//! OpenTelemetry read them, and so does the dashboard. A message therefore costs the same with one exporter or with
-//! three. Exporters that receive each value cost several times as much as the 3 % of a message that instruments may
+//! OpenTelemetry read them. A message therefore costs the same with one exporter or with three. The dashboard's recorder
+//! has aggregates of its own, at the cost of a second addition. Exporters that receive each value cost several times as much as the 3 % of a message that instruments may
 //! cost. Every histogram here is one of seconds. The number of series grows only with the number of keys.
 
 use crate::histogram::{Bucket, DurationHistogram};

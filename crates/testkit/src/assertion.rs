@@ -8,7 +8,10 @@ use crate::failure;
 use crate::mailbox::MailboxView;
 use std::time::Duration;
 
-/// The default timeout of an assertion, in virtual time. The default of Phoenix (ExUnit).
+/// The default timeout of an assertion in virtual time, and of a refutation and of [`TestSocket::closed`] in any. The default
+/// of Phoenix (ExUnit).
+///
+/// [`TestSocket::closed`]: crate::TestSocket::closed
 pub const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The default timeout of an `assert_` macro in real time. A database that answers late must not fail a test, and a test that

@@ -38,7 +38,7 @@ macro_rules! assert_push {
 /// Asserts that no matching push is in the mailbox or arrives: the counterpart of [`assert_push!`], with the same
 /// arguments.
 ///
-/// Its 100 ms are virtual: they take no real time when nothing is in flight.
+/// Waits 100 ms, also where time is real. Virtual, they take no real time when nothing is in flight.
 ///
 /// # Panics
 /// When a matching push arrives. The text contains it and all other arrivals.

@@ -81,7 +81,7 @@ impl<S: Socket> TestSocket<S> {
     /// Waits until the server closes this client, and returns the reason.
     ///
     /// # Panics
-    /// When the server does not close it within 100 ms of virtual time.
+    /// When the server does not close it within 100 ms.
     #[track_caller]
     pub fn closed(&self) -> impl Future<Output = Close> {
         let caller = Location::caller();

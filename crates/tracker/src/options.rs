@@ -84,7 +84,12 @@ impl Options {
         }
         let silence = self.broadcast_period.saturating_mul(self.max_silent_periods.saturating_add(1));
         let periods = [
-            ("down_period", self.down_period, silence, "an idle node sends only one heartbeat in that time"),
+            (
+                "down_period",
+                self.down_period,
+                silence,
+                "an idle node, which sends only heartbeats, would be marked as down",
+            ),
             ("permdown_period", self.permdown_period, self.down_period, "a node must be down before it is removed"),
         ];
         match periods.into_iter().find(|(_, value, minimum, _)| value < minimum) {

@@ -102,7 +102,7 @@ async fn there_are_no_rooms_but_those_of_auctions() {
 }
 
 #[tokio::test]
-async fn who_is_banned_is_closed_and_refused_for_good() {
+async fn a_banned_user_is_closed_and_refused_for_good() {
     let (test, topic) = auction(HOUR).await;
     let token = test.endpoint().sign(SALT, &User { name: "blue".to_owned(), is_auctioneer: false }).unwrap();
     let info = bennu::ConnectInfo::new().with_auth_token(token);

@@ -2,9 +2,9 @@
 //! request to any node.
 //!
 //! [`super::service`] calls [`Relay::poll`] and [`Relay::publish`] for a session of another node. The relay sends the
-//! request to that node over PubSub and returns its response. Invariant: a message that PubSub loses is not lost for
-//! the client. PubSub delivers at most once; after a loss, the client's next poll has its previous token and receives
-//! the batch again.
+//! request to that node over PubSub and returns its response. Invariant: a batch whose response PubSub
+//! loses is not lost for the client. PubSub delivers at most once; after a loss, the client's next poll has its previous
+//! token and receives the batch again.
 
 use super::batch::Batch;
 use super::session::{PollOutcome, PublishOutcome};

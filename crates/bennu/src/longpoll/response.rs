@@ -1,7 +1,8 @@
 //! The HTTP responses of long polling.
 //!
-//! [`super::service`] builds every response here. Clients read the status in the body; the status of HTTP is 200 unless
-//! the request is malformed or the server is overloaded.
+//! [`super::service`] builds every response here. Clients read the status in the body; the status of HTTP is 200 except
+//! for a malformed request (400), a limit of a peer (429), a draining or overloaded node (503), and a `connect` that
+//! panics (500).
 
 use super::batch::Batch;
 use axum::body::Body;

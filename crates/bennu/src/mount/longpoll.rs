@@ -104,10 +104,9 @@ impl LongPoll {
         self
     }
 
-    /// Sets how many sessions one peer may have on this node. Past it, a new session of that peer is refused with
-    /// status
-    /// 429. A peer is an IPv4 address or an IPv6 network of 64 bits. Default 10,000: behind a proxy, all clients have
-    ///      the proxy's address.
+    /// Sets how many sessions one peer may have on this node. Past it, a new session of that peer gets status 429. A
+    /// peer is an IPv4 address or an IPv6 network of 64 bits. Default 10,000: behind a proxy, all clients have the
+    /// proxy's address.
     pub fn max_sessions_per_peer(mut self, sessions: usize) -> Self {
         self.max_sessions_per_peer = sessions;
         self

@@ -50,11 +50,11 @@ impl HttpConnection {
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let accepting = tokio_rustls::TlsAcceptor::from(config).accept(stream);
-        let peer = self.peer;
+        let peer = self.peer.map(tracing::field::display);
         match tokio::time::timeout(TLS_TIMEOUT, accepting).await {
             Ok(Ok(stream)) => self.serve(stream, handshake).await,
-            Ok(Err(error)) => tracing::debug!(?peer, %error, "TLS handshake failed"),
-            Err(_) => tracing::debug!(?peer, limit = ?TLS_TIMEOUT, "TLS handshake timed out"),
+            Ok(Err(error)) => tracing::debug!(peer, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(peer, limit = ?TLS_TIMEOUT, "TLS handshake timed out"),
         }
     }
 
@@ -97,7 +97,7 @@ impl HttpConnection {
             }
         };
         if let Err(error) = result {
-            tracing::debug!(?peer, %error, "connection ended with an error");
+            tracing::debug!(peer = peer.map(tracing::field::display), %error, "connection ended with an error");
         }
     }
 }

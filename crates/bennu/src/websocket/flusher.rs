@@ -3,7 +3,8 @@
 //! A [`Writer`] whose outbox has new frames queues itself here; a flusher takes all queued writers and drains each. A
 //! broadcast to thousands of clients therefore costs a loop of writes and not thousands of task switches.
 //! [`super::upgrade`] assigns each connection to one flusher, which keeps its writes in order. A mount has one flusher
-//! for each core, started with its first connection. A flusher ends when its mount is dropped.
+//! for each core, started with its first connection. A flusher ends when its mount and its
+//! connections are dropped.
 
 use super::writer::Writer;
 use parking_lot::Mutex;

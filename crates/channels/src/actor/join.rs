@@ -57,7 +57,7 @@ async fn run_join<S: Socket, C: Channel<S>>(handle: Arc<Handle<S, C>>, join: Box
         (Payload::json(&serde_json::json!({ "reason": event::JOIN_CRASHED })), Verdict::Crashed)
     };
     let (response, result) = match joined {
-        Ok(Ok(Accepted { channel, reply })) => match handle.connection.can_send(&reply) {
+        Ok(Ok(Accepted { channel, reply })) => match handle.connection.check_join_reply(&join, &reply) {
             Ok(()) => {
                 log_join(&handle, &join, started, Verdict::Ok);
                 ctx.joined = true;
@@ -71,7 +71,7 @@ async fn run_join<S: Socket, C: Channel<S>>(handle: Arc<Handle<S, C>>, join: Box
                 crashed(format!("could not reply: {error}"))
             }
         },
-        Ok(Err(Exit::Reply(response))) => match handle.connection.can_send(&response) {
+        Ok(Err(Exit::Reply(response))) => match handle.connection.check_join_reply(&join, &response) {
             Ok(()) => (response, Verdict::Refused),
             Err(error) => crashed(format!("could not refuse: {error}")),
         },

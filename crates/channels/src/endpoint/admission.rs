@@ -89,7 +89,7 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Marks the begin of the client's first join.
+    /// Marks the begin of a join. Only the client's first one counts.
     pub(crate) fn joining(&self) {
         self.admission.permits.lock().joining(self.number, Instant::now());
     }
@@ -102,31 +102,40 @@ impl Drop for Permit {
     }
 }
 
-/// The permits in use, each with the time at which it stops counting.
+/// The permits in use.
 #[derive(Default)]
 struct Permits {
-    in_use: HashMap<u64, Instant>,
+    in_use: HashMap<u64, PermitState>,
     next: u64,
+}
+
+struct PermitState {
+    /// The time at which it stops counting.
+    until: Instant,
+    /// The client's first join has begun.
+    is_joining: bool,
 }
 
 impl Permits {
     /// Returns the number of a new permit, or the time at which the next one stops counting.
     fn acquire(&mut self, now: Instant) -> Result<u64, Instant> {
         if self.in_use.len() >= MAX_PERMITS {
-            self.in_use.retain(|_, until| *until > now);
+            self.in_use.retain(|_, permit| permit.until > now);
         }
         if self.in_use.len() >= MAX_PERMITS {
-            return Err(self.in_use.values().min().copied().unwrap_or(now));
+            return Err(self.in_use.values().map(|permit| permit.until).min().unwrap_or(now));
         }
         self.next += 1;
-        self.in_use.insert(self.next, now + UNTIL_JOIN);
+        self.in_use.insert(self.next, PermitState { until: now + UNTIL_JOIN, is_joining: false });
         Ok(self.next)
     }
 
-    /// A permit that has stopped counting stays so.
+    /// Gives a client time for its first join; later joins give no more. A permit that has stopped counting stays so.
     fn joining(&mut self, number: u64, now: Instant) {
-        if let Some(until) = self.in_use.get_mut(&number) {
-            *until = now + DURING_JOIN;
+        if let Some(permit) = self.in_use.get_mut(&number)
+            && !std::mem::replace(&mut permit.is_joining, true)
+        {
+            permit.until = now + DURING_JOIN;
         }
     }
 }
@@ -230,6 +239,18 @@ mod tests {
         let admission = Admission::new();
         let start = Instant::now();
         let in_use = full(&admission).await;
+        in_use.iter().for_each(Permit::joining);
+        admission.acquire().await.unwrap();
+        assert_eq!(start.elapsed(), DURING_JOIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn further_joins_that_hang_delay_others_no_longer() {
+        let admission = Admission::new();
+        let start = Instant::now();
+        let in_use = full(&admission).await;
+        in_use.iter().for_each(Permit::joining);
+        tokio::time::advance(DURING_JOIN * 9 / 10).await;
         in_use.iter().for_each(Permit::joining);
         admission.acquire().await.unwrap();
         assert_eq!(start.elapsed(), DURING_JOIN);

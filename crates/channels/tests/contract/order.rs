@@ -151,7 +151,7 @@ async fn a_broadcast_waits_behind_an_intercepted_one_and_takes_the_fastlane_agai
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channels_own_broadcasts_keep_their_order_on_all_nodes_that_it_reaches() {
+async fn a_channels_own_broadcasts_keep_their_order() {
     let mut bidder = connect::<TestSocket>().await;
     bidder.join("auction", "1").await;
     bidder.send(json!(["1", "2", "auction", "last_bid", { "ms": 5 }]));
@@ -174,6 +174,26 @@ async fn broadcasts_that_wait_behind_an_intercepted_one_are_bounded_as_the_mailb
     }
     client.expect([pushed("auction", "bid", json!({ "ms": 1000 })), phx_error("1", "auction")]).await;
     client.expect_nothing().await;
+}
+
+/// The sender counts a held broadcast and the actor releases it, each on a thread of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broadcasts_of_another_thread_keep_their_order() {
+    const COUNT: u64 = 5000;
+    let endpoint = endpoint();
+    let mut client = connect_to::<TestSocket>(&endpoint).await;
+    client.join("auction", "1").await;
+    let sending = std::thread::spawn(move || {
+        for n in 0..COUNT {
+            // Runs of both kinds, so that the count often falls to zero in between.
+            let event = if n % 7 < 2 { "bid" } else { "ended" };
+            endpoint.broadcast("auction", event, json!({ "n": n, "ms": 0 })).unwrap();
+        }
+    });
+    for n in 0..COUNT {
+        assert_eq!(client.next().await[4]["n"], n);
+    }
+    sending.join().unwrap();
 }
 
 proptest! {

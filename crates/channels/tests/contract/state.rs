@@ -176,6 +176,16 @@ async fn a_join_reply_that_this_client_cannot_get_crashes_the_join_and_not_the_c
             json!({ "status": "error", "response": { "reason": "join crashed" } })
         );
     }
+    // A binary frame of V2 has one byte for the length of its topic.
+    socket!(Cameras: "camera:*" => Binary);
+    let mut client = connect_to::<Cameras>(&endpoint()).await;
+    for params in [json!({}), json!({ "refuse": true })] {
+        let topic = format!("camera:{}", "x".repeat(250));
+        client.send(json!(["1", "1", topic, "phx_join", params]));
+        let crashed = json!({ "status": "error", "response": { "reason": "join crashed" } });
+        client.expect([json!(["1", "1", topic, "phx_reply", crashed])]).await;
+    }
+    client.expect_heartbeat().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,9 +5,9 @@
 //! hash and a broadcast's `Clone`.
 //!
 //! Pushes that wait for room are served in the order in which they came. The wait queue of a partition is a semaphore of one
-//! permit. Only the push with the permit tries to insert; when it finds no room, it leaves a waker and the number of places that
+//! permit. A `push` tries to insert only with the permit; when it finds no room, it leaves a waker and the number of places that
 //! it needs. When the future of a push is dropped, its permit goes to the next. `try_push` and `force_push` do not wait, so they
-//! need no permit and may overtake.
+//! need no permit and may overtake. `push_all` has the permit of its first item's partition, and may overtake in the others.
 
 use crate::exchange::buffer::Buffer;
 use crate::exchange::demand::Demand;
@@ -120,7 +120,7 @@ impl<T> SharedOutput<T> {
         let partition = self.partition(&item);
         let mut item = Some(item);
         let insert = |exchange: &mut Exchange<T>| {
-            item = exchange.insert(item.take()?).err();
+            item = exchange.insert_into(partition, item.take()?).err();
             self.meters.emitted.increment(u64::from(item.is_none()));
             item.is_none().then_some(())
         };

@@ -66,7 +66,9 @@ impl<T> Queue<T> {
     /// Pushes an item, and waits for room when the buffer is full: the calling task becomes as slow as the pipeline. Pushes
     /// that wait are served in the order in which they came.
     ///
-    /// Cancellation safe: when the future is dropped before it is ready, the item is not pushed, and is dropped with it.
+    /// Cancellation safe: when the future is dropped before it is ready, the item is not pushed, and is dropped with it. A push
+    /// that waits keeps its turn until its future is polled or dropped, so do not await another push of the same queue while you
+    /// hold one that is not polled.
     ///
     /// # Errors
     ///

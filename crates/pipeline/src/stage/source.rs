@@ -125,7 +125,7 @@ enum Step<Id> {
 
 impl<S: Source> SourceTask<S> {
     async fn supervise(self, supervisor: Supervisor, make: impl Fn() -> S + Send + Sync) -> Result<(), StageFailed> {
-        let result = supervisor.run(|| self.run(make()), || {}).await;
+        let result = supervisor.run(|| async { self.run(make()).await }, || {}).await;
         self.output.close();
         result
     }

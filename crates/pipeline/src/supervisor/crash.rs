@@ -20,7 +20,7 @@ pub fn handled() -> HandlerResult {
 pub struct HandlerError(Cow<'static, str>);
 
 impl HandlerError {
-    /// Makes a crash with a text.
+    /// Makes an error with a text.
     pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
         HandlerError(why.into())
     }

@@ -32,7 +32,7 @@ pub async fn a_killed_server_is_reported_once_and_subscriptions_are_restored_whe
     let began = Instant::now();
     for n in 0..1000 {
         a.broadcast("before", Note::new(n)).expect("an engine out of reach is no error of the publisher's");
-        assert_eq!(near.try_recv().expect("the local publication is synchronous").expect("no message is lost").n, n);
+        assert_eq!(near.try_recv().expect("the local delivery is synchronous").expect("no message is lost").n, n);
     }
     assert!(began.elapsed() < PUBLISH_LIMIT, "{:?}", began.elapsed());
     assert_eq!(a.counter(DROPPED, DISCONNECTED), 1000);

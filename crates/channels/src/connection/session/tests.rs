@@ -205,7 +205,7 @@ fn a_channel_that_was_joined_without_a_join_ref_hears_messages_without_one_only(
 }
 
 #[test]
-fn a_refused_join_is_answered_then_those_who_waited_for_it_and_the_topic_is_free() {
+fn a_refused_join_is_answered_then_the_messages_that_waited_for_it_and_the_topic_is_free() {
     let mut client = Transcript::new();
     client.receives(r#"["1","1","room","phx_join",{}]"#);
     assert_eq!(

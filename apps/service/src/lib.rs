@@ -1,0 +1,1 @@
+//! What every application around Bennu needs to run.

@@ -1,0 +1,3 @@
+//! Measures the store.
+
+fn main() {}

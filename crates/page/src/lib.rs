@@ -1,0 +1,1 @@
+//! The page shell that applications on Bennu share.

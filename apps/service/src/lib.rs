@@ -1,1 +1,3 @@
 //! What every application around Bennu needs to run.
+
+pub mod supervisor;

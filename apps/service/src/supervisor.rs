@@ -1,0 +1,363 @@
+//! The supervised tasks of an application: each has a name, and runs again after it ended, panicked or was killed.
+//!
+//! The application starts its tasks through a [`Supervisor`], and stops them with [`Supervisor::stop`] after its server
+//! has drained. Its command `kill` and its tests end a run with [`Supervisor::kill`]. A name has at most one run at a
+//! time: the next begins only after the one before was dropped, so a run may own a file or a connection alone.
+
+use parking_lot::Mutex;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinError};
+use tokio::time::Instant;
+
+/// The pause before the second restart in a row. The first has none, and each later pause is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause before a restart.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// The length of a run after which the task counts as recovered: its next restart has no pause.
+const RECOVERED_AFTER: Duration = Duration::from_secs(10);
+
+/// Runs named tasks, and runs each again when it ends. Clones share the tasks.
+///
+/// Dropping the last clone aborts the tasks without waiting for them; [`Supervisor::stop`] waits.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use app_service::supervisor::Supervisor;
+/// use tokio::sync::mpsc;
+///
+/// let (sender, mut runs) = mpsc::unbounded_channel();
+/// let supervisor = Supervisor::new();
+/// supervisor.start("clock", move || {
+///     let sender = sender.clone();
+///     async move {
+///         sender.send("started").unwrap();
+///         std::future::pending().await
+///     }
+/// });
+/// assert_eq!(runs.recv().await, Some("started"));
+/// assert!(supervisor.kill("clock"));
+/// assert_eq!(runs.recv().await, Some("started"));
+/// assert_eq!(supervisor.restarts("clock"), Some(1));
+/// supervisor.stop().await;
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Supervisor {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    tasks: Mutex<BTreeMap<&'static str, Arc<Task>>>,
+    /// Whether the tasks must end. Each supervising task holds a receiver until its last run was dropped.
+    stopped: watch::Sender<bool>,
+}
+
+/// The state of one name, shared by its supervising task and the supervisor.
+#[derive(Debug, Default)]
+struct Task {
+    /// The present run, or the one that ended last.
+    run: Mutex<Option<AbortHandle>>,
+    restarts: AtomicU64,
+}
+
+impl Supervisor {
+    /// Creates a supervisor without tasks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs the futures that `make` returns, one after the other, until the supervisor is stopped.
+    ///
+    /// When a run ends, panics or is killed, a warning with the cause is logged and the next run begins: at once after
+    /// the first time, then after 50 ms, and after twice the pause each time, up to 1 s. A run of 10 s or more begins
+    /// this series anew. After [`Supervisor::stop`] nothing is started.
+    ///
+    /// # Panics
+    /// When a task of this name exists, and outside of a tokio runtime.
+    pub fn start<F, R>(&self, name: &'static str, make: F)
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let task = Arc::new(Task::default());
+        let is_new = match self.shared.tasks.lock().entry(name) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(Arc::clone(&task));
+                true
+            }
+        };
+        assert!(is_new, "a task named {name:?} exists; the names of one supervisor must differ");
+        tokio::spawn(supervise(name, task, make, self.shared.stopped.subscribe()));
+    }
+
+    /// Aborts the present run of a task at its next `await`; the next run follows as after a panic.
+    ///
+    /// Returns `false` when no run was aborted: the name is unknown, or the task waits for its next run.
+    pub fn kill(&self, name: &str) -> bool {
+        let run = self.task(name).and_then(|task| task.run.lock().clone());
+        run.filter(|run| !run.is_finished()).inspect(AbortHandle::abort).is_some()
+    }
+
+    /// Returns the names of all tasks, sorted.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.shared.tasks.lock().keys().copied().collect()
+    }
+
+    /// Returns the number of runs of a task after its first one; `None` for an unknown name.
+    pub fn restarts(&self, name: &str) -> Option<u64> {
+        self.task(name).map(|task| task.restarts.load(Ordering::Acquire))
+    }
+
+    /// Aborts all tasks for good, and waits until their runs were dropped.
+    ///
+    /// A run that blocks its thread is waited for. Dropping the future stops the wait; the tasks end all the same.
+    /// Several calls may wait at the same time. It must not be called by a supervised task, which would wait for itself.
+    pub async fn stop(&self) {
+        self.shared.stopped.send_replace(true);
+        self.shared.stopped.closed().await;
+    }
+
+    fn task(&self, name: &str) -> Option<Arc<Task>> {
+        self.shared.tasks.lock().get(name).cloned()
+    }
+}
+
+/// Runs a task again and again until `stopped` has the value `true` or lost its sender.
+async fn supervise<F, R>(name: &'static str, task: Arc<Task>, make: F, mut stopped: watch::Receiver<bool>)
+where
+    F: FnMut() -> R + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    // `make` goes into each run and comes back by this lock, so that its panic is one of the run.
+    let make = Arc::new(Mutex::new(make));
+    let mut pause = Duration::ZERO;
+    loop {
+        if *stopped.borrow() {
+            return;
+        }
+        let make = Arc::clone(&make);
+        let started_at = Instant::now();
+        let mut run = {
+            // The lock is held, so that the new run can be killed from its first moment on.
+            let mut slot = task.run.lock();
+            let run = tokio::spawn(async move {
+                let future = (make.lock())();
+                future.await;
+            });
+            *slot = Some(run.abort_handle());
+            run
+        };
+        let ended = tokio::select! {
+            ended = &mut run => ended,
+            () = is_stopped(&mut stopped) => {
+                run.abort();
+                let _ = run.await;
+                return;
+            }
+        };
+        if started_at.elapsed() >= RECOVERED_AFTER {
+            pause = Duration::ZERO;
+        }
+        tracing::warn!(task = name, cause = cause(ended), again_in = ?pause, "a task ended and is started again");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = is_stopped(&mut stopped) => return,
+        }
+        pause = (pause * 2).clamp(FIRST_PAUSE, MAX_PAUSE);
+        task.restarts.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// Returns when the tasks must end: the supervisor was stopped, or its last clone was dropped.
+async fn is_stopped(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Returns the cause of a run's end, for the log.
+fn cause(ended: Result<(), JoinError>) -> String {
+    match ended.map_err(JoinError::try_into_panic) {
+        Ok(()) => "it returned".to_owned(),
+        Err(Ok(panic)) => format!("it panicked: {}", panic_text(&*panic)),
+        Err(Err(_)) => "it was killed".to_owned(),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("with a value that is not text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use tokio::task::JoinHandle;
+
+    /// Starts a task that reports the time of each run, then behaves as `run` does.
+    fn started<R>(supervisor: &Supervisor, mut run: impl FnMut() -> R + Send + 'static) -> UnboundedReceiver<Instant>
+    where
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, receiver) = unbounded_channel();
+        supervisor.start("task", move || {
+            let _ = sender.send(Instant::now());
+            run()
+        });
+        receiver
+    }
+
+    /// Returns the pause before each of the next `count` runs, for runs that take `run`.
+    async fn pauses(runs: &mut UnboundedReceiver<Instant>, run: Duration, count: usize) -> Vec<u128> {
+        let mut before = runs.recv().await.unwrap();
+        let mut pauses = Vec::new();
+        for _ in 0..count {
+            let next = runs.recv().await.unwrap();
+            pauses.push((next - before - run).as_millis());
+            before = next;
+        }
+        pauses
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_returns_runs_again_at_once_and_then_after_growing_pauses_of_at_most_a_second() {
+        let supervisor = Supervisor::new();
+        let mut runs = started(&supervisor, || async {});
+        assert_eq!(pauses(&mut runs, Duration::ZERO, 8).await, [0, 50, 100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(supervisor.restarts("task"), Some(8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_of_ten_seconds_begins_the_pauses_anew() {
+        let supervisor = Supervisor::new();
+        let mut runs = started(&supervisor, || tokio::time::sleep(RECOVERED_AFTER));
+        assert_eq!(pauses(&mut runs, RECOVERED_AFTER, 3).await, [0, 0, 0]);
+        let supervisor = Supervisor::new();
+        let almost = RECOVERED_AFTER - Duration::from_millis(1);
+        let mut runs = started(&supervisor, move || tokio::time::sleep(almost));
+        assert_eq!(pauses(&mut runs, almost, 3).await, [0, 50, 100]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_runs_again() {
+        let supervisor = Supervisor::new();
+        let mut runs = started(&supervisor, || async { panic!("on purpose") });
+        assert_eq!(pauses(&mut runs, Duration::ZERO, 3).await, [0, 50, 100]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_function_that_panics_before_it_returns_its_future_is_called_again() {
+        let supervisor = Supervisor::new();
+        let mut first = true;
+        let mut runs = started(&supervisor, move || {
+            assert!(!std::mem::take(&mut first), "on purpose");
+            pending()
+        });
+        assert_eq!(pauses(&mut runs, Duration::ZERO, 1).await, [0]);
+        assert_eq!(supervisor.restarts("task"), Some(1));
+    }
+
+    /// Reports its drop, as the state of a run that is aborted.
+    struct Owned(UnboundedSender<&'static str>);
+
+    impl Drop for Owned {
+        fn drop(&mut self) {
+            let _ = self.0.send("dropped");
+        }
+    }
+
+    /// Starts a task without end that reports the start and the drop of each run.
+    fn started_with_drops(supervisor: &Supervisor) -> UnboundedReceiver<&'static str> {
+        let (sender, receiver) = unbounded_channel();
+        supervisor.start("task", move || {
+            let owned = Owned(sender.clone());
+            async move {
+                owned.0.send("started").unwrap();
+                pending().await
+            }
+        });
+        receiver
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_killed_run_is_dropped_before_the_next_begins() {
+        let supervisor = Supervisor::new();
+        let mut events = started_with_drops(&supervisor);
+        assert_eq!(events.recv().await, Some("started"));
+        for _ in 1..=3 {
+            assert!(supervisor.kill("task"));
+            assert_eq!(events.recv().await, Some("dropped"));
+            assert_eq!(events.recv().await, Some("started"));
+        }
+        assert_eq!(supervisor.restarts("task"), Some(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_between_two_runs_and_an_unknown_name_cannot_be_killed() {
+        let supervisor = Supervisor::new();
+        let mut runs = started(&supervisor, || async {});
+        runs.recv().await.unwrap();
+        runs.recv().await.unwrap();
+        tokio::time::sleep(FIRST_PAUSE / 2).await;
+        assert!(!supervisor.kill("task"));
+        assert!(!supervisor.kill("another"));
+        assert_eq!((supervisor.restarts("task"), supervisor.restarts("another")), (Some(1), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stop_waits_until_every_run_is_dropped_and_nothing_starts_after_it() {
+        let supervisor = Supervisor::new();
+        let mut events = started_with_drops(&supervisor);
+        supervisor.start("ends", || async {});
+        assert_eq!(events.recv().await, Some("started"));
+        tokio::join!(supervisor.stop(), supervisor.stop());
+        assert_eq!(events.try_recv(), Ok("dropped"));
+        assert_eq!(events.recv().await, None);
+        supervisor.start("late", || async { panic!("it was started") });
+        supervisor.stop().await;
+        assert_eq!(supervisor.names(), ["ends", "late", "task"]);
+        assert_eq!(supervisor.restarts("late"), Some(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_last_clone_ends_the_tasks() {
+        let supervisor = Supervisor::new();
+        let mut events = started_with_drops(&supervisor);
+        assert_eq!(events.recv().await, Some("started"));
+        drop(supervisor.clone());
+        drop(supervisor);
+        assert_eq!(events.recv().await, Some("dropped"));
+        assert_eq!(events.recv().await, None);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a task named \"task\" exists")]
+    async fn a_name_is_used_once() {
+        let supervisor = Supervisor::new();
+        supervisor.start("task", pending);
+        supervisor.start("task", pending);
+    }
+
+    #[tokio::test]
+    async fn the_log_has_the_cause_of_an_end() {
+        let cause_of = async |task: JoinHandle<()>| cause(task.await);
+        assert_eq!(cause_of(tokio::spawn(async {})).await, "it returned");
+        assert_eq!(cause_of(tokio::spawn(async { panic!("no more") })).await, "it panicked: no more");
+        assert_eq!(cause_of(tokio::spawn(async { panic!("no {}", 2) })).await, "it panicked: no 2");
+        let killed = tokio::spawn(pending());
+        killed.abort();
+        assert_eq!(cause_of(killed).await, "it was killed");
+    }
+}

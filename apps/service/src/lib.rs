@@ -1,3 +1,4 @@
 //! What every application around Bennu needs to run.
 
+pub mod password;
 pub mod supervisor;

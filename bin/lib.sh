@@ -44,6 +44,25 @@ need_brokers() {
   need nats-server nats-server "brew install nats-server"
 }
 
+# The programs of PostgreSQL. Debian keeps them out of the PATH, and creates and starts a server of its own with them,
+# unless the configuration of postgresql-common forbids it; the tests start their own, on free ports.
+need_postgres() {
+  postgres_in_path
+  if ! command -v initdb >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    need pg_createcluster postgresql-common ""
+    sed -i "s/^#*create_main_cluster.*/create_main_cluster = false/" /etc/postgresql-common/createcluster.conf
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null
+    postgres_in_path
+  fi
+  need initdb postgresql "brew install postgresql@16"
+}
+
+postgres_in_path() {
+  for folder in "${POSTGRES_BIN:-}" /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
+    if [ -x "$folder/initdb" ]; then PATH=$PATH:$folder; fi
+  done
+}
+
 # need_node VERSION: at least that.
 need_node() {
   need node "nodejs npm" "brew install node"

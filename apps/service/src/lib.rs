@@ -1,4 +1,41 @@
-//! What every application around Bennu needs to run.
+//! What every application around Bennu needs to run: its start and stop, its cluster and secret from the environment,
+//! commands from a terminal to the running server, tasks that are started again, and the owner's password.
+//!
+//! `hello_sockets` and `sneakers_23` use this crate; it knows nothing of either but the name of the one that `bin/run`
+//! starts by default. An application reads `main` to end like this: [`serve::Service::listen`] first, so that a port in
+//! use is the first error; then its own parts, with [`secret`], [`cluster`] and [`supervisor`]; then
+//! [`serve::Service::run`], which returns after the stop signal and the drain. Each command of its command line is a
+//! [`control::send`].
+//!
+//! Errors are made to be printed as one line: they contain the variable or the command to change.
 
+pub mod control;
 pub mod password;
 pub mod supervisor;
+
+/// The port of a server unless another is chosen, as in the book.
+pub const DEFAULT_PORT: u16 = 4000;
+
+/// The application that `bin/run` starts when none is named.
+pub const DEFAULT_APP: &str = "sneakers_23";
+
+/// Returns the shell command that starts an application on a port, for error messages: `bin/run`, or as
+/// `PORT=4001 bin/run hello_sockets`.
+pub fn start_command(app: &str, port: u16) -> String {
+    let port = if port == DEFAULT_PORT { String::new() } else { format!("PORT={port} ") };
+    let app = if app == DEFAULT_APP { String::new() } else { format!(" {app}") };
+    format!("{port}bin/run{app}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_command_names_only_what_is_not_the_default() {
+        assert_eq!(start_command("sneakers_23", 4000), "bin/run");
+        assert_eq!(start_command("sneakers_23", 4001), "PORT=4001 bin/run");
+        assert_eq!(start_command("hello_sockets", 4000), "bin/run hello_sockets");
+        assert_eq!(start_command("hello_sockets", 4001), "PORT=4001 bin/run hello_sockets");
+    }
+}

@@ -184,7 +184,7 @@ impl fmt::Debug for Password {
 ///
 /// # Errors
 /// [`PasswordError::TooShort`] and [`PasswordError::TooLong`] for a password of fewer than 8 characters or more than
-/// 1,024 bytes; [`PasswordError::Random`] and [`PasswordError::Hash`] when no salt or no memory is to be had.
+/// 1,024 bytes; [`PasswordError::Random`] and [`PasswordError::Hash`] when the operating system has no random bytes or no memory.
 pub fn hash_password(text: &str) -> Result<String, PasswordError> {
     let characters = text.chars().count();
     if characters < MIN_PASSWORD_CHARACTERS {

@@ -1,6 +1,6 @@
 //! The limits of attempts at a password: for each address, and for the whole node.
 //!
-//! `password` asks for admission before each hash, under its lock. The time is an argument: this file has no clock. An
+//! `password` calls [`Attempts::admit`] before each hash, under its lock. The time is an argument: this file has no clock. An
 //! attempt that is not admitted counts towards no limit, so that an address is free again after a minute however often
 //! it tries. The table of addresses is bounded, and a new address takes the place of the one whose last attempt is the
 //! oldest.

@@ -1,0 +1,137 @@
+//! The announcer: turns the events of the domain into broadcasts to this node's clients.
+//!
+//! Every node announces for itself, after its own inventory has the change. So a client that reads the inventory when it
+//! hears of a change never reads an older state. Broadcasts between nodes would arrive before or after the inventory of
+//! the other node.
+
+use crate::catalog::{ItemId, Level};
+use crate::checkout::{CartChange, CartId, Outcome, Purchase};
+use crate::inventory::{Changes, Event, Snapshot};
+use crate::store::Store;
+use crate::web;
+use bennu::error::BroadcastError;
+use bennu::prelude::*;
+use bennu::pubsub::Message;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tokio::sync::broadcast::error::RecvError;
+
+/// An item sold out, was restocked, or has another price. Cart channels subscribe to the items of their cart.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ItemChanged {
+    /// The item.
+    pub item_id: ItemId,
+}
+
+impl ItemChanged {
+    /// Returns the PubSub topic of an item.
+    pub fn topic(item: ItemId) -> String {
+        format!("item_out:{item}")
+    }
+}
+
+impl Message for ItemChanged {
+    const KIND: &'static str = "sneakers_23.item_changed";
+}
+
+/// The announcer's place in the events, which outlives a killed announcer.
+#[derive(Clone)]
+pub struct Announcer(Arc<Mutex<Changes>>);
+
+impl Announcer {
+    /// Creates an announcer of the changes from now on.
+    pub fn new(changes: Changes) -> Self {
+        Announcer(Arc::new(Mutex::new(changes)))
+    }
+
+    /// Announces events. Never returns.
+    pub async fn run(self, store: Store) {
+        let mut changes = self.0.lock().await;
+        let mut settled = store.checkout.settled();
+        loop {
+            tokio::select! {
+                (shelf, events) = changes.next() => {
+                    for event in events {
+                        if let Err(error) = announce(&store, &shelf, &event) {
+                            tracing::error!(%error, ?event, "could not announce an event");
+                        }
+                    }
+                }
+                purchase = settled.recv() => match purchase {
+                    Ok(settled) => announce_settled(&store, &settled.purchase, &settled.outcome),
+                    // The pages ask again when they reconnect or are reloaded.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                },
+            }
+        }
+    }
+}
+
+fn announce(store: &Store, shelf: &Snapshot, event: &Event) -> Result<usize, BroadcastError> {
+    let endpoint = &store.endpoint;
+    let item_changed =
+        |item_id| endpoint.pubsub().local_broadcast(&ItemChanged::topic(item_id), ItemChanged { item_id });
+    match *event {
+        Event::Released(id) => {
+            let Some(product) = shelf.product(id) else { return Ok(0) };
+            let released = json!({ "size_html": web::sizes_html(product, shelf) });
+            endpoint.local_broadcast(&format!("product:{id}"), "released", released)
+        }
+        Event::Withdrawn(id) => endpoint.local_broadcast(&format!("product:{id}"), "withdrawn", json!({})),
+        Event::PriceChanged(id, price) => {
+            for item in shelf.items_of(id) {
+                item_changed(item.id);
+            }
+            let changed = json!({ "product_id": id, "price_cents": price });
+            endpoint.local_broadcast(&format!("product:{id}"), "price_change", changed)
+        }
+        Event::LevelChanged(item_id, level, was) => {
+            let Some(item) = shelf.item(item_id) else { return Ok(0) };
+            if level == Level::Out || was == Some(Level::Out) {
+                item_changed(item_id);
+            }
+            let changed = json!({ "product_id": item.product_id, "item_id": item_id, "level": level });
+            endpoint.local_broadcast(&format!("product:{}", item.product_id), "stock_change", changed)
+        }
+    }
+}
+
+/// Sends the outcome of a purchase, which was unknown, to the pages of its cart.
+fn announce_settled(store: &Store, purchase: &Purchase, outcome: &Outcome) {
+    let is_bought = matches!(outcome, Outcome::Bought(_));
+    if is_bought {
+        empty_cart(&store.endpoint, &purchase.cart_id);
+    }
+    let message = settled_message(store, purchase, is_bought);
+    if let Err(error) = store.endpoint.broadcast(&topic(&purchase.cart_id), "purchase", message) {
+        tracing::warn!(%error, "could not send the outcome of a purchase to its pages");
+    }
+}
+
+/// Returns the payload of the event `purchase`.
+pub(crate) fn settled_message(store: &Store, purchase: &Purchase, is_bought: bool) -> Value {
+    let (state, location) = match is_bought {
+        true => ("bought", format!("/checkout/complete/{}", purchase.id)),
+        false => ("refused", format!("/checkout/outcome?purchase={}", store.purchases.sign(purchase))),
+    };
+    json!({ "id": purchase.id, "state": state, "location": location })
+}
+
+/// Empties a cart in all tabs of its shopper, on all nodes.
+pub fn empty_cart(endpoint: &Endpoint, cart: &CartId) {
+    change_cart(endpoint, cart, CartChange::Clear);
+}
+
+/// Sends a change of a cart that a form has made to the tabs of its shopper, on all nodes.
+pub fn change_cart(endpoint: &Endpoint, cart: &CartId, change: CartChange) {
+    if let Err(error) = endpoint.broadcast(&topic(cart), "cart_updated", &change) {
+        tracing::warn!(%error, "could not send a change of a cart to its tabs");
+    }
+}
+
+fn topic(cart: &CartId) -> String {
+    format!("cart:{}", cart.as_str())
+}

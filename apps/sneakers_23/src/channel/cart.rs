@@ -1,0 +1,241 @@
+//! `cart:{id}`: the cart of one shopper, who may have several tabs.
+//!
+//! A client joins with the cart that its browser has kept, and gets it back after each change, signed. The channel
+//! subscribes to the items of the cart, so that an item is shown as sold out at once. Another tab of the shopper gets
+//! each change by `cart_updated`. The shopper is present at `admin:cart_tracker` for as long as the channel lives.
+
+use crate::announcer::ItemChanged;
+use crate::catalog::{Cents, ItemId};
+use crate::checkout::{Answer, Cart, CartChange, Purchase};
+use crate::database::now_ms;
+use crate::inventory::Snapshot;
+use crate::shoppers::Visit;
+use crate::socket::ProductSocket;
+use crate::store::Store;
+use bennu::prelude::*;
+use bennu::tracker::PresenceGuard;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The changes of a cart that a client may make at once, and the time after which it may make one more.
+const MAX_CHANGES: u32 = 30;
+const CHANGE_EVERY: Duration = Duration::from_millis(100);
+
+/// The largest difference between a client's clock and the server's.
+const MAX_CLOCK_ERROR_MS: i64 = 365 * 86_400_000;
+
+/// The pages of a shopper.
+const PAGES: [&str; 3] = ["/", "/checkout", "/checkout/complete"];
+
+/// One tab of a shopper.
+pub struct CartChannel {
+    cart: Cart,
+    visit: Visit,
+    presence: Option<PresenceGuard>,
+    purchase: Option<Purchase>,
+    /// The time at which all changes are allowed again.
+    changes_until: Instant,
+    has_been_too_fast: bool,
+}
+
+#[derive(Deserialize)]
+struct Params {
+    serialized: Option<String>,
+    page: String,
+    page_loaded_at: i64,
+    purchase: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    item_id: ItemId,
+}
+
+/// The cart as a page shows it.
+#[derive(Serialize)]
+struct View<'a> {
+    items: Vec<Line<'a>>,
+    serialized: String,
+    subtotal_cents: Cents,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: ItemId,
+    product_id: i64,
+    name: &'a str,
+    size: &'a str,
+    price_cents: Cents,
+    out: bool,
+}
+
+impl Channel<ProductSocket> for CartChannel {
+    const INTERCEPT: &'static [&'static str] = &["cart_updated"];
+
+    async fn join(_topic: &str, params: Payload, ctx: &mut Context<ProductSocket, Self>) -> Joined<Self> {
+        let id: String = ctx.topic_part("id")?;
+        if ctx.socket.cart_id.as_ref().is_none_or(|own| own.as_str() != id) {
+            tracing::warn!(peer = ?ctx.socket.cart_id.is_some(), "a client asked for the cart of another session");
+            return refuse(json!({ "reason": "not_your_cart" }));
+        }
+        let params: Params = params.parse().map_err(|error| invalid(&error.to_string())).or_reply()?;
+        let visit = visit(&params).map_err(|error| invalid(&error)).or_reply()?;
+        let store = ctx.state();
+        accept(CartChannel {
+            cart: store.carts.restore(params.serialized.as_deref()),
+            purchase: params.purchase.and_then(|token| store.purchases.verify(&token)),
+            visit,
+            presence: None,
+            changes_until: Instant::now(),
+            has_been_too_fast: false,
+        })
+    }
+
+    async fn joined(&mut self, ctx: &mut Context<ProductSocket, Self>) -> Flow {
+        for item in self.cart.items() {
+            ctx.subscribe::<ItemChanged>(&ItemChanged::topic(*item));
+        }
+        self.visit.items = self.cart.items().to_vec();
+        if let Some(id) = &ctx.socket.cart_id {
+            self.presence = Some(ctx.state().shoppers.track(id, &self.visit)?);
+        }
+        self.push(ctx)?;
+        if let Some(purchase) = self.purchase.take() {
+            let (store, channel) = (ctx.state().clone(), ctx.channel());
+            ctx.spawn(async move {
+                if let Some(settled) = outcome(&store, purchase).await {
+                    channel.send(settled)?;
+                }
+                noreply()
+            });
+        }
+        noreply()
+    }
+
+    async fn handle_in(&mut self, event: &str, payload: Payload, ctx: &mut Context<ProductSocket, Self>) -> Handled {
+        if !matches!(event, "add_item" | "remove_item") {
+            return unhandled(event);
+        }
+        self.count_change().or_reply()?;
+        let Change { item_id } = payload.parse().map_err(|error| invalid(&error.to_string())).or_reply()?;
+        let (changed, change) = match event {
+            "add_item" => (self.cart.add(item_id, &ctx.state().inventory.snapshot()), CartChange::Add(item_id)),
+            _ => (self.cart.remove(item_id), CartChange::Remove(item_id)),
+        };
+        changed.map_err(|error| json!({ "reason": error.reason(), "message": error.to_string() })).or_reply()?;
+        self.follow(change, ctx)?;
+        ctx.broadcast_from("cart_updated", &change)?;
+        let shelf = ctx.state().inventory.snapshot();
+        reply_ok(&self.view(&shelf, ctx.state()))
+    }
+
+    async fn handle_out(&mut self, _event: &str, payload: Payload, ctx: &mut Context<ProductSocket, Self>) -> Flow {
+        let change = payload.parse()?;
+        self.cart.apply(change);
+        self.follow(change, ctx)?;
+        self.push(ctx)?;
+        noreply()
+    }
+}
+
+impl HandleInfo<ProductSocket, ItemChanged> for CartChannel {
+    async fn handle_info(&mut self, _: ItemChanged, ctx: &mut Context<ProductSocket, Self>) -> Flow {
+        self.push(ctx)?;
+        noreply()
+    }
+}
+
+/// The outcome of a purchase that the page did not know.
+struct PurchaseSettled(Value);
+
+impl HandleInfo<ProductSocket, PurchaseSettled> for CartChannel {
+    async fn handle_info(&mut self, settled: PurchaseSettled, ctx: &mut Context<ProductSocket, Self>) -> Flow {
+        ctx.push("purchase", settled.0)?;
+        noreply()
+    }
+}
+
+impl CartChannel {
+    /// Subscribes to the items of the cart and shows them to the owner, after a change.
+    fn follow(&mut self, change: CartChange, ctx: &Context<ProductSocket, Self>) -> Result<(), Crash> {
+        let before = std::mem::replace(&mut self.visit.items, self.cart.items().to_vec());
+        for item in before.iter().filter(|item| !self.visit.items.contains(item)) {
+            ctx.unsubscribe(&ItemChanged::topic(*item));
+        }
+        if let CartChange::Add(item) = change
+            && !before.contains(&item)
+            && self.visit.items.contains(&item)
+        {
+            ctx.subscribe::<ItemChanged>(&ItemChanged::topic(item));
+        }
+        if let Some(presence) = &self.presence {
+            presence.update(&self.visit)?;
+        }
+        Ok(())
+    }
+
+    fn push(&self, ctx: &Context<ProductSocket, Self>) -> Result<(), Crash> {
+        let shelf = ctx.state().inventory.snapshot();
+        ctx.push("cart", &self.view(&shelf, ctx.state()))?;
+        Ok(())
+    }
+
+    fn view<'a>(&self, shelf: &'a Snapshot, store: &Store) -> View<'a> {
+        let lines = self.cart.items().iter().filter_map(|id| {
+            let (item, product) = shelf.item_with_product(*id)?;
+            Some(Line {
+                id: item.id,
+                product_id: product.id.0,
+                name: &product.name,
+                size: &item.size,
+                price_cents: product.price,
+                out: item.available <= 0,
+            })
+        });
+        View {
+            items: lines.collect(),
+            serialized: store.carts.serialize(&self.cart),
+            subtotal_cents: self.cart.subtotal(shelf),
+        }
+    }
+
+    /// Counts a change against the limit of this client.
+    fn count_change(&mut self) -> Result<(), Value> {
+        let now = Instant::now();
+        let until = self.changes_until.max(now) + CHANGE_EVERY;
+        if until > now + CHANGE_EVERY * MAX_CHANGES {
+            if !std::mem::replace(&mut self.has_been_too_fast, true) {
+                tracing::warn!("a client changes its cart more than ten times a second");
+            }
+            return Err(json!({ "reason": "too_fast", "message": "That was very fast. Wait a second and try again." }));
+        }
+        self.changes_until = until;
+        Ok(())
+    }
+}
+
+fn visit(params: &Params) -> Result<Visit, String> {
+    let Some(page) = PAGES.iter().find(|page| **page == params.page) else {
+        return Err(format!("{:?} is not a page: it must be one of {}", params.page, PAGES.join(", ")));
+    };
+    if (params.page_loaded_at - now_ms()).abs() > MAX_CLOCK_ERROR_MS {
+        return Err(format!("{} is not a time of this year, in milliseconds since 1970", params.page_loaded_at));
+    }
+    Ok(Visit { page: (*page).to_owned(), page_loaded_at: params.page_loaded_at, items: Vec::new() })
+}
+
+fn invalid(message: &str) -> Value {
+    json!({ "reason": "invalid", "message": message })
+}
+
+/// Returns the message for a page whose purchase has an outcome now; `None` while it is unknown, in which case
+/// `announcer` sends the message later.
+async fn outcome(store: &Store, purchase: Purchase) -> Option<PurchaseSettled> {
+    match store.checkout.outcome(&purchase).await {
+        Answer::Unknown | Answer::Busy => None,
+        Answer::Bought(_) => Some(PurchaseSettled(crate::announcer::settled_message(store, &purchase, true))),
+        Answer::Refused(_) => Some(PurchaseSettled(crate::announcer::settled_message(store, &purchase, false))),
+    }
+}

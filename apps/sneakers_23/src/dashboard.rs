@@ -1,0 +1,175 @@
+//! The owner's dashboard: an overview of the store, broadcast to the owner's pages at most once a second.
+//!
+//! [`Dashboard::run`] is a supervised task. It reads the orders from the database only while an owner's page is open.
+
+use crate::catalog::{Cents, Level};
+use crate::checkout::Order;
+use crate::database::ledger;
+use crate::inventory::Snapshot;
+use crate::sell_out::Progress;
+use crate::shoppers;
+use crate::store::Store;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::Mutex;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// The topic of the overview.
+pub const TOPIC: &str = "admin:store";
+
+/// The time between two broadcasts.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The newest orders that the overview lists.
+const LATEST: i64 = 20;
+
+/// The overview of the store, as the owner's page gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    node: String,
+    nodes: usize,
+    products: Vec<ProductRow>,
+    items: Vec<ItemRow>,
+    orders: Orders,
+    sell_out: Option<Progress>,
+    /// The time since which the database does not answer, in milliseconds since 1970.
+    database_down_since: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ProductRow {
+    id: i64,
+    name: String,
+    released: bool,
+    price_cents: Cents,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ItemRow {
+    id: i64,
+    product_id: i64,
+    size: String,
+    stocked: i64,
+    available: i64,
+    level: Level,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+struct Orders {
+    count: i64,
+    revenue_cents: Cents,
+    latest: Vec<OrderRow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct OrderRow {
+    number: String,
+    total_cents: Cents,
+    at: i64,
+    items: Vec<String>,
+}
+
+/// The dashboard of this node. Clones share it.
+#[derive(Clone, Default)]
+pub struct Dashboard {
+    /// The orders as they were read last, for the time in which the database does not answer.
+    orders: Arc<Mutex<Orders>>,
+}
+
+impl Dashboard {
+    /// Returns the overview. Without the database it has the orders that were read last.
+    pub async fn overview(&self, store: &Store) -> Overview {
+        let shelf = store.inventory.snapshot();
+        let mut orders = self.orders.lock().await;
+        if let Ok(read) = read_orders(store, &shelf).await {
+            *orders = read;
+        }
+        let down_since = store.database.down_since();
+        Overview {
+            node: store.endpoint.pubsub().node().to_string(),
+            nodes: store.endpoint.pubsub().nodes().len(),
+            products: shelf.products().map(ProductRow::from).collect(),
+            items: shelf.items().map(ItemRow::from).collect(),
+            orders: orders.clone(),
+            sell_out: store.sell_out.progress(),
+            database_down_since: down_since
+                .map(|since| since.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64),
+        }
+    }
+
+    /// Broadcasts the overview and the counts of shoppers when they have changed. Never returns.
+    pub async fn run(self, store: Store) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut overview, mut counts) = (None, None);
+        loop {
+            ticks.tick().await;
+            if store.endpoint.pubsub().subscriber_count(TOPIC) > 0 {
+                let current = Some(self.overview(&store).await);
+                if overview != current {
+                    broadcast(&store, TOPIC, "overview", &current);
+                    overview = current;
+                }
+            }
+            if store.endpoint.pubsub().subscriber_count(shoppers::TOPIC) > 0 {
+                let current = Some(store.shoppers.counts());
+                if counts != current {
+                    broadcast(&store, shoppers::TOPIC, "shoppers", &current);
+                    counts = current;
+                }
+            }
+        }
+    }
+}
+
+fn broadcast<T: Serialize>(store: &Store, topic: &str, event: &str, payload: &T) {
+    if let Err(error) = store.endpoint.local_broadcast(topic, event, payload) {
+        tracing::error!(%error, event, "could not update the owner's pages");
+    }
+}
+
+async fn read_orders(store: &Store, shelf: &Snapshot) -> sqlx::Result<Orders> {
+    let (count, revenue_cents) = ledger::totals(&store.database).await?;
+    let latest = ledger::latest_orders(&store.database, LATEST).await?;
+    let row = |order: &Order| OrderRow {
+        number: order.id.number(),
+        total_cents: order.total(),
+        at: order.bought_at,
+        items: names(order, shelf),
+    };
+    Ok(Orders { count, revenue_cents, latest: latest.iter().map(row).collect() })
+}
+
+/// Returns the items of an order in words, as `Shift Runner 9.5`.
+pub fn names(order: &Order, shelf: &Snapshot) -> Vec<String> {
+    let name = |id| match shelf.item_with_product(id) {
+        Some((item, product)) => format!("{} {}", product.name, item.size),
+        None => format!("item {id}"),
+    };
+    order.lines.iter().map(|line| name(line.item_id)).collect()
+}
+
+impl From<&crate::catalog::Product> for ProductRow {
+    fn from(product: &crate::catalog::Product) -> Self {
+        ProductRow {
+            id: product.id.0,
+            name: product.name.clone(),
+            released: product.released,
+            price_cents: product.price,
+        }
+    }
+}
+
+impl From<&crate::catalog::Item> for ItemRow {
+    fn from(item: &crate::catalog::Item) -> Self {
+        ItemRow {
+            id: item.id.0,
+            product_id: item.product_id.0,
+            size: item.size.clone(),
+            stocked: item.stocked,
+            available: item.available,
+            level: item.level(),
+        }
+    }
+}

@@ -1,16 +1,17 @@
 //! What every application around Bennu needs to run: its start and stop, its cluster and secret from the environment,
 //! commands from a terminal to the running server, tasks that are started again, and the owner's password.
 //!
-//! `hello_sockets` and `sneakers_23` use this crate; it knows nothing of either but the name of the one that `bin/run`
-//! starts by default. An application reads `main` to end like this: [`serve::Service::listen`] first, so that a port in
-//! use is the first error; then its own parts, with [`secret`], [`cluster`] and [`supervisor`]; then
-//! [`serve::Service::run`], which returns after the stop signal and the drain. Each command of its command line is a
-//! [`control::send`].
-//!
-//! Errors are made to be printed as one line: they contain the variable or the command to change.
+//! `hello_sockets` and `sneakers_23` use this crate. It contains nothing of either, except the name of the application
+//! that `bin/run` starts by default. An application calls [`serve::Service::listen`] first, so that a port in use is the
+//! first error. Then it starts its own parts, with [`secret`], [`cluster`] and [`supervisor`]. It calls
+//! [`serve::Service::run`] last, which returns after the stop signal and the drain. Each command of its command line is
+//! a [`control::send`]. The text of each error is one line, with the variable or the command to change.
 
+pub mod cluster;
 pub mod control;
 pub mod password;
+pub mod secret;
+pub mod serve;
 pub mod supervisor;
 
 /// The port of a server unless another is chosen, as in the book.

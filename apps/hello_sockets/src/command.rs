@@ -2,8 +2,11 @@
 //!
 //! `main` calls [`run`]. Every command but `serve` is a request over the control socket.
 
-use crate::control::{self, DEFAULT_PORT, Request, RequestError};
-use crate::serve::{self, ServeError};
+use crate::APP;
+use crate::control::Request;
+use crate::serve::{self, StartError};
+use app_service::DEFAULT_PORT;
+use app_service::control::{self, RequestError};
 use clap::{Args, Parser, Subcommand};
 
 /// Serves the page and its sockets, or sends a command to the running server.
@@ -94,7 +97,7 @@ pub struct CommandError(Failure);
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 enum Failure {
-    Serve(#[from] ServeError),
+    Start(#[from] StartError),
     Request(#[from] RequestError),
 }
 
@@ -120,6 +123,6 @@ pub async fn run(CommandLine { port, command }: CommandLine) -> Result<(), Comma
         Some(Command::Sign { user_id }) => Request::Sign { user_id },
         Some(Command::Disconnect { socket_id }) => Request::Disconnect { socket_id },
     };
-    println!("{}", control::send(port, &request).await?);
+    println!("{}", control::send(APP, port, &request).await?);
     Ok(())
 }

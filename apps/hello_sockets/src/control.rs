@@ -1,35 +1,16 @@
-//! The control socket between the command line and the running server: one request and one response over a Unix socket
-//! that only its owner may open.
+//! The commands to the running server: the requests of the control socket, and their execution.
 //!
-//! This file owns the protocol, which is a JSON value a line with a limit on the line, and the default port. `serve`
-//! runs the `server`; `command` uses the `client`; `path` determines the socket's file.
+//! `command` sends a [`Request`], and `serve` calls [`execute`] for each that arrives, in a task of its own that ends
+//! with the control socket or when its client disconnects.
 
-mod client;
-mod path;
-mod server;
-
-pub(crate) use client::{RequestError, send};
-pub(crate) use server::{ControlError, ControlSocket};
-
-use serde::de::DeserializeOwned;
+use crate::channel::DedupeChannel;
+use crate::pipeline::{Producer, Push};
+use crate::socket::SALT;
+use app_service::control::Response;
+use bennu::{Endpoint, Payload};
 use serde::{Deserialize, Serialize};
-use std::io;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-
-/// The server's port unless one is chosen, as in the book.
-pub(crate) const DEFAULT_PORT: u16 = 4000;
-
-/// Returns the shell command that starts a server on this port, for error messages.
-pub(crate) fn start_command(port: u16) -> String {
-    match port {
-        DEFAULT_PORT => "bin/run".to_owned(),
-        _ => format!("PORT={port} bin/run"),
-    }
-}
-
-/// The most bytes of a request or a response, far above any typed command.
-const MAX_LINE_BYTES: u64 = 1 << 20;
+use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// A command to the server.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,31 +33,53 @@ pub(crate) enum Request {
     Disconnect { socket_id: String },
 }
 
-/// The text to print, or the text of the error.
-pub(crate) type Response = Result<String, String>;
-
-async fn write_line<T: Serialize>(stream: &mut UnixStream, value: &T) -> io::Result<()> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    stream.write_all(&line).await
-}
-
-/// Reads the value of the next line, which is the last one. Returns `UnexpectedEof` when the peer has closed the
-/// connection.
-async fn read_line<T: DeserializeOwned>(stream: &mut UnixStream) -> io::Result<T> {
-    let mut line = Vec::new();
-    BufReader::new(stream.take(MAX_LINE_BYTES)).read_until(b'\n', &mut line).await?;
-    match line.last() {
-        Some(b'\n') => Ok(serde_json::from_slice(&line)?),
-        _ if line.len() as u64 == MAX_LINE_BYTES => {
-            Err(io::Error::new(io::ErrorKind::InvalidData, format!("a line has more than {MAX_LINE_BYTES} bytes")))
+/// Executes a command, and returns the text to print.
+///
+/// # Errors
+/// The text of the error, when the command cannot be executed.
+pub(crate) async fn execute(request: Request, endpoint: &Endpoint, producer: &Producer) -> Response {
+    tracing::debug!(?request, "command");
+    match request {
+        Request::Broadcast { topic, event, payload } => {
+            let payload = Payload::from_json_text(&payload).map_err(text)?;
+            endpoint.broadcast(&topic, &event, payload).map_err(text)?;
         }
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        Request::Dupe { numbers, times } => {
+            DedupeChannel::broadcast(endpoint, &numbers, times).await.map_err(text)?;
+        }
+        Request::Push { user_id, data, times, work_ms, timed } => {
+            let data: Map<String, Value> =
+                serde_json::from_str(&data).map_err(|error| format!("the data is not a JSON object: {error}"))?;
+            let work = Duration::from_millis(work_ms);
+            for n in 1..=times.unwrap_or(1) {
+                let mut data = data.clone();
+                if times.is_some() {
+                    data.insert("n".to_owned(), n.into());
+                }
+                let push = Push { user_id, data: data.into(), work };
+                if timed { producer.push_timed(push).await } else { producer.push(push).await }.map_err(text)?;
+            }
+        }
+        Request::Increment { name, tags } => {
+            let pair = |tag: String| match tag.split_once(':') {
+                Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+                _ => Err(format!("{tag:?} is not a tag: write it as key:value")),
+            };
+            let tags: Vec<_> = tags.into_iter().map(pair).collect::<Result<_, _>>()?;
+            metrics::counter!(name, &tags).increment(1);
+        }
+        Request::Nodes => {
+            let (own, mut nodes) = (endpoint.pubsub().node(), endpoint.pubsub().nodes());
+            nodes.retain(|node| node != own);
+            let names: Vec<_> = nodes.iter().map(|node| node.as_str()).collect();
+            return Ok(if names.is_empty() { "no other nodes".to_owned() } else { names.join("\n") });
+        }
+        Request::Sign { user_id } => return endpoint.sign(SALT, &user_id).map_err(text),
+        Request::Disconnect { socket_id } => endpoint.disconnect(&socket_id).map_err(text)?,
     }
+    Ok("ok".to_owned())
 }
 
-/// Returns whether the peer's process belongs to this user or to root.
-fn is_trusted(stream: &UnixStream) -> io::Result<bool> {
-    let peer = stream.peer_cred()?.uid();
-    Ok(peer == rustix::process::geteuid().as_raw() || peer == 0)
+fn text(error: impl std::error::Error) -> String {
+    error.to_string()
 }

@@ -5,7 +5,6 @@
 //! public where the tests use them.
 
 mod channel;
-mod cluster;
 pub mod command;
 mod control;
 mod measurement;
@@ -18,6 +17,9 @@ mod tracker;
 pub use channel::DedupeChannel;
 pub use socket::{AuthSocket, StatsSocket, UserSocket};
 pub use tracker::UserTracker;
+
+/// The name of this package, by which `bin/run` and the control socket know the application.
+const APP: &str = env!("CARGO_PKG_NAME");
 
 /// The listing of the guide compiles.
 #[cfg(doctest)]

@@ -4,6 +4,7 @@
 //! first client connects. `channel/tracked` tracks with it, and `page` shows the time until a dead node's users are
 //! removed.
 
+use app_service::cluster::MIN_DOWN_AFTER;
 use bennu::Endpoint;
 use bennu::presence::{Presence, PresenceOptions};
 use std::time::Duration;
@@ -11,9 +12,6 @@ use std::time::Duration;
 /// The silence after which a node is down and its users are removed: the tracker's own default, which tolerates the
 /// loss of one heartbeat.
 const DOWN_AFTER: Duration = Duration::from_secs(30);
-
-/// The minimum of that silence. The tracker's periods follow from it; shorter ones would remove a busy node.
-pub(crate) const MIN_DOWN_AFTER: Duration = Duration::from_secs(1);
 
 /// The presence of all clients on `tracked`. Clones share it.
 #[derive(Debug, Clone)]

@@ -128,15 +128,17 @@ async fn an_invalid_payload_is_an_error_of_one_line_from_the_server() {
 async fn the_error_without_a_server_contains_the_command_that_starts_one() {
     let login = Login::new();
     let error = async |port| login.fail(port, &["sign", "1"]).await;
-    assert_eq!(error(4000).await, "hello_sockets: no server answers on port 4000: start it with bin/run");
-    assert_eq!(error(4567).await, "hello_sockets: no server answers on port 4567: start it with PORT=4567 bin/run");
+    assert_eq!(error(4000).await, "hello_sockets: no server answers on port 4000: start it with bin/run hello_sockets");
+    let expected = "hello_sockets: no server answers on port 4567: start it with PORT=4567 bin/run hello_sockets";
+    assert_eq!(error(4567).await, expected);
 }
 
 #[tokio::test]
 async fn the_error_for_a_port_in_use_contains_a_command_with_another_port() {
     let (login, program) = running().await;
     let (port, next) = (program.port, program.port.checked_add(1).unwrap_or(4000));
-    let expected = format!("hello_sockets: port {port} is in use: choose another with PORT={next} bin/run");
+    let expected =
+        format!("hello_sockets: port {port} is in use: choose another with PORT={next} bin/run hello_sockets");
     assert_eq!(login.fail(port, &[]).await, expected);
 }
 
@@ -174,7 +176,8 @@ async fn the_socket_file_of_a_killed_server_is_replaced() {
     program.signal(Signal::KILL);
     assert_eq!(program.ended().await, None);
     assert!(login.control_socket(port).exists());
-    let expected = format!("hello_sockets: no server answers on port {port}: start it with PORT={port} bin/run");
+    let start = format!("PORT={port} bin/run hello_sockets");
+    let expected = format!("hello_sockets: no server answers on port {port}: start it with {start}");
     assert_eq!(login.fail(port, &["sign", "1"]).await, expected);
     let again = Program::start(&login, port).await;
     assert!(!login.run(again.port, &["sign", "1"]).await.is_empty());

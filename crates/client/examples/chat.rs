@@ -1,5 +1,5 @@
-//! A conversation with HelloSockets. Start it with `bin/run`, then run `cargo run -p bennu-client --example chat`. The
-//! argument is the URL of another server.
+//! A conversation with HelloSockets. Start it with `bin/run hello_sockets`, then run
+//! `cargo run -p bennu-client --example chat`. The argument is the URL of another server.
 
 use bennu_client::Client;
 use serde_json::{Value, json};

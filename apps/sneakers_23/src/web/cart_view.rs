@@ -1,0 +1,78 @@
+//! A cart as a page shows it: its lines with names and prices, and their sum.
+
+use crate::catalog::{Cents, ItemId, ProductId};
+use crate::checkout::{Cart, Line};
+use crate::inventory::Snapshot;
+
+/// The lines of a cart, and the sum of those that can be bought.
+pub(super) struct CartView {
+    pub(super) lines: Vec<LineView>,
+    pub(super) subtotal: Cents,
+}
+
+/// One pair on a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LineView {
+    pub(super) id: ItemId,
+    pub(super) product_id: ProductId,
+    pub(super) name: String,
+    pub(super) size: String,
+    pub(super) price: Cents,
+    pub(super) is_out: bool,
+}
+
+impl CartView {
+    pub(super) fn new(cart: &Cart, shelf: &Snapshot) -> Self {
+        let lines = cart.items().iter().filter_map(|id| LineView::of_item(*id, shelf)).collect();
+        CartView { lines, subtotal: cart.subtotal(shelf) }
+    }
+
+    pub(super) fn has_sold_out(&self) -> bool {
+        self.lines.iter().any(|line| line.is_out)
+    }
+
+    /// Returns the number of pairs, as `2 pairs`.
+    pub(super) fn count_in_words(&self) -> String {
+        match self.lines.len() {
+            1 => "1 pair".to_owned(),
+            count => format!("{count} pairs"),
+        }
+    }
+
+    /// Returns the text by which the script finds that the page shows another cart than the channel: `fingerprint` in
+    /// cart.js.
+    pub(super) fn fingerprint(&self) -> String {
+        let line = |line: &LineView| format!("{}:{}:{}", line.id, line.price.0, line.state());
+        self.lines.iter().map(line).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl LineView {
+    /// Returns an item at its present price.
+    pub(super) fn of_item(id: ItemId, shelf: &Snapshot) -> Option<Self> {
+        let (item, product) = shelf.item_with_product(id)?;
+        Some(LineView {
+            id,
+            product_id: product.id,
+            name: product.name.clone(),
+            size: item.size.clone(),
+            price: product.price,
+            is_out: item.available <= 0,
+        })
+    }
+
+    /// Returns an item at the price for which it was bought.
+    pub(super) fn of_order(line: &Line, shelf: &Snapshot) -> Option<Self> {
+        Some(LineView { price: line.price, is_out: false, ..LineView::of_item(line.item_id, shelf)? })
+    }
+
+    /// Returns the line that the script fills with an item.
+    pub(super) fn blank() -> Self {
+        let (name, size) = (String::new(), String::new());
+        LineView { id: ItemId(0), product_id: ProductId(1), name, size, price: Cents(0), is_out: false }
+    }
+
+    pub(super) fn state(&self) -> &'static str {
+        if self.is_out { "out" } else { "held" }
+    }
+}

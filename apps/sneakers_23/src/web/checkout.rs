@@ -1,0 +1,193 @@
+//! The checkout: the page with the cart's lines and its form, and the pages of each outcome of a purchase.
+//!
+//! The page makes the purchase and signs it into the form, so a form that is sent again is the same purchase with the
+//! same answer. Only the session that made a purchase may send it, or see its order.
+
+use super::cart_view::{CartView, LineView};
+use super::form::{Fields, Form};
+use super::page::{Shell, personal};
+use super::problem::Problem;
+use super::session::{Session, cart_of, set_cart_cookie};
+use crate::announcer;
+use crate::catalog::Cents;
+use crate::checkout::{Answer, Cart, Order, Purchase, PurchaseId, Refusal};
+use crate::database::ledger;
+use crate::store::Store;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+
+/// The seconds after which a browser may send a purchase again that found a full queue.
+const RETRY_AFTER_S: &str = "2";
+
+#[derive(Template)]
+#[template(path = "checkout.html")]
+struct CheckoutPage {
+    shell: Shell,
+    cart: CartView,
+    purchase: String,
+}
+
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct RefusalPage {
+    shell: Shell,
+    reason: &'static str,
+    title: &'static str,
+    text: &'static str,
+    lines: Vec<LineView>,
+}
+
+#[derive(Template)]
+#[template(path = "unknown.html")]
+struct UnknownPage {
+    shell: Shell,
+    purchase: String,
+}
+
+#[derive(Template)]
+#[template(path = "complete.html")]
+struct CompletePage {
+    shell: Shell,
+    order: OrderView,
+}
+
+struct OrderView {
+    number: String,
+    lines: Vec<LineView>,
+    total: Cents,
+}
+
+/// `GET /checkout`: the cart's lines, and the form that buys them.
+pub(super) async fn show(
+    State(store): State<Store>,
+    session: Session,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let shelf = store.inventory.snapshot();
+    let cart = cart_of(&store.carts, &headers);
+    let purchase = Purchase::new(session.cart_id().clone(), cart.items(), &shelf);
+    let purchase = purchase.map_err(|error| Problem::internal(&error))?;
+    let page = CheckoutPage {
+        shell: Shell::new(&session, &cart, "/checkout"),
+        cart: CartView::new(&cart, &shelf),
+        purchase: store.purchases.sign(&purchase),
+    };
+    Ok(personal(StatusCode::OK, &page))
+}
+
+/// `POST /checkout`: buys the purchase of the form.
+pub(super) async fn buy(
+    State(store): State<Store>,
+    session: Session,
+    headers: HeaderMap,
+    Form(fields): Form,
+) -> Result<Response, Problem> {
+    let purchase = purchase_of(&fields, &session, &store)?;
+    let answer = store.checkout.buy(purchase.clone()).await;
+    answered(answer, &purchase, &store, &session, &headers)
+}
+
+/// `GET /checkout/outcome`: the outcome of a purchase that was sent before.
+pub(super) async fn outcome(
+    State(store): State<Store>,
+    session: Session,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let purchase = purchase_of(&fields, &session, &store)?;
+    let answer = store.checkout.outcome(&purchase).await;
+    answered(answer, &purchase, &store, &session, &headers)
+}
+
+/// `GET /checkout/complete/{id}`: the order, for the session that bought it.
+pub(super) async fn complete(
+    State(store): State<Store>,
+    session: Session,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = PurchaseId::parse(&id).ok_or_else(Problem::not_found)?;
+    let order = ledger::order(&store.database, &id).await.map_err(|error| Problem::database(&error))?;
+    let order = order.filter(|order| order.cart_id == *session.cart_id()).ok_or_else(Problem::not_found)?;
+    let cart = cart_of(&store.carts, &headers);
+    let shell = Shell::new(&session, &cart, "/checkout/complete");
+    Ok(personal(StatusCode::OK, &CompletePage { shell, order: OrderView::new(&order, &store) }))
+}
+
+/// Returns the purchase in the field `purchase`, which must be one of this session.
+fn purchase_of(fields: &Fields, session: &Session, store: &Store) -> Result<Purchase, Problem> {
+    let purchase = store.purchases.verify(fields.required("purchase")?);
+    purchase.filter(|purchase| purchase.cart_id == *session.cart_id()).ok_or_else(|| {
+        tracing::warn!("rejected a purchase that this session has not made, or that is older than a day");
+        let text = "A checkout page is good for one day, and only in the browser that opened it. Nothing was bought.";
+        Problem::new(StatusCode::BAD_REQUEST, "This checkout page cannot be used any more.", text)
+            .back("/checkout", "Go to the checkout")
+    })
+}
+
+fn answered(
+    answer: Answer,
+    purchase: &Purchase,
+    store: &Store,
+    session: &Session,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let shell = || Shell::new(session, &cart_of(&store.carts, headers), "/checkout");
+    Ok(match answer {
+        Answer::Bought(order) => {
+            announcer::empty_cart(&store.endpoint, session.cart_id());
+            let emptied = set_cart_cookie(&store.carts, &Cart::default());
+            (emptied, Redirect::to(&format!("/checkout/complete/{}", order.id))).into_response()
+        }
+        Answer::Refused(refusal) => {
+            personal(StatusCode::CONFLICT, &RefusalPage::new(&refusal, purchase, store, shell()))
+        }
+        Answer::Unknown => {
+            personal(StatusCode::ACCEPTED, &UnknownPage { shell: shell(), purchase: store.purchases.sign(purchase) })
+        }
+        Answer::Busy => {
+            let text = "Very many orders arrive right now. Nothing was bought: go back and pay again.";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The till is full for a moment.", text);
+            ([(header::RETRY_AFTER, RETRY_AFTER_S)], problem.back("/checkout", "Back to the checkout")).into_response()
+        }
+    })
+}
+
+impl RefusalPage {
+    fn new(refusal: &Refusal, purchase: &Purchase, store: &Store, shell: Shell) -> Self {
+        let shelf = store.inventory.snapshot();
+        let (title, text) = match refusal {
+            Refusal::Empty => ("There was nothing to buy.", "Your cart was empty when you paid."),
+            Refusal::SoldOut(_) => {
+                ("Somebody was faster.", "These pairs sold out before your order, and a cart is bought as a whole:")
+            }
+            Refusal::NotReleased(_) => ("Not released yet.", "These pairs cannot be bought at the moment:"),
+            Refusal::Changed(_) => (
+                "The price has changed.",
+                "These pairs have another price now. Look at it, and pay again if you agree:",
+            ),
+            Refusal::NotCompleted => (
+                "Your purchase did not go through.",
+                "The store could not complete it in time, and it will not be completed later. You may pay again.",
+            ),
+        };
+        let lines = refusal.items().iter().filter_map(|id| {
+            let line = purchase.lines.iter().find(|line| line.item_id == *id)?;
+            match refusal {
+                Refusal::Changed(_) => LineView::of_item(*id, &shelf),
+                _ => LineView::of_order(line, &shelf),
+            }
+        });
+        RefusalPage { shell, reason: refusal.name(), title, text, lines: lines.collect() }
+    }
+}
+
+impl OrderView {
+    fn new(order: &Order, store: &Store) -> Self {
+        let shelf = store.inventory.snapshot();
+        let lines = order.lines.iter().filter_map(|line| LineView::of_order(line, &shelf)).collect();
+        OrderView { number: order.id.number(), lines, total: order.total() }
+    }
+}

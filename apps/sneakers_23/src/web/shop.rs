@@ -1,0 +1,134 @@
+//! The store: the products with their sizes, and the cart beside them.
+
+use super::cart_view::{CartView, LineView};
+use super::form::{Fields, Form};
+use super::page::{Shell, personal};
+use super::problem::Problem;
+use super::session::{Session, cart_of, set_cart_cookie};
+use super::sizes_html;
+use crate::announcer;
+use crate::catalog::{Level, Product};
+use crate::checkout::{CartChange, CartError};
+use crate::inventory::Snapshot;
+use crate::store::Store;
+use askama::Template;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+
+#[derive(Template)]
+#[template(path = "store.html")]
+struct StorePage {
+    shell: Shell,
+    shelves: Vec<Shelf>,
+    cart: CartView,
+    blank: LineView,
+    problem: Option<String>,
+}
+
+/// A product with its sizes.
+struct Shelf {
+    product: Product,
+    /// The form with the sizes.
+    sizes: String,
+    smallest: String,
+    largest: String,
+    is_sold_out: bool,
+}
+
+impl Shelf {
+    fn new(product: &Product, shelf: &Snapshot) -> Self {
+        let size = |item: Option<&crate::catalog::Item>| item.map(|item| item.size.clone()).unwrap_or_default();
+        Shelf {
+            product: product.clone(),
+            sizes: sizes_html(product, shelf),
+            smallest: size(shelf.items_of(product.id).next()),
+            largest: size(shelf.items_of(product.id).last()),
+            is_sold_out: shelf.items_of(product.id).all(|item| item.level() == Level::Out),
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match (self.product.released, self.is_sold_out) {
+            (false, _) => "soon",
+            (true, false) => "live",
+            (true, true) => "sold-out",
+        }
+    }
+}
+
+/// `GET /`: the store. The query names the problem of the form that led here, if there was one.
+pub(super) async fn show(
+    State(store): State<Store>,
+    session: Session,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let shelf = store.inventory.snapshot();
+    let cart = cart_of(&store.carts, &headers);
+    let page = StorePage {
+        shell: Shell::new(&session, &cart, "/"),
+        shelves: shelf.products().map(|product| Shelf::new(product, &shelf)).collect(),
+        cart: CartView::new(&cart, &shelf),
+        blank: LineView::blank(),
+        problem: problem(&fields, &shelf)?,
+    };
+    Ok(personal(StatusCode::OK, &page))
+}
+
+/// `POST /cart/add`: adds an item, and returns to the store.
+pub(super) async fn add(
+    State(store): State<Store>,
+    session: Session,
+    headers: HeaderMap,
+    Form(fields): Form,
+) -> Result<Response, Problem> {
+    let shelf = store.inventory.snapshot();
+    let item = fields.item(&shelf)?;
+    let mut cart = cart_of(&store.carts, &headers);
+    if let Err(error) = cart.add(item.id, &shelf) {
+        return Ok(Redirect::to(&format!("/?problem={}&item={}#cart", error.reason(), item.id)).into_response());
+    }
+    announcer::change_cart(&store.endpoint, session.cart_id(), CartChange::Add(item.id));
+    Ok((set_cart_cookie(&store.carts, &cart), Redirect::to("/#cart")).into_response())
+}
+
+/// `POST /cart/remove`: removes an item, and returns to the page in the field `back`. An item that is not in the cart is
+/// removed already.
+pub(super) async fn remove(
+    State(store): State<Store>,
+    session: Session,
+    headers: HeaderMap,
+    Form(fields): Form,
+) -> Result<Response, Problem> {
+    let item = fields.item(&store.inventory.snapshot())?.id;
+    let back = match fields.optional("back") {
+        None | Some("/") => "/#cart",
+        Some("/checkout") => "/checkout",
+        Some(other) => return Err(Problem::invalid(other, "a page to return to: it must be / or /checkout")),
+    };
+    let mut cart = cart_of(&store.carts, &headers);
+    if cart.remove(item).is_ok() {
+        announcer::change_cart(&store.endpoint, session.cart_id(), CartChange::Remove(item));
+    }
+    Ok((set_cart_cookie(&store.carts, &cart), Redirect::to(back)).into_response())
+}
+
+/// Returns the sentence for the problem in a query.
+fn problem(fields: &Fields, shelf: &Snapshot) -> Result<Option<String>, Problem> {
+    const ALL: [CartError; 5] = [
+        CartError::DuplicateItem,
+        CartError::NotFound,
+        CartError::OutOfStock,
+        CartError::NotReleased,
+        CartError::CartFull,
+    ];
+    let Some(reason) = fields.optional("problem") else { return Ok(None) };
+    let Some(error) = ALL.into_iter().find(|error| error.reason() == reason) else {
+        let all = ALL.map(CartError::reason).join(", ");
+        return Err(Problem::invalid(reason, format_args!("a problem of a cart: it must be one of {all}")));
+    };
+    let line = LineView::of_item(fields.item(shelf)?.id, shelf);
+    let name = line.map_or_else(String::new, |line| format!("{}, size {}: ", line.name, line.size));
+    Ok(Some(format!("{name}{error}")))
+}

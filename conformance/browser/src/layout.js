@@ -14,7 +14,7 @@ const add = (element, name, rects) => {
     if (rect.width > 2 && rect.height > 2) pieces.push({ element, name, rect });
   }
 };
-for (const element of document.querySelectorAll("button, input, select, .badge")) {
+for (const element of document.querySelectorAll("button, input, select, .button, .pill")) {
   if (!isExcluded(element)) add(element, element.id || element.textContent.trim().slice(0, 30), element.getClientRects());
 }
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

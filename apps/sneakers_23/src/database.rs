@@ -138,10 +138,14 @@ impl Database {
         Ok(())
     }
 
-    /// Closes the pool and opens it again, as after a failover of the database.
-    pub async fn reopen(&self) {
-        let pool = pool_options(self.0.dialect, self.0.max_connections).connect_lazy_with(self.0.options.clone());
-        self.0.pool.swap(Arc::new(pool)).close().await;
+    /// Opens a new pool and closes the present one. Never returns: as a supervised task, its end is the end of the pool,
+    /// and its next run opens another. A database in memory keeps its only connection.
+    pub async fn keep_open(self) {
+        if self.0.max_connections > 1 {
+            let pool = pool_options(self.0.dialect, self.0.max_connections).connect_lazy_with(self.0.options.clone());
+            self.0.pool.swap(Arc::new(pool)).close().await;
+        }
+        std::future::pending().await
     }
 
     /// Notes whether the database answered. The first failure is logged, and the return.

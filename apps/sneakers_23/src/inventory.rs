@@ -163,7 +163,8 @@ impl Inventory {
         self.0.reload.notify_one();
     }
 
-    async fn reload(&self) {
+    /// Reloads all rows now. Without an answer of the database the snapshot stays as it is.
+    pub async fn reload(&self) {
         let rows = shelf::read_all(&self.0.database).await;
         if let Ok(rows) = self.noted(rows) {
             self.merge(&rows);

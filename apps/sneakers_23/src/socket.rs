@@ -15,6 +15,9 @@ pub const ADMIN_SALT: &str = "sneakers_23 admin socket";
 /// The age at which the owner's login ends.
 pub const ADMIN_MAX_AGE: Duration = Duration::from_secs(12 * 3600);
 
+/// The socket id of all shoppers, with which all their connections are closed.
+pub const PRODUCT_SOCKETS: &str = "product_socket";
+
 /// `/product_socket`, for everybody. The session of the page decides which cart its client may join.
 pub struct ProductSocket {
     /// The cart of the session; `None` for a client without a page's session.
@@ -28,6 +31,10 @@ impl Socket for ProductSocket {
         let session = request.info.session.as_ref();
         let cart_id = session.and_then(|session| session.get(CART_ID)?.as_str()?.to_owned().try_into().ok());
         Ok(ProductSocket { cart_id })
+    }
+
+    fn id(&self) -> Option<String> {
+        Some(PRODUCT_SOCKETS.to_owned())
     }
 
     fn channels(router: &mut ChannelRouter<Self>) {

@@ -9,8 +9,10 @@ use crate::database::{Database, OpenError};
 use crate::inventory::Inventory;
 use crate::sell_out::SellOut;
 use crate::shoppers::Shoppers;
+use crate::socket::PRODUCT_SOCKETS;
 use app_service::password::Password;
 use app_service::supervisor::Supervisor;
+use bennu::error::BroadcastError;
 use bennu::{Endpoint, SessionCookie};
 
 /// A node of the store. Clones share it.
@@ -68,7 +70,8 @@ impl Store {
 
     /// Starts the tasks of the node. Their names are those of the command `kill`.
     pub fn start(&self, supervisor: &Supervisor) {
-        let Store { inventory, checkout, sell_out, dashboard, announcer, .. } = self.clone();
+        let Store { database, inventory, checkout, sell_out, dashboard, announcer, .. } = self.clone();
+        supervisor.start("database", move || database.clone().keep_open());
         supervisor.start("inventory", {
             let inventory = inventory.clone();
             move || inventory.clone().keep_current()
@@ -84,5 +87,13 @@ impl Store {
         supervisor.start("announcer", move || announcer.clone().run(store.clone()));
         let store = self.clone();
         supervisor.start("dashboard", move || dashboard.clone().run(store.clone()));
+    }
+
+    /// Closes all connections of shoppers, on all nodes. Their clients connect again by themselves.
+    ///
+    /// # Errors
+    /// [`BroadcastError`] when other nodes cannot be reached.
+    pub fn disconnect_shoppers(&self) -> Result<(), BroadcastError> {
+        self.endpoint.disconnect(PRODUCT_SOCKETS)
     }
 }

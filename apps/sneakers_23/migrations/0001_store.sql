@@ -7,7 +7,7 @@ CREATE TABLE products (
     id          BIGINT PRIMARY KEY,
     name        TEXT NOT NULL,
     price_cents BIGINT NOT NULL CHECK (price_cents > 0),
-    released    BOOLEAN NOT NULL,
+    released    BIGINT NOT NULL CHECK (released IN (0, 1)),
     version     BIGINT NOT NULL
 );
 

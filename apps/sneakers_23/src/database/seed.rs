@@ -26,7 +26,7 @@ pub(super) async fn seed_if_empty(database: &Database) -> sqlx::Result<()> {
     let mut tx = database.begin().await?;
     // Two nodes may start at the same time: the second one finds the rows of the first.
     for (id, name, price) in PRODUCTS {
-        let insert = "INSERT INTO products (id, name, price_cents, released, version) VALUES ($1, $2, $3, FALSE, 1)
+        let insert = "INSERT INTO products (id, name, price_cents, released, version) VALUES ($1, $2, $3, 0, 1)
             ON CONFLICT (id) DO NOTHING";
         query(insert).bind(id.0).bind(name).bind(price.0).execute(&mut *tx).await?;
     }
@@ -49,7 +49,7 @@ pub async fn reset(database: &Database) -> sqlx::Result<()> {
     database.lock_items(&mut tx).await?;
     delete_orders(&mut tx).await?;
     for (id, _, price) in PRODUCTS {
-        let update = "UPDATE products SET released = FALSE, price_cents = $2, version = version + 1 WHERE id = $1";
+        let update = "UPDATE products SET released = 0, price_cents = $2, version = version + 1 WHERE id = $1";
         query(update).bind(id.0).bind(price.0).execute(&mut *tx).await?;
     }
     for (id, _, _, stock) in stock() {

@@ -42,7 +42,7 @@ pub(crate) async fn read_all_in(tx: &mut Tx) -> sqlx::Result<Rows> {
 pub async fn release(database: &Database, id: ProductId) -> sqlx::Result<Option<Product>> {
     let mut tx = database.begin().await?;
     fail::fail_point!("release-begun", |_| std::process::abort());
-    let update = "UPDATE products SET released = TRUE, version = version + 1 WHERE id = $1
+    let update = "UPDATE products SET released = 1, version = version + 1 WHERE id = $1
         RETURNING id, name, price_cents, released, version";
     let row = query(update).bind(id.0).fetch_optional(&mut *tx).await?;
     let released = row.as_ref().map(product).transpose()?;
@@ -79,7 +79,7 @@ fn product(row: &AnyRow) -> sqlx::Result<Product> {
         id: ProductId(row.try_get(0)?),
         name: row.try_get(1)?,
         price: Cents(row.try_get(2)?),
-        released: row.try_get(3)?,
+        released: row.try_get::<i64, _>(3)? == 1,
         version: row.try_get(4)?,
     })
 }

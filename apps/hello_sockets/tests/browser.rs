@@ -3,18 +3,18 @@
 
 mod support;
 
-use rustix::process::Signal;
 use support::page::with_page;
-use support::program::{Login, Program};
+use support::program::HELLO;
 use support::proxy::Proxy;
 use test_browser::{Page, skip};
+use test_program::{Login, Program, Signal};
 
 /// Widths of the window in pixels.
 const WIDTHS: [u32; 8] = [360, 480, 640, 768, 1024, 1200, 1440, 1920];
 
 #[tokio::test]
 async fn the_page_connects_joins_and_shows_the_effects_of_its_buttons() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     with_page("buttons", program.port, async |page| {
         page_is_connected(&page).await;
@@ -52,7 +52,7 @@ async fn the_page_connects_joins_and_shows_the_effects_of_its_buttons() {
 
 #[tokio::test]
 async fn no_element_of_the_pages_overflows_or_overlaps_from_a_phone_to_a_desktop() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     with_page("layout", program.port, async |page| {
         page_is_connected(&page).await;
@@ -69,7 +69,7 @@ async fn no_element_of_the_pages_overflows_or_overlaps_from_a_phone_to_a_desktop
 
 #[tokio::test]
 async fn the_official_client_in_the_browser_sends_binary_data_and_times_a_push_without_a_reply_out() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     with_page("client", program.port, async |page| {
         page_is_connected(&page).await;
@@ -93,7 +93,7 @@ async fn the_official_client_in_the_browser_sends_binary_data_and_times_a_push_w
 
 #[tokio::test]
 async fn the_effects_of_commands_appear_on_the_page() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     with_page("command_line", program.port, async |page| {
         page_is_connected(&page).await;
@@ -112,7 +112,7 @@ async fn the_effects_of_commands_appear_on_the_page() {
 
 #[tokio::test]
 async fn pings_are_timed_and_slow_ones_queue_but_parallel_ones_do_not() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     with_page("slow", program.port, async |page| {
         page_is_connected(&page).await;
@@ -139,7 +139,7 @@ async fn pings_are_timed_and_slow_ones_queue_but_parallel_ones_do_not() {
 
 #[tokio::test]
 async fn pushes_of_the_pipeline_appear_ten_at_a_time_and_all_timed_ones_appear() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     with_page("pipeline", program.port, async |page| {
         page_is_connected(&page).await;
@@ -163,7 +163,7 @@ async fn pushes_of_the_pipeline_appear_ten_at_a_time_and_all_timed_ones_appear()
 
 #[tokio::test]
 async fn the_running_server_has_the_dashboard_and_the_metrics() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     with_page("dashboard", program.port, async |page| {
         page_is_connected(&page).await;
@@ -186,7 +186,7 @@ async fn the_running_server_has_the_dashboard_and_the_metrics() {
 
 #[tokio::test]
 async fn the_page_reconnects_after_a_killed_server_restarts() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let mut program = Program::start(&login, 0).await;
     let port = program.port;
     with_page("restart", port, async |page| {
@@ -207,7 +207,7 @@ async fn the_page_reconnects_after_a_killed_server_restarts() {
 
 #[tokio::test]
 async fn behind_a_proxy_without_websocket_the_page_long_polls_and_reconnects_after_a_restart() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let mut program = Program::start(&login, 0).await;
     let port = program.port;
     let proxy = match Proxy::start(port).await {

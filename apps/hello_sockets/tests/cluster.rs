@@ -6,8 +6,9 @@ use bennu_client::Client;
 use bennu_pubsub_cluster::conformance::process::free_port;
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::program::{Login, Program};
+use support::program::HELLO;
 use support::{DEADLINE, broker};
+use test_program::{Login, Program};
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -31,7 +32,7 @@ async fn a_broadcast_of_one_node_reaches_the_clients_of_another_over_zenoh() {
 }
 
 async fn two_nodes(clusters: [&str; 2]) {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let node =
         async |name: &str, cluster: &str| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
     let (a, b) = (node("a@localhost", clusters[0]).await, node("b@localhost", clusters[1]).await);
@@ -56,7 +57,7 @@ async fn two_nodes(clusters: [&str; 2]) {
 
 #[tokio::test]
 async fn an_invalid_cluster_configuration_is_an_error_of_one_line() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let line = login.fail_to_start_with(&[("CLUSTER", "redis://localhost")]).await;
     assert_eq!(
         line,

@@ -3,16 +3,16 @@
 mod support;
 
 use bennu_client::{Client, ClientChannel, ConnectionError};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use support::DEADLINE;
-use support::program::{Login, Program};
+use support::program::HELLO;
+use test_program::{Login, Program, Signal};
 use tokio::time::timeout;
 
 async fn running() -> (Login, Program) {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     (login, program)
 }
@@ -126,7 +126,7 @@ async fn an_invalid_payload_is_an_error_of_one_line_from_the_server() {
 
 #[tokio::test]
 async fn the_error_without_a_server_contains_the_command_that_starts_one() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let error = async |port| login.fail(port, &["sign", "1"]).await;
     assert_eq!(error(4000).await, "hello_sockets: no server answers on port 4000: start it with bin/run hello_sockets");
     let expected = "hello_sockets: no server answers on port 4567: start it with PORT=4567 bin/run hello_sockets";
@@ -144,7 +144,7 @@ async fn the_error_for_a_port_in_use_contains_a_command_with_another_port() {
 
 #[tokio::test]
 async fn an_invalid_environment_is_an_error_of_one_line() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let error = login.fail_to_start("SECRET_KEY_BASE", "too short").await;
     assert_eq!(
         error,
@@ -157,7 +157,7 @@ async fn an_invalid_environment_is_an_error_of_one_line() {
 
 #[tokio::test]
 async fn the_control_socket_is_private_and_removed_at_the_end() {
-    for login in [Login::new(), Login::without_runtime_directory()] {
+    for login in [Login::new(HELLO), Login::without_runtime_directory(HELLO)] {
         let mut program = Program::start(&login, 0).await;
         assert!(!login.run(program.port, &["sign", "1"]).await.is_empty());
         let socket = login.control_socket(program.port);

@@ -6,13 +6,14 @@ use bennu_client::{Client, JoinError};
 use bennu_telemetry::{Line, StatsdListener};
 use serde_json::json;
 use support::DEADLINE;
-use support::program::{Login, Program};
+use support::program::HELLO;
+use test_program::{Login, Program};
 use tokio::time::timeout;
 
 /// Starts a program that sends to the test's listener.
 async fn measured() -> (Login, Program, StatsdListener) {
     let listener = StatsdListener::bind("127.0.0.1:0").unwrap();
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start_with(&login, 0, &[("STATSD", &listener.address().to_string())]).await;
     (login, program, listener)
 }
@@ -97,7 +98,7 @@ async fn the_increment_command_is_a_line_with_its_tags() {
 
 #[tokio::test]
 async fn without_a_statsd_server_lines_are_printed() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let mut program = Program::start(&login, 0).await;
     login.run(program.port, &["increment", "test", "name:1"]).await;
     assert_eq!(program.line().await.unwrap(), "StatsD metric: test 1|c|#name:1");
@@ -105,6 +106,6 @@ async fn without_a_statsd_server_lines_are_printed() {
 
 #[tokio::test]
 async fn an_invalid_statsd_address_is_an_error_of_one_line() {
-    let error = Login::new().fail_to_start("STATSD", "8126").await;
+    let error = Login::new(HELLO).fail_to_start("STATSD", "8126").await;
     assert!(error.starts_with("hello_sockets: could not use STATSD: \"8126\" is not an address"), "{error}");
 }

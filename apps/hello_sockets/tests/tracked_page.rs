@@ -2,12 +2,12 @@
 
 mod support;
 
-use rustix::process::Signal;
 use std::time::Duration;
 use support::page::with_browser;
-use support::program::{Login, Program};
+use support::program::HELLO;
 use support::{DEADLINE, broker};
 use test_browser::Page;
+use test_program::{Login, Program, Signal};
 use tokio::time::timeout;
 
 const A: &str = "a@localhost";
@@ -15,7 +15,7 @@ const B: &str = "b@localhost";
 
 #[tokio::test]
 async fn the_page_lists_the_present_users_and_a_user_in_two_tabs_once_with_a_count() {
-    let login = Login::new();
+    let login = Login::new(HELLO);
     let program = Program::start(&login, 0).await;
     with_browser("tracked", async |browser| {
         let first = browser.open(&tracked(&program, 1)).await;
@@ -50,7 +50,7 @@ async fn the_page_lists_the_present_users_and_a_user_in_two_tabs_once_with_a_cou
 #[tokio::test]
 async fn pages_of_two_nodes_show_the_same_users_through_joins_leaves_and_the_death_of_a_node() {
     let Some(redis) = broker::redis() else { return };
-    let (login, cluster) = (Login::new(), redis.address.as_str());
+    let (login, cluster) = (Login::new(HELLO), redis.address.as_str());
     // A dead node's users are removed after two seconds instead of thirty.
     let start = async |name, port| {
         Program::start_with(&login, port, &[("NODE", name), ("CLUSTER", cluster), ("DOWN_AFTER", "2")]).await
@@ -94,7 +94,7 @@ async fn pages_of_two_nodes_show_the_same_users_through_joins_leaves_and_the_dea
 #[tokio::test]
 async fn a_broadcast_of_one_nodes_command_reaches_another_nodes_page_with_that_nodes_name() {
     let Some(redis) = broker::redis() else { return };
-    let (login, cluster) = (Login::new(), redis.address.as_str());
+    let (login, cluster) = (Login::new(HELLO), redis.address.as_str());
     let start = async |name| Program::start_with(&login, 0, &[("NODE", name), ("CLUSTER", cluster)]).await;
     let (a, b) = (start(A).await, start(B).await);
     with_browser("from_node", async |browser| {

@@ -82,7 +82,7 @@ pub struct Cart {
 /// A change of a cart, as one tab announces it to the others. Changes of two tabs lead to the same cart in any order,
 /// unless both concern the same item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", tag = "change", content = "item_id")]
 pub enum CartChange {
     /// An item was added.
     Add(ItemId),

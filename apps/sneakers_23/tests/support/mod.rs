@@ -3,12 +3,18 @@
 // Each test file is a program of its own and uses a part of this module.
 #![allow(dead_code)]
 
+pub(crate) mod node;
+
 use sneakers_23::catalog::{Item, ItemId, ProductId};
 use sneakers_23::checkout::{CartId, Purchase};
 use sneakers_23::database::{Database, shelf};
 use sneakers_23::inventory::{Inventory, Rows, Snapshot};
 use std::io::Write;
+use std::time::Duration;
 use test_postgres::Postgres;
+
+/// The time limit of each wait, for a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs a test on SQLite and on PostgreSQL. Without an installed PostgreSQL that half is reported as skipped.
 pub(crate) async fn on_both<F: Future<Output = ()>>(test: &str, scenario: impl Fn(Database) -> F) {

@@ -70,7 +70,7 @@ impl Stocked {
         let database = Database::open(&url).await?;
         let pool = database.pool();
         query("UPDATE items SET stocked = 1000000000, available = 1000000000").execute(&*pool).await?;
-        query("UPDATE products SET released = TRUE").execute(&*pool).await?;
+        query("UPDATE products SET released = 1").execute(&*pool).await?;
         let inventory = Inventory::load(database.clone(), PubSub::local()).await?;
         Ok(Stocked { engine, database, inventory, _directory: directory })
     }

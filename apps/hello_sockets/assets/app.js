@@ -1,12 +1,13 @@
 // The page's entry point: it creates the connections and channels, connects the buttons to pushes, and shows arriving
 // messages. `connections.js`, `channels.js` and `log.js` own the state of connections, channels and the log.
 
+import { clock, meta } from "/assets/page.js";
 import { LiveChannel, TopicList } from "./channels.js";
-import { Connection } from "./connections.js";
+import { LoggedConnection } from "./connections.js";
 import { offerCopies } from "./copy.js";
-import { Log, clock, compact } from "./log.js";
-import { Pushes } from "./pushes.js";
 import { Lane } from "./lane.js";
+import { Log, compact } from "./log.js";
+import { Pushes } from "./pushes.js";
 
 // Shorter than the client's default of 10 s, so that the timeout is visible soon.
 const PONG_TIMEOUT_MS = 3000;
@@ -15,15 +16,13 @@ const PINGS = 5;
 
 const byId = (id) => document.querySelector(`#${id}`);
 const onClick = (id, action) => byId(id).addEventListener("click", action);
-const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
 
 const userId = meta("user-id");
-let authToken = meta("auth-token");
 
 const log = new Log();
-const socket = new Connection("socket", "socket", log);
-const authSocket = new Connection("auth_socket", "auth-socket", log, () => ({ token: authToken }));
-const statsSocket = new Connection("stats_socket", "stats-socket", log);
+const socket = new LoggedConnection("socket", "socket", log);
+const authSocket = new LoggedConnection("auth_socket", "auth-socket", log, () => ({ token: meta("auth-token") }));
+const statsSocket = new LoggedConnection("stats_socket", "stats-socket", log);
 
 const ping = new LiveChannel(socket, "ping", card("ping"), log, { send_ping: answerPingRequest });
 const dupe = new LiveChannel(socket, "dupe", card("dupe"), log, { number: showNumber });
@@ -92,7 +91,7 @@ async function answerPingRequest(payload, channel) {
 }
 
 function keepToken({ token }) {
-  authToken = token;
+  document.querySelector('meta[name="auth-token"]').content = token;
   const cell = byId("recurring-token");
   cell.textContent = token.length > 28 ? `${token.slice(0, 12)}…${token.slice(-10)}` : token;
   cell.title = token;

@@ -21,6 +21,7 @@ export class LiveChannel {
   #channel = null;
   #state = "idle";
   #crashed = false;
+  #joinsOnOpen = false;
 
   /**
    * @param {Object<string, function>} handlers by event; each receives the payload and this channel
@@ -34,6 +35,7 @@ export class LiveChannel {
     this.#handlers = handlers;
     this.#opened = opened;
     this.#toggleButton.addEventListener("click", () => (this.isOver ? this.join() : this.leave()));
+    connection.addEventListener("state", () => this.#onConnection());
     this.#show("idle");
   }
 
@@ -42,8 +44,11 @@ export class LiveChannel {
     return ENDED.has(this.#state);
   }
 
+  /** Joins. While the user has disconnected the connection, the join waits until it is open again. */
   join() {
     if (!this.isOver) return;
+    this.#joinsOnOpen = this.#connection.state === "off";
+    if (this.#joinsOnOpen) return this.#show(this.#state, "joins when connected");
     const channel = this.#connection.socket.channel(this.topic, {});
     this.#channel = channel;
     // Reports of an older channel object belong to an ended join and are ignored.
@@ -61,9 +66,9 @@ export class LiveChannel {
       .receive("timeout", current(() => this.#note("join timeout", undefined, true)));
   }
 
-  leave() {
+  leave(detail) {
     const channel = this.#forgetChannel();
-    this.#show("left");
+    this.#show("left", detail);
     channel.leave();
   }
 
@@ -72,7 +77,7 @@ export class LiveChannel {
     this.result("waiting", `${event}: waiting for the answer`);
     const { status, response } = await this.ask(event, payload, timeoutMs);
     if (status === "timeout") this.result(status, `${event}: no answer, the client gave up`);
-    else this.result(status, `${event}: ${status} ${compact(response)}`);
+    else this.result(status, `${event}: ${status}`, response);
     return status === "ok" ? response : undefined;
   }
 
@@ -94,11 +99,27 @@ export class LiveChannel {
     this.#channel.push(event, payload);
   }
 
-  result(outcome, text) {
+  /** Shows a result. A screen reader announces the text but not the payload's JSON. */
+  result(outcome, text, payload) {
     const line = this.#element.querySelector("[data-result]");
     if (!line) return;
     line.dataset.outcome = outcome;
     line.textContent = text;
+    if (payload === undefined) return;
+    const json = document.createElement("code");
+    json.setAttribute("aria-hidden", "true");
+    json.textContent = compact(payload);
+    line.append(" ", json);
+  }
+
+  // The client would show channels of a disconnected connection as rejoining, and join them with its next connect.
+  #onConnection() {
+    if (this.#connection.state === "off" && !this.isOver) {
+      this.leave("disconnected by you");
+      this.#joinsOnOpen = true;
+    } else if (this.#connection.state === "open" && this.#joinsOnOpen) {
+      this.join();
+    }
   }
 
   #onJoined() {

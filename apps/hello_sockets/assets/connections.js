@@ -1,41 +1,28 @@
-// The connections: one Phoenix `Socket` each, its state on the page, and every frame of it in the log.
+// The page's connections, with their rows at the top of the page, and with every frame in the log.
 //
-// It owns the sockets and their state cells. `channels.js` opens channels on `connection.socket`; this file is
+// A row has the state, a detail and a button. `channels.js` opens channels on `connection.socket`; this file is
 // independent of them.
 
-import { LongPoll, Serializer, Socket } from "/assets/phoenix.mjs";
+import { Connection } from "/assets/page.js";
+import { Serializer, Socket } from "/assets/phoenix.mjs";
 
-// The time limit for a WebSocket's connect, after which the client uses long polling: the value that phoenix.js
-// suggests.
-const LONG_POLL_FALLBACK_MS = 2500;
-
-const LABELS = { connecting: "Connecting", open: "Connected", reconnecting: "Reconnecting", closed: "Disconnected" };
-
-export class Connection {
+export class LoggedConnection extends Connection {
   #log;
-  #stateCell;
-  #detailCell;
+  #detail;
   #toggle;
-  #state = "connecting";
-  #lostTries = 0;
-  #wasOpen = false;
+  #isOffByUser = false;
+  #failuresShown = 0;
 
   /**
    * @param {string} name     the socket's path without the slash, which is also its name in the log
-   * @param {string} idPrefix of its cells on the page
-   * @param {object|function} params for the server's connect; a function is called for every reconnect
-   * @param {boolean} idle whether the socket stays unconnected until its first use
+   * @param {string} idPrefix of the elements of its row
+   * @param {object|function} params for the server's connect; a function is called for each attempt
    */
-  constructor(name, idPrefix, log, params = {}, { idle = false } = {}) {
-    this.name = name;
-    this.#log = log;
-    this.#stateCell = document.querySelector(`#${idPrefix}-state`);
-    this.#detailCell = document.querySelector(`#${idPrefix}-detail`);
-    this.#toggle = document.querySelector(`#${idPrefix}-toggle`);
-    this.#toggle.addEventListener("click", () => this.#onToggle());
-    this.socket = new Socket(`/${name}`, {
+  constructor(name, idPrefix, log, params = {}) {
+    super(`/${name}`, {
+      Socket,
       params,
-      longPollFallbackMs: LONG_POLL_FALLBACK_MS,
+      pill: document.querySelector(`#${idPrefix}-state`),
       encode: (message, done) => {
         log.frame("out", name, message);
         Serializer.encode(message, done);
@@ -45,60 +32,52 @@ export class Connection {
         done(message);
       }),
     });
-    this.socket.onOpen(() => this.#onOpen());
-    this.socket.onClose((event) => this.#onClose(event));
-    if (idle) this.#state = "closed";
-  }
-
-  connectUnlessOpen() {
-    if (this.#state === "closed") this.connect();
-  }
-
-  connect() {
-    this.#show("connecting");
-    this.socket.connect();
+    this.name = name;
+    this.#log = log;
+    this.#detail = document.querySelector(`#${idPrefix}-detail`);
+    this.#toggle = document.querySelector(`#${idPrefix}-toggle`);
+    this.#toggle.addEventListener("click", () => this.#onToggle());
+    this.addEventListener("state", () => this.#onState());
   }
 
   #onToggle() {
-    if (this.#state === "closed") return this.connect();
-    this.#show("closed", "by you");
-    this.#log.note(this.name, "disconnect");
-    this.socket.disconnect();
+    this.#isOffByUser = this.state !== "off";
+    if (this.#isOffByUser) {
+      this.#log.note(this.name, "disconnect");
+      this.disconnect();
+    } else {
+      this.connect();
+    }
   }
 
-  #onOpen() {
-    this.#log.note(this.name, "open", this.#lostTries ? { tries: this.#lostTries } : undefined);
-    this.#lostTries = 0;
-    this.#wasOpen = true;
-    const polls = this.socket.transport === LongPoll;
-    this.#stateCell.dataset.transport = polls ? "longpoll" : "websocket";
-    this.#show("open", polls ? "long polling" : "");
-    this.socket.ping((millis) => {
-      if (this.#state === "open") this.#detailCell.textContent = `${millis} ms${polls ? ", long polling" : ""}`;
-    });
+  #onState() {
+    this.#logChange();
+    this.#detail.textContent = this.#describe();
+    const isOff = this.state === "off";
+    this.#toggle.dataset.action = isOff ? "connect" : "disconnect";
+    this.#toggle.firstChild.data = isOff ? "Connect" : "Disconnect";
   }
 
-  // Also called for each failed attempt to reconnect; only the first one is logged.
-  #onClose({ code, reason }) {
-    if (this.#state === "closed") return;
-    if (this.#lostTries === 0) {
+  // Only the first failure in a row is logged.
+  #logChange() {
+    if (this.state === "open" && this.roundTripMs === undefined) {
+      this.#log.note(this.name, "open", this.#failuresShown ? { tries: this.#failuresShown } : undefined);
+    } else if (this.failures === 1 && this.#failuresShown === 0) {
+      const { code, reason } = this.closeEvent;
       this.#log.note(this.name, "close", reason ? { code, reason } : { code }, { problem: true });
     }
-    this.#lostTries += 1;
-    const tries = this.#lostTries === 1 ? "" : `, try ${this.#lostTries}`;
-    // A browser reports the same error for a refused connection and an unreachable server.
-    const why = this.#wasOpen ? `closed with ${code}` : "refused or unreachable";
-    this.#show("reconnecting", why + tries);
+    this.#failuresShown = this.failures;
   }
 
-  #show(state, detail = "") {
-    this.#state = state;
-    this.#stateCell.dataset.state = state;
-    // Written only on a change, since a screen reader announces each write.
-    if (this.#stateCell.textContent !== LABELS[state]) this.#stateCell.textContent = LABELS[state];
-    this.#detailCell.textContent = detail;
-    const next = state === "closed" ? "connect" : "disconnect";
-    this.#toggle.dataset.action = next;
-    this.#toggle.firstChild.data = next === "connect" ? "Connect" : "Disconnect";
+  #describe() {
+    if (this.state === "off") return this.#isOffByUser ? "by you" : "";
+    if (this.state === "open") {
+      const roundTrip = this.roundTripMs === undefined ? [] : [`${this.roundTripMs} ms`];
+      return [...roundTrip, ...(this.transport === "longpoll" ? ["long polling"] : [])].join(", ");
+    }
+    if (this.failures === 0) return "";
+    // A browser reports the same error for a refused connection and an unreachable server.
+    const cause = this.hasWorked ? `closed with ${this.closeEvent.code}` : "refused or unreachable";
+    return this.failures === 1 ? cause : `${cause}, try ${this.failures}`;
   }
 }

@@ -4,7 +4,7 @@
 // A lane connects and joins with its first round. Its connection and its channel have state cells like all others.
 
 import { LiveChannel } from "./channels.js";
-import { Connection } from "./connections.js";
+import { LoggedConnection } from "./connections.js";
 
 const QUESTIONS = 5;
 // The time of five pushes one after another, which is also the length of the time axis.
@@ -22,7 +22,7 @@ export class Lane {
 
   constructor(name, event, log) {
     this.#event = event;
-    this.#connection = new Connection("stats_socket", `${name}-socket`, log, {}, { idle: true });
+    this.#connection = new LoggedConnection("stats_socket", `${name}-socket`, log);
     this.#channel = new LiveChannel(this.#connection, "valid", document.querySelector(`[data-lane="${name}"]`), log);
     this.#bars = document.querySelector(`#${name}-bars`);
     this.#outcome = document.querySelector(`#${name}-outcome`);
@@ -31,7 +31,7 @@ export class Lane {
 
   /** Sends five pushes at once. An unfinished earlier round is no longer drawn. */
   async ask() {
-    this.#connection.connectUnlessOpen();
+    this.#connection.connect();
     this.#channel.join();
     const round = ++this.#round;
     const since = performance.now();
@@ -68,7 +68,7 @@ class Bar {
     this.#fill.className = "fill";
     this.#time.className = "time";
     const track = document.createElement("span");
-    track.className = "track";
+    track.className = "bar";
     track.append(this.#fill);
     this.element.append(track, this.#time);
   }

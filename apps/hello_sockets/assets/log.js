@@ -3,6 +3,8 @@
 // It owns the entries, their list element, the filter, pause and clear, and the line that shows the newest entry
 // on a small screen. `connections.js` and `channels.js` write to it; it is independent of sockets and channels.
 
+import { clock } from "/assets/page.js";
+
 const MAX_ENTRIES = 300;
 const MAX_PAYLOAD_CHARS = 280;
 const MAX_STRING_CHARS = 48;
@@ -10,13 +12,6 @@ const NEAR_END_PX = 40;
 const CONNECTION_TOPIC = "connection";
 const HEARTBEAT_TOPIC = "phoenix";
 const WAYS = { out: ["↑", "out"], in: ["↓", "in"], client: ["•", "client"] };
-
-/** Formats local time as `HH:MM:SS`, optionally with milliseconds. */
-export function clock(date = new Date(), withMillis = false) {
-  const two = (number) => String(number).padStart(2, "0");
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return withMillis ? `${time}.${String(date.getMilliseconds()).padStart(3, "0")}` : time;
-}
 
 /** Formats a payload on one line: JSON as text, bytes as their count. */
 export function compact(payload) {

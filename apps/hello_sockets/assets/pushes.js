@@ -1,7 +1,7 @@
 // The pipeline's pushes to the user. Pushes of one event that arrive together are one entry, so the count shows the
 // number of workers.
 
-import { clock } from "./log.js";
+import { clock } from "/assets/page.js";
 
 const MAX_ENTRIES = 40;
 // The longest time between two pushes of one entry.

@@ -1,18 +1,17 @@
 // The entry point of the page of present users: it joins `tracked`, keeps the official client's `Presence`, and draws
 // its list after each change.
 
+import { clock, meta } from "/assets/page.js";
 import { Presence } from "/assets/phoenix.mjs";
 import { LiveChannel } from "./channels.js";
-import { Connection } from "./connections.js";
+import { LoggedConnection } from "./connections.js";
 import { offerCopies } from "./copy.js";
-import { clock } from "./log.js";
 
-const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const userId = meta("user-id");
 
 // This page has no log.
 const silence = { frame() {}, note() {} };
-const authSocket = new Connection("auth_socket", "auth-socket", silence, { token: meta("auth-token") });
+const authSocket = new LoggedConnection("auth_socket", "auth-socket", silence, () => ({ token: meta("auth-token") }));
 const card = document.querySelector('[data-channel="tracked"]');
 const tracked = new LiveChannel(authSocket, "tracked", card, silence, {}, follow);
 

@@ -1,31 +1,25 @@
-//! The routes of the pages and their files: `/`, `/tracked`, `/assets/*.js`, `/assets/*.css`, and the official client,
-//! `/assets/phoenix.mjs`.
+//! The routes of the pages and their files: `/`, `/tracked`, and `/assets/*`, with the page shell and the official client.
 //!
-//! The pages are compiled templates. The other files are read with each request, so that an edit shows without a
-//! restart. Only the client and the files that exist at the start are served.
+//! The pages are compiled templates. The files of the directory `assets` are read with each request, so that an edit
+//! shows without a restart; those of the page shell are compiled in.
 
 use crate::socket::SALT;
 use crate::tracker::UserTracker;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bennu::Endpoint;
+pub(crate) use bennu_page::phoenix_client;
+use bennu_page::{Files, PERSONAL, shell};
 use serde::Deserialize;
 use std::io;
-use std::path::{Path, PathBuf};
-use tower_http::services::ServeFile;
-use tower_http::set_header::SetResponseHeaderLayer;
+use std::path::Path;
 
 /// The user of every page, since this application has no login; `/tracked?user=ID` selects another one.
 const USER_ID: u64 = 1;
-
-/// Only the server's own scripts, styles and connections are allowed, and no frame around the page. The icon is a
-/// `data:` URL.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 #[derive(Template)]
 #[template(path = "index.html")]
@@ -60,26 +54,11 @@ struct Visitor {
 /// # Errors
 /// When the directory `assets` cannot be read.
 pub(crate) fn routes(endpoint: &Endpoint, users: UserTracker, assets: &Path) -> io::Result<Router> {
-    let routes = Router::new().route("/", get(index)).route("/tracked", get(tracked));
-    let mut routes = routes.with_state(Pages { endpoint: endpoint.clone(), users });
-    for entry in std::fs::read_dir(assets)? {
-        let entry = entry?;
-        let is_loaded = entry.path().extension().is_some_and(|extension| extension == "js" || extension == "css");
-        if let (true, Some(name)) = (is_loaded, entry.file_name().to_str()) {
-            routes = routes.route_service(&format!("/assets/{name}"), ServeFile::new(entry.path()));
-        }
-    }
-    Ok(routes
-        .route_service("/assets/phoenix.mjs", ServeFile::new(phoenix_client(assets)))
-        .layer(by_default(header::CACHE_CONTROL, "no-cache"))
-        .layer(by_default(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .layer(by_default(header::REFERRER_POLICY, "same-origin"))
-        .layer(by_default(header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
-}
-
-/// Returns the path at which npm installs the official client.
-pub(crate) fn phoenix_client(assets: &Path) -> PathBuf {
-    assets.join("node_modules/phoenix/priv/static/phoenix.mjs")
+    let pages = Router::new().route("/", get(index)).route("/tracked", get(tracked));
+    let pages = pages.with_state(Pages { endpoint: endpoint.clone(), users });
+    let files = Files::new().directory(assets)?.client(assets);
+    let routes = shell(pages.merge(files.routes("/assets")));
+    Ok(if cfg!(debug_assertions) { routes.merge(bennu_page::parts()) } else { routes })
 }
 
 async fn index(State(Pages { endpoint, .. }): State<Pages>) -> Result<Response, PageError> {
@@ -99,9 +78,9 @@ async fn tracked(
     })
 }
 
-/// Renders a page with a user's token, which no cache may store.
+/// Renders a page with a user's token.
 fn personal(page: &impl Template) -> Result<Response, PageError> {
-    Ok(([(header::CACHE_CONTROL, "no-store")], Html(page.render()?)).into_response())
+    Ok((PERSONAL, Html(page.render()?)).into_response())
 }
 
 /// A page that could not be rendered. The cause is logged, and the browser receives a plain 500.
@@ -118,8 +97,4 @@ impl IntoResponse for PageError {
         tracing::error!(cause = self.0, "could not render the page");
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
-}
-
-fn by_default(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }

@@ -194,8 +194,8 @@ async fn the_page_reconnects_after_a_killed_server_restarts() {
 
         program.signal(Signal::KILL);
         program.ended().await;
-        page.shows("#socket-state[data-state=reconnecting]").await;
-        page.shows("#auth-socket-state[data-state=reconnecting]").await;
+        page.shows("#socket-state[data-state=retry]").await;
+        page.shows("#auth-socket-state[data-state=retry]").await;
 
         let _again = Program::start(&login, port).await;
         page_is_connected(&page).await;
@@ -230,7 +230,7 @@ async fn behind_a_proxy_without_websocket_the_page_long_polls_and_reconnects_aft
 
         program.signal(Signal::TERM);
         program.ended().await;
-        page.shows("#socket-state[data-state=reconnecting]").await;
+        page.shows("#socket-state[data-state=retry]").await;
         let _again = Program::start(&login, port).await;
         page_is_connected(&page).await;
     })

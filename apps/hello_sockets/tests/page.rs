@@ -46,7 +46,7 @@ async fn the_page_has_a_token_for_user_1_and_no_cache_may_store_it() {
     let server = Server::start().await;
     let page = get(server.address, "/").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
-    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("cache-control"), Some("no-store, must-revalidate"));
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self';"));
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
     assert!(!page.body.contains("{{"), "a placeholder is left");
@@ -62,7 +62,7 @@ async fn the_page_of_presences_has_a_token_for_user_1_or_for_the_requested_user(
     let day = std::time::Duration::from_secs(86_400);
     for (path, user) in [("/tracked", 1), ("/tracked?user=7", 7)] {
         let page = get(server.address, path).await;
-        assert_eq!((page.status, page.header("cache-control")), (200, Some("no-store")), "{path}");
+        assert_eq!((page.status, page.header("cache-control")), (200, Some("no-store, must-revalidate")), "{path}");
         assert_eq!(meta(&page.body, "user-id"), user.to_string());
         assert_eq!(server.endpoint.verify::<u64>("salt identifier", meta(&page.body, "auth-token"), day), Ok(user));
         assert!(page.body.contains("at <code>nonode@nohost</code>") && page.body.contains("stay for 30 s"));

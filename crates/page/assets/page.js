@@ -58,9 +58,9 @@ export class Connection extends EventTarget {
   transport;
   /** The duration of a ping in milliseconds, once it is known; undefined while the connection is not open. */
   roundTripMs;
-  /** The number of failures since the connection was last open, and the close code of the last one. */
+  /** The number of failures since the connection was last open, and the close event of the last one. */
   failures = 0;
-  code;
+  closeEvent;
   /** Whether the connection was open before. */
   hasWorked = false;
   /** The time since which the connection is not open, and the time of the last message, in milliseconds. */
@@ -123,6 +123,7 @@ export class Connection extends EventTarget {
     if (this.#isWanted) return;
     this.#isWanted = true;
     this.lostAt = Date.now();
+    this.failures = 0;
     this.#show("connecting");
     this.socket.connect();
   }
@@ -130,8 +131,9 @@ export class Connection extends EventTarget {
   /** Disconnects until the next `connect`. */
   disconnect() {
     this.#isWanted = this.#isAttempting = false;
-    this.socket.disconnect();
+    // First, so that the page can leave its channels while the connection is open.
     this.#show("off");
+    this.socket.disconnect();
   }
 
   #onOpen() {
@@ -153,12 +155,12 @@ export class Connection extends EventTarget {
   }
 
   // Called for a lost connection, and for each attempt that failed.
-  #onClose({ code }) {
+  #onClose(event) {
     if (!this.#isWanted) return;
     const wasAttempt = this.#isAttempting;
     this.#isAttempting = false;
     this.failures += 1;
-    this.code = code;
+    this.closeEvent = event;
     this.#lose();
     // A browser reports the same error for a refused connection and for a server that cannot be reached.
     if (wasAttempt) this.#refreshOnce();

@@ -86,9 +86,9 @@ impl Level {
     pub fn of(available: i64) -> Self {
         match available {
             ..=0 => Level::Out,
-            ..150 => Level::Low,
-            ..500 => Level::Medium,
-            _ => Level::High,
+            1..150 => Level::Low,
+            150..500 => Level::Medium,
+            500.. => Level::High,
         }
     }
 

@@ -48,10 +48,13 @@ enum Command {
     /// Serves the store (the default command)
     Serve,
     /// Releases a product: release 1
+    #[command(allow_negative_numbers = true)]
     Release { product: ProductId },
     /// Adds pairs to an item: restock 7 100
+    #[command(allow_negative_numbers = true)]
     Restock { item: ItemId, amount: i64 },
     /// Sets the price of a product, in cents: price 1 12000
+    #[command(allow_negative_numbers = true)]
     Price { product: ProductId, cents: i64 },
     /// Buys random items of the released products until nothing is left
     SellOut,

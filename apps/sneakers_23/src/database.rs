@@ -14,6 +14,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Executor, SqlSafeStr, Transaction, query, query_scalar};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
@@ -39,6 +40,8 @@ struct Shared {
     dialect: Dialect,
     max_connections: u32,
     pool: ArcSwap<AnyPool>,
+    /// Whether the task that keeps the pool open has run before.
+    is_kept_open: AtomicBool,
     down_since: watch::Sender<Option<SystemTime>>,
 }
 
@@ -106,6 +109,7 @@ impl Database {
             dialect,
             max_connections,
             pool: ArcSwap::from_pointee(pool),
+            is_kept_open: AtomicBool::new(false),
             down_since,
         }));
         seed::seed_if_empty(&database).await.map_err(OpenError::Seed)?;
@@ -138,10 +142,11 @@ impl Database {
         Ok(())
     }
 
-    /// Opens a new pool and closes the present one. Never returns: as a supervised task, its end is the end of the pool,
-    /// and its next run opens another. A database in memory keeps its only connection.
+    /// Keeps the pool open. Never returns: as a supervised task, its end is the end of the pool, and its next run opens
+    /// another and closes the present one. A database in memory keeps its only connection.
     pub async fn keep_open(self) {
-        if self.0.max_connections > 1 {
+        let was_killed = self.0.is_kept_open.swap(true, Ordering::Relaxed);
+        if was_killed && self.0.max_connections > 1 {
             let pool = pool_options(self.0.dialect, self.0.max_connections).connect_lazy_with(self.0.options.clone());
             self.0.pool.swap(Arc::new(pool)).close().await;
         }

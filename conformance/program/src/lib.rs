@@ -33,9 +33,11 @@ pub struct App {
     pub package: &'static str,
     /// The name that it prints before its address.
     pub name: &'static str,
+    /// The variables of all its processes. They inherit none from the test.
+    pub variables: &'static [(&'static str, &'static str)],
 }
 
-/// The login of a user: a working directory, a runtime directory, and the variables of all processes.
+/// The login of a user: a working directory, a runtime directory, and more variables of all processes.
 pub struct Login {
     app: App,
     directory: TempDir,
@@ -125,12 +127,10 @@ impl Login {
         let mut command = Command::new(self.app.program);
         command
             .current_dir(self.directory())
-            .env_remove("XDG_RUNTIME_DIR")
-            .env_remove("NODE")
-            .env_remove("CLUSTER")
+            .env_clear()
             .env(if self.has_runtime_directory { "XDG_RUNTIME_DIR" } else { "TMPDIR" }, self.directory())
             .env("PORT", port.to_string())
-            .env("SECRET_KEY_BASE", "the same secret for a restarted server")
+            .envs(self.app.variables.iter().copied())
             .envs(self.variables.iter().map(|(variable, value)| (variable, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);

@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 
 pub(crate) mod node;
+pub(crate) mod program;
+pub(crate) mod shopper;
 
 use sneakers_23::catalog::{Item, ItemId, ProductId};
 use sneakers_23::checkout::{CartId, Purchase};

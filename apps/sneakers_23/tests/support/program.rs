@@ -1,0 +1,64 @@
+//! The store as a program: its databases, its nodes, and the stock that a test begins with.
+
+use super::shopper::Shopper;
+use sneakers_23::database::Database;
+use test_postgres::Postgres;
+use test_program::{App, Login, Program};
+
+const STORE: App =
+    App { program: env!("CARGO_BIN_EXE_sneakers_23"), package: "sneakers_23", name: "Sneakers23", variables: &[] };
+
+/// The pairs of each size in a test that sells all of them.
+pub(crate) const FEW: i64 = 4;
+
+/// A database with the login that runs commands on it, and this test's own connections to it.
+pub(crate) struct Shop {
+    pub(crate) login: Login,
+    pub(crate) database: Database,
+}
+
+impl Shop {
+    /// Creates a store in a file of SQLite.
+    pub(crate) async fn sqlite() -> Self {
+        let login = Login::new(STORE);
+        let url = format!("sqlite://{}", login.directory().join("store.db").display());
+        Shop::new(login, &url).await
+    }
+
+    /// Creates a store in a database of a PostgreSQL server.
+    pub(crate) async fn postgres(server: &Postgres) -> Self {
+        Shop::new(Login::new(STORE), &server.create_database().await).await
+    }
+
+    async fn new(login: Login, url: &str) -> Self {
+        let database = Database::open(url).await.unwrap();
+        Shop { login: login.with("DATABASE_URL", url), database }
+    }
+
+    /// Gives every size this many pairs, before a server starts.
+    pub(crate) async fn stocked(self, pairs: i64) -> Self {
+        let update = "UPDATE items SET stocked = $1, available = $1, version = version + 1";
+        sqlx::query(update).bind(pairs).execute(&*self.database.pool()).await.unwrap();
+        self
+    }
+
+    /// Starts a server on a free port.
+    pub(crate) async fn start(&self) -> Program {
+        Program::start(&self.login, 0).await
+    }
+
+    /// Returns a shopper with the page of a server.
+    pub(crate) async fn shopper(&self, server: &Program) -> Shopper {
+        Shopper::arrive(server.address()).await
+    }
+}
+
+/// Repeats a question to the program until the answer is yes.
+///
+/// # Panics
+/// When it is not within the deadline of all tests.
+pub(crate) async fn until(expected: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let answered = async { while !is_so().await {} };
+    let answered = tokio::time::timeout(super::DEADLINE, answered).await;
+    answered.unwrap_or_else(|_| panic!("it did not happen before the deadline that {expected}"));
+}

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn money_is_written_in_dollars_with_two_digits_of_cents() {
         assert_eq!(
-            [Cents(12_000), Cents(5), Cents(140_000_09)].map(|cents| cents.to_string()),
+            [Cents(12_000), Cents(5), Cents(14_000_009)].map(|cents| cents.to_string()),
             ["$120.00", "$0.05", "$140000.09"]
         );
     }

@@ -159,6 +159,7 @@ impl Checkout {
         loop {
             let mut batch = Vec::with_capacity(MAX_BATCH);
             jobs.recv_many(&mut batch, MAX_BATCH).await;
+            fail::fail_point!("purchase-queued", |_| std::process::abort());
             self.commit(batch).await;
         }
     }
@@ -194,6 +195,7 @@ impl Checkout {
                         // A shopper who closed the page does not wait for the answer.
                         let _ = answer.send(outcome);
                     }
+                    fail::fail_point!("purchase-answered", |_| std::process::abort());
                     return;
                 }
                 Err(_) if Instant::now() < give_up => sleep(RETRY_EVERY).await,
@@ -207,8 +209,7 @@ impl Checkout {
     }
 
     async fn commit_once(&self, purchases: &[Purchase], mode: Mode) -> sqlx::Result<Committed> {
-        let mut committed = ledger::commit(&self.0.database, purchases, mode).await;
-        self.0.database.note(&committed);
+        let mut committed = self.0.database.run(ledger::commit(&self.0.database, purchases, mode)).await;
         match &mut committed {
             Ok(committed) => {
                 let sold = std::mem::take(&mut committed.rows);

@@ -48,7 +48,9 @@ pub(crate) async fn answer(request: Request, store: &Store, supervisor: &Supervi
             store.sell_out.stop();
             Ok("ok".to_owned())
         }
-        Request::Orders => orders(store).await.map_err(|error| format!("the database does not answer: {error}")),
+        Request::Orders => {
+            store.database.run(orders(store)).await.map_err(|error| format!("the database does not answer: {error}"))
+        }
         Request::Stock => Ok(stock(&store.inventory.snapshot())),
         Request::Kill(task) => kill(&task, store, supervisor),
     }

@@ -82,7 +82,7 @@ impl Dashboard {
     pub async fn overview(&self, store: &Store) -> Overview {
         let shelf = store.inventory.snapshot();
         let mut orders = self.orders.lock().await;
-        if let Ok(read) = read_orders(store, &shelf).await {
+        if let Ok(read) = store.database.run(read_orders(store, &shelf)).await {
             *orders = read;
         }
         let down_since = store.database.down_since();

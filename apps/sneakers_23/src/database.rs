@@ -12,14 +12,19 @@ use arc_swap::ArcSwap;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, Executor, SqlSafeStr, Transaction, query, query_scalar};
+use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// The time limit for a connection of the pool. A page or a command fails after it while the database is down.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The time limit of [`Database::run`], so that a database that falls silent stops neither committer nor reload.
+const RUN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connections of a node. The committer uses one at a time, reloads and commands the others.
 const MAX_CONNECTIONS: u32 = 5;
@@ -27,6 +32,10 @@ const MAX_CONNECTIONS: u32 = 5;
 /// The settings of every SQLite connection: a write is durable when it is confirmed, and readers do not block writers.
 const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
     PRAGMA busy_timeout = 2000";
+
+/// The settings of every PostgreSQL connection: a node that freezes or vanishes within a transaction loses its locks
+/// after three seconds, while the other nodes wait for them a little longer than that.
+const POSTGRES_SETTINGS: &str = "SET idle_in_transaction_session_timeout = '3s'; SET lock_timeout = '4s'";
 
 /// A transaction of either database.
 pub type Tx = Transaction<'static, Any>;
@@ -59,6 +68,13 @@ impl Dialect {
         match self {
             Dialect::Sqlite => "BEGIN IMMEDIATE",
             Dialect::Postgres => "BEGIN",
+        }
+    }
+
+    fn settings(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => SQLITE_SETTINGS,
+            Dialect::Postgres => POSTGRES_SETTINGS,
         }
     }
 }
@@ -147,14 +163,40 @@ impl Database {
     pub async fn keep_open(self) {
         let was_killed = self.0.is_kept_open.swap(true, Ordering::Relaxed);
         if was_killed && self.0.max_connections > 1 {
-            let pool = pool_options(self.0.dialect, self.0.max_connections).connect_lazy_with(self.0.options.clone());
-            self.0.pool.swap(Arc::new(pool)).close().await;
+            self.replace_pool().close().await;
         }
         std::future::pending().await
     }
 
+    /// Runs statements within five seconds, and notes whether the database answered.
+    ///
+    /// A connection whose peer has vanished stays silent, and would keep its place in the pool. So the pool is replaced
+    /// after the limit. A transaction may have been committed all the same.
+    ///
+    /// # Errors
+    /// [`sqlx::Error`] of the statements; an [`io::ErrorKind::TimedOut`] after the limit.
+    pub async fn run<T>(&self, statements: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        let pool = self.pool();
+        let result = timeout(RUN_TIMEOUT, statements).await.unwrap_or_else(|_| {
+            if self.0.max_connections > 1 && Arc::ptr_eq(&pool, &self.pool()) {
+                // The silent connections are not waited for: the old pool ends with them.
+                drop(self.replace_pool().close());
+            }
+            let text = format!("no answer within {} s", RUN_TIMEOUT.as_secs());
+            Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
+        });
+        self.note(&result);
+        result
+    }
+
+    /// Opens a new pool in place of the present one, and returns that.
+    fn replace_pool(&self) -> Arc<AnyPool> {
+        let pool = pool_options(self.0.dialect, self.0.max_connections).connect_lazy_with(self.0.options.clone());
+        self.0.pool.swap(Arc::new(pool))
+    }
+
     /// Notes whether the database answered. The first failure is logged, and the return.
-    pub fn note<T>(&self, result: &sqlx::Result<T>) {
+    fn note<T>(&self, result: &sqlx::Result<T>) {
         match result {
             Ok(_) => {
                 let was_down = self.0.down_since.send_replace(None);
@@ -201,9 +243,7 @@ fn pool_options(dialect: Dialect, max_connections: u32) -> AnyPoolOptions {
         .max_lifetime(None);
     options.after_connect(move |connection, _| {
         Box::pin(async move {
-            if dialect == Dialect::Sqlite {
-                connection.execute(SQLITE_SETTINGS).await?;
-            }
+            connection.execute(dialect.settings()).await?;
             Ok(())
         })
     })

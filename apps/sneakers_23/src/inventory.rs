@@ -91,7 +91,7 @@ impl Inventory {
     /// # Errors
     /// [`ChangeError`]
     pub async fn release(&self, id: ProductId) -> Result<(), ChangeError> {
-        let released = self.noted(shelf::release(&self.0.database, id).await)?;
+        let released = self.0.database.run(shelf::release(&self.0.database, id)).await?;
         let product = released.ok_or(ChangeError::NoSuchProduct(id))?;
         self.publish(Rows { products: vec![product], ..Rows::default() });
         fail::fail_point!("release-published", |_| std::process::abort());
@@ -106,7 +106,7 @@ impl Inventory {
         if !(1..=MAX_PRICE.0).contains(&price.0) {
             return Err(ChangeError::Price(price.0));
         }
-        let changed = self.noted(shelf::set_price(&self.0.database, id, price).await)?;
+        let changed = self.0.database.run(shelf::set_price(&self.0.database, id, price)).await?;
         let product = changed.ok_or(ChangeError::NoSuchProduct(id))?;
         self.publish(Rows { products: vec![product], ..Rows::default() });
         Ok(())
@@ -120,7 +120,7 @@ impl Inventory {
         if !(1..=MAX_RESTOCK).contains(&amount) {
             return Err(ChangeError::Amount(amount));
         }
-        let changed = self.noted(shelf::restock(&self.0.database, id, amount).await)?;
+        let changed = self.0.database.run(shelf::restock(&self.0.database, id, amount)).await?;
         let item = changed.ok_or(ChangeError::NoSuchItem(id))?;
         self.publish(Rows { items: vec![item], ..Rows::default() });
         Ok(())
@@ -165,8 +165,7 @@ impl Inventory {
 
     /// Reloads all rows now. Without an answer of the database the snapshot stays as it is.
     pub async fn reload(&self) {
-        let rows = shelf::read_all(&self.0.database).await;
-        if let Ok(rows) = self.noted(rows) {
+        if let Ok(rows) = self.0.database.run(shelf::read_all(&self.0.database)).await {
             self.merge(&rows);
         }
     }
@@ -179,11 +178,6 @@ impl Inventory {
             }
             None => false,
         });
-    }
-
-    fn noted<T>(&self, result: sqlx::Result<T>) -> sqlx::Result<T> {
-        self.0.database.note(&result);
-        result
     }
 }
 

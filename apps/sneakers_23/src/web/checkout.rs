@@ -109,7 +109,8 @@ pub(super) async fn complete(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let id = PurchaseId::parse(&id).ok_or_else(Problem::not_found)?;
-    let order = ledger::order(&store.database, &id).await.map_err(|error| Problem::database(&error))?;
+    let order =
+        store.database.run(ledger::order(&store.database, &id)).await.map_err(|error| Problem::database(&error))?;
     let order = order.filter(|order| order.cart_id == *session.cart_id()).ok_or_else(Problem::not_found)?;
     let cart = cart_of(&store.carts, &headers);
     let shell = Shell::new(&session, &cart, "/checkout/complete");
@@ -138,6 +139,7 @@ fn answered(
     Ok(match answer {
         Answer::Bought(order) => {
             announcer::empty_cart(&store.endpoint, session.cart_id());
+            fail::fail_point!("purchase-emptied", |_| std::process::abort());
             let emptied = set_cart_cookie(&store.carts, &Cart::default());
             (emptied, Redirect::to(&format!("/checkout/complete/{}", order.id))).into_response()
         }

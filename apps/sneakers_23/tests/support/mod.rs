@@ -6,6 +6,7 @@
 pub(crate) mod node;
 pub(crate) mod program;
 pub(crate) mod shopper;
+pub(crate) mod wire;
 
 use sneakers_23::catalog::{Item, ItemId, ProductId};
 use sneakers_23::checkout::{CartId, Purchase};

@@ -191,7 +191,7 @@ impl Page {
         }
     }
 
-    /// Disconnects the page from the network, or connects it again. Open WebSockets are closed or receive nothing.
+    /// Disconnects the page from the network, or connects it again. Chromium keeps WebSockets that are already open.
     pub async fn offline(&self, is_offline: bool) {
         let throughput =
             json!({ "offline": is_offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });

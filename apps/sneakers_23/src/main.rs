@@ -10,6 +10,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // The steps of the variable FAILPOINTS, at which a test kills this process.
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     match command::run(CommandLine::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -46,6 +46,7 @@ pub async fn commit(database: &Database, purchases: &[Purchase], mode: Mode) -> 
     database.lock_items(&mut tx).await?;
     fail::fail_point!("purchase-locked", |_| std::process::abort());
     let mut batch = Batch::read(&mut tx, purchases).await?;
+    fail::fail_point!("purchase-read", |_| std::process::abort());
     let mut outcomes = Vec::with_capacity(purchases.len());
     for purchase in purchases {
         outcomes.push(batch.outcome(&mut tx, purchase, mode).await?);
@@ -101,6 +102,7 @@ impl Batch {
             true => "RELEASE SAVEPOINT purchase; SAVEPOINT purchase",
         };
         raw_sql(savepoint).execute(&mut **tx).await?;
+        fail::fail_point!("purchase-saved", |_| std::process::abort());
         let order = purchase.order(now_ms());
         match write_order(tx, &order).await {
             Ok(true) => {}

@@ -118,7 +118,10 @@ impl Database {
         let max_connections = if in_memory { 1 } else { MAX_CONNECTIONS };
         let pool = pool_options(dialect, max_connections).connect_with(options.clone()).await;
         let pool = pool.map_err(OpenError::Connect)?;
-        migrations().run(&pool).await?;
+        if migrations().run(&pool).await.is_err() {
+            // Another process has created the tables meanwhile: SQLite has no lock for that.
+            migrations().run(&pool).await?;
+        }
         let (down_since, _) = watch::channel(None);
         let database = Database(Arc::new(Shared {
             options,

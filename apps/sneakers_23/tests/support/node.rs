@@ -51,6 +51,21 @@ impl Node {
         }
     }
 
+    /// Kills the run of a task, and waits until the next one is due.
+    pub(crate) async fn kill(&self, task: &str) {
+        let restarts = self.supervisor.restarts(task);
+        let killed = async {
+            // A task that waits for its next run cannot be killed.
+            while !self.supervisor.kill(task) {
+                tokio::task::yield_now().await;
+            }
+            while self.supervisor.restarts(task) == restarts {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, killed).await.unwrap_or_else(|_| panic!("{task:?} is not started again"));
+    }
+
     /// Waits until the snapshot of this node is as `is_met` requires.
     pub(crate) async fn shows(&self, condition: &str, is_met: impl Fn(&Snapshot) -> bool) {
         let mut changes = self.inventory.changes();

@@ -1,15 +1,20 @@
 // The page's entry point: joins the dashboard's channel, keeps the snapshots of the last five minutes, and renders them.
 
-import { Channel } from "./channel.js";
 import { Chart, bytes, counts, durations, spark } from "./chart.js";
 import { buckets, counter, quantile, rate, total, write } from "./figure.js";
+import { connect, meta, refreshTokens } from "./page.js";
+import { Socket } from "./socket.js";
 
 // The most snapshots, as on the server.
 const MAX_HISTORY = 300;
 
-const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
+// The delay before the page is loaded again, when nothing else helps.
+const RELOAD_MS = 2000;
+
+// The element of the page that a restarted server changes.
+const TOPIC = 'meta[name="topic"]';
+
 const token = new URL(location.href).searchParams.get("token");
-const state = document.querySelector("#state");
 
 let bounds = [];
 let snapshots = [];
@@ -48,34 +53,38 @@ for (const button of document.querySelectorAll("[data-seconds]")) {
   });
 }
 
-const STATE_TEXTS = { connecting: "connecting", open: "live", reconnecting: "reconnecting", refused: "reloading" };
-
-new Channel(`${meta("below")}/socket`, meta("topic"), token ? { token } : {}, {
-  connecting: () => setState("connecting"),
-  joined: (welcome) => {
-    bounds = welcome.bounds;
-    document.querySelector("#node").textContent = welcome.node;
-    document.title = `${welcome.node} · Dashboard`;
-    for (const snapshot of welcome.history) add(snapshot);
-    setState("open");
-    render();
-  },
-  refused: () => {
-    setState("refused");
-    // A restarted server has another topic, so the page must be loaded again.
-    setTimeout(() => location.reload(), 2000);
-  },
-  event: (name, snapshot) => {
-    if (name !== "snapshot") return;
-    add(snapshot);
-    render();
-  },
-  lost: () => setState("reconnecting"),
+const { socket } = connect(`${meta("below")}/socket`, {
+  Socket,
+  params: token ? { token } : {},
+  labels: { open: "Live" },
+  refresh: () => refreshTokens(TOPIC),
 });
+join();
 
-function setState(name) {
-  state.dataset.state = name;
-  state.textContent = STATE_TEXTS[name];
+function join() {
+  const topic = meta("topic");
+  socket.join(topic, {
+    joined: (welcome) => {
+      bounds = welcome.bounds;
+      document.querySelector("#node").textContent = welcome.node;
+      document.title = `${welcome.node} · Dashboard`;
+      for (const snapshot of welcome.history) add(snapshot);
+      render();
+    },
+    refused: () => joinAnew(topic),
+    event: (name, snapshot) => {
+      if (name !== "snapshot") return;
+      add(snapshot);
+      render();
+    },
+  });
+}
+
+// A restarted server has another topic, which its page has. If that does not help, the page shows the server's answer.
+async function joinAnew(refused) {
+  await refreshTokens(TOPIC).catch(() => {});
+  if (meta("topic") === refused) setTimeout(() => location.reload(), RELOAD_MS);
+  else join();
 }
 
 function chart(name, title, write, scale) {
@@ -117,30 +126,30 @@ function render() {
   const slowest = quantiles("handle_in", 0.99);
 
   charts.messages.show(times, from, to, [
-    { name: "out", colour: "a", values: outgoing, area: true },
-    { name: "in", colour: "b", values: incoming },
-    { name: "broadcasts", colour: "c", values: rates("bennu.broadcast.sent") },
+    { name: "out", colour: "s2", values: outgoing, area: true },
+    { name: "in", colour: "s1", values: incoming },
+    { name: "broadcasts", colour: "s3", values: rates("bennu.broadcast.sent") },
   ]);
   charts.joins.show(times, from, to, [
-    { name: "joins", colour: "a", values: rates("bennu.channel.joins:ok"), area: true },
-    { name: "connects", colour: "b", values: rates("bennu.socket.connects:ok") },
-    { name: "failed", colour: "d", values: rates(...FAILED) },
+    { name: "joins", colour: "s2", values: rates("bennu.channel.joins:ok"), area: true },
+    { name: "connects", colour: "s3", values: rates("bennu.socket.connects:ok") },
+    { name: "failed", colour: "failed", values: rates(...FAILED) },
   ]);
   for (const [name, histogram] of [["handle", "handle_in"], ["join", "join"]]) {
     charts[name].show(times, from, to, [
-      { name: "99 %", colour: "d", values: name === "handle" ? slowest : quantiles(histogram, 0.99) },
-      { name: "95 %", colour: "c", values: quantiles(histogram, 0.95) },
-      { name: "50 %", colour: "a", values: quantiles(histogram, 0.5) },
+      { name: "99 %", colour: "s1", values: name === "handle" ? slowest : quantiles(histogram, 0.99) },
+      { name: "95 %", colour: "s3", values: quantiles(histogram, 0.95) },
+      { name: "50 %", colour: "s2", values: quantiles(histogram, 0.5) },
     ]);
   }
   charts.connections.show(times, from, to, [
-    { name: "connections", colour: "a", values: connections, area: true },
-    { name: "channels", colour: "b", values: joined },
+    { name: "connections", colour: "s2", values: connections, area: true },
+    { name: "channels", colour: "s1", values: joined },
   ]);
   charts.memory.show(times, from, to, [
-    { name: "resident", colour: "a", values: memory, area: true },
-    { name: "outboxes", colour: "c", values: gauges("bennu.socket.outbox_bytes") },
-    { name: "mailboxes", colour: "d", values: gauges("bennu.channel.mailbox_bytes") },
+    { name: "resident", colour: "s2", values: memory, area: true },
+    { name: "outboxes", colour: "s3", values: gauges("bennu.socket.outbox_bytes") },
+    { name: "mailboxes", colour: "s4", values: gauges("bennu.channel.mailbox_bytes") },
   ]);
 
   tile("connections", connections, write.count);
@@ -162,14 +171,14 @@ function tile(name, values, write, now = values.at(-1)) {
   const place = document.querySelector(`[data-figure="${name}"]`);
   place.dataset.value = now ?? "";
   place.querySelector(".value").textContent = write(now);
-  spark(place.querySelector(".spark"), values);
+  spark(place.querySelector(".spark svg"), values);
 }
 
 function renderChannels(earlier, now) {
   const body = document.querySelector("#channels");
   const types = Object.keys(now.channels).sort();
   if (types.length === 0) return;
-  body.querySelector(".empty")?.remove();
+  body.querySelector(".none")?.remove();
   for (const row of [...body.children]) if (!types.includes(row.dataset.channel)) row.remove();
   types.forEach((type, n) => {
     let row = body.children[n];
@@ -205,17 +214,19 @@ function renderTrouble(now) {
   const list = document.querySelector("#trouble");
   const found = TROUBLE.map(([name, words]) => [counter(now, name), words]).filter(([count]) => count > 0);
   const rows = found.map(([count, words]) => {
-    const row = document.createElement("li");
-    const number = document.createElement("b");
-    number.textContent = write.count(count);
-    row.append(number, ` ${words}`);
-    return row;
+    return pill("alarm", `${write.count(count)} ${words}`);
   });
   if (rows.length === 0) {
-    const row = document.createElement("li");
-    row.className = "none";
-    row.textContent = "None: nothing crashed, nothing was lost, no client was too slow.";
-    rows.push(row);
+    rows.push(pill("good", "None: nothing crashed, nothing was lost, no client was too slow."));
+    rows[0].classList.add("none");
   }
   list.replaceChildren(...rows);
+}
+
+function pill(state, text) {
+  const row = document.createElement("li");
+  row.className = "pill";
+  row.dataset.state = state;
+  row.textContent = text;
+  return row;
 }

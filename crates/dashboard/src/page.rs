@@ -6,35 +6,23 @@
 use crate::channel::Shared;
 use axum::Router;
 use axum::extract::Query;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use bennu_page::{Files, shell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 const PAGE: &str = include_str!("../assets/index.html");
 
-/// Name, content type, and content.
-const FILES: [(&str, &str, &str); 5] = [
-    ("dashboard.css", "text/css; charset=utf-8", include_str!("../assets/dashboard.css")),
-    ("dashboard.js", JAVASCRIPT, include_str!("../assets/dashboard.js")),
-    ("chart.js", JAVASCRIPT, include_str!("../assets/chart.js")),
-    ("figure.js", JAVASCRIPT, include_str!("../assets/figure.js")),
-    ("channel.js", JAVASCRIPT, include_str!("../assets/channel.js")),
-];
-
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-
-/// Only the server's own scripts, styles and connections are allowed, and no frame around the page. No referrer is
-/// sent, since the page's URL may contain a token.
-const HEADERS: [(HeaderName, &str); 4] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::CACHE_CONTROL, "no-cache"),
+/// Name and content.
+const FILES: [(&str, &str); 5] = [
+    ("dashboard.css", include_str!("../assets/dashboard.css")),
+    ("dashboard.js", include_str!("../assets/dashboard.js")),
+    ("chart.js", include_str!("../assets/chart.js")),
+    ("figure.js", include_str!("../assets/figure.js")),
+    ("socket.js", include_str!("../assets/socket.js")),
 ];
 
 const FORBIDDEN: &str = "Access to this dashboard is denied. If it has a token, add ?token=... to the address.\n";
@@ -44,16 +32,17 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(path: &str, shared: Arc<S
     let below = path.rsplit('/').next().unwrap_or_default().to_owned();
     let page = async move |Query(query): Query<HashMap<String, String>>, headers: HeaderMap| -> Response {
         if !shared.access.admits(query.get("token").map(String::as_str), &headers) {
-            return (StatusCode::FORBIDDEN, HEADERS, FORBIDDEN).into_response();
+            return (StatusCode::FORBIDDEN, FORBIDDEN).into_response();
         }
         let topic = shared.publisher.topic();
-        let page = PAGE.replace("{{below}}", &below).replace("{{topic}}", topic);
-        (HEADERS, Html(page)).into_response()
+        Html(PAGE.replace("{{below}}", &below).replace("{{topic}}", topic)).into_response()
     };
-    let mut routes = Router::new().route(path, get(page));
-    for (name, kind, content) in FILES {
-        let file = move || async move { (HEADERS, [(header::CONTENT_TYPE, kind)], content) };
-        routes = routes.route(&format!("{path}/{name}"), get(file));
-    }
-    routes
+    let files = FILES.into_iter().fold(Files::new(), |files, (name, content)| files.file(name, content));
+    shell(Router::new().route(path, get(page)).merge(files.routes(path)).layer(map_response(without_referrer)))
+}
+
+/// Sets the policy that no referrer is sent, since the page's URL may contain a token.
+async fn without_referrer(mut response: Response) -> Response {
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }

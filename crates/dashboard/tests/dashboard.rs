@@ -43,7 +43,7 @@ async fn a_request_without_the_token_reaches_neither_the_page_nor_its_socket() {
     assert_eq!(status, StatusCode::OK);
     let topic = topic(&page);
     assert_eq!(topic.len(), "bennu:dashboard:".len() + 32);
-    for file in ["dashboard.css", "dashboard.js", "chart.js", "figure.js", "channel.js"] {
+    for file in ["dashboard.css", "dashboard.js", "chart.js", "figure.js", "socket.js", "plain.css", "page.js"] {
         let (status, content) = get(&app, &format!("/admin/dashboard/{file}")).await;
         assert!(status == StatusCode::OK && !content.contains(&topic), "{file}");
     }

@@ -1,58 +1,25 @@
-//! The page in headless Chromium: it connects and shows live measurements.
+//! The page in headless Chromium: it connects and shows live measurements. This test has a process of its own, since the
+//! recorder of measurements is the process's.
 
-use bennu::Endpoint;
+mod support;
+
 use bennu::prelude::*;
-use bennu::token::Secret;
 use bennu_client::Client;
-use bennu_dashboard::{Access, Dashboard};
-use tokio::sync::oneshot;
-
-struct Room;
-
-impl<S: Socket> Channel<S> for Room {
-    async fn join(_topic: &str, _params: Payload, _ctx: &mut Context<S, Self>) -> Joined<Self> {
-        accept(Room)
-    }
-
-    async fn handle_in(&mut self, event: &str, _payload: Payload, _ctx: &mut Context<S, Self>) -> Handled {
-        if event == "say" { reply_ok(json!({})) } else { unhandled(event) }
-    }
-}
-
-struct UserSocket;
-
-impl Socket for UserSocket {
-    type State = ();
-
-    async fn connect(_request: Connect) -> Result<Self, Refusal> {
-        Ok(UserSocket)
-    }
-
-    fn channels(router: &mut ChannelRouter<Self>) {
-        router.channel::<Room>("room:*");
-    }
-}
+use bennu_dashboard::Dashboard;
+use support::Server;
 
 #[tokio::test]
 async fn the_page_shows_connections_channels_latencies_and_errors_live() {
     let dashboard = Dashboard::new();
     metrics::set_global_recorder(dashboard.recorder()).unwrap();
-    let endpoint = Endpoint::new(Secret::new("0123456789abcdef".repeat(4)).unwrap());
-    let app = bennu::socket::<UserSocket>("/socket").router(&endpoint).unwrap();
-    let app = app.merge(dashboard.router("/dashboard", &endpoint, Access::token("sesame")).unwrap());
-    let listener = bennu::bind(([127, 0, 0, 1], 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = bennu::serve(listener, app, &endpoint).with_graceful_shutdown(async { _ = stopped.await });
-    let serving = tokio::spawn(serving.into_future());
-
+    let server = Server::start(0, "a", &dashboard);
     test_browser::with_browser("dashboard", async |browser| {
-        let page = browser.open(&format!("http://localhost:{port}/dashboard?token=sesame")).await;
+        let page = browser.open(&server.page()).await;
         page.shows("#state[data-state=open]").await;
         page.shows("[data-figure=connections][data-value='0']").await;
         page.shows("#trouble .none").await;
 
-        let client = Client::connect(format!("ws://127.0.0.1:{port}/socket")).await.unwrap();
+        let client = Client::connect(format!("ws://127.0.0.1:{}/socket", server.port)).await.unwrap();
         let room = client.join("room:1", json!({})).await.unwrap();
         room.push("say", json!({})).await.unwrap();
         page.shows("[data-figure=connections][data-value='1']").await;
@@ -63,9 +30,11 @@ async fn the_page_shows_connections_channels_latencies_and_errors_live() {
         let _ = room.push("nobody handles this", json!({})).await;
         page.shows("#channels [data-channel=Room] .bad").await;
         page.shows("#trouble li:not(.none)").await;
+        // 126 KB, which the uncompressed files had, are far above.
+        let bytes = page.transferred_bytes().await;
+        assert!(bytes < 32_000, "{bytes} bytes");
         assert_eq!(page.console_errors().await, [""; 0]);
     })
     .await;
-    stop.send(()).unwrap();
-    serving.await.unwrap().unwrap();
+    server.stop().await;
 }

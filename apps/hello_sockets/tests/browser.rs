@@ -6,7 +6,7 @@ mod support;
 use support::page::with_page;
 use support::program::HELLO;
 use support::proxy::Proxy;
-use test_browser::{Page, skip};
+use test_browser::{Device, Page, skip};
 use test_program::{Login, Program, Signal};
 
 /// Widths of the window in pixels.
@@ -185,22 +185,109 @@ async fn the_running_server_has_the_dashboard_and_the_metrics() {
 }
 
 #[tokio::test]
-async fn the_page_reconnects_after_a_killed_server_restarts() {
+async fn the_page_reconnects_by_websocket_after_a_killed_server_restarts_with_another_secret() {
     let login = Login::new(HELLO);
     let mut program = Program::start(&login, 0).await;
     let port = program.port;
     with_page("restart", port, async |page| {
         page_is_connected(&page).await;
+        page.script("globalThis.mark = true; done()").await;
 
         program.signal(Signal::KILL);
         program.ended().await;
         page.shows("#socket-state[data-state=retry]").await;
         page.shows("#auth-socket-state[data-state=retry]").await;
+        page.shows(":root[data-link=lost] .link-bar[data-state=lost]").await;
 
-        let _again = Program::start(&login, port).await;
+        // The tokens of the page are not valid for this secret.
+        let secret = [("SECRET_KEY_BASE", "another secret, of a server that was deployed anew")];
+        let _again = Program::start_with(&login, port, &secret).await;
         page_is_connected(&page).await;
+        for socket in ["#socket-state", "#auth-socket-state", "#stats-socket-state"] {
+            page.shows(&format!("{socket}[data-state=open][data-transport=websocket]")).await;
+        }
+        page.shows(":root:not([data-link]) .link-bar:empty").await;
         login.run(port, &["broadcast", "ping", "request_ping", "{}"]).await;
         page.shows("#send-ping[data-count='1']").await;
+        assert_eq!(page.script("done(globalThis.mark)").await, true, "the page was not loaded again");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn channels_of_a_connection_that_the_user_closes_are_left_and_joined_again_when_it_is_opened() {
+    let login = Login::new(HELLO);
+    let program = Program::start(&login, 0).await;
+    with_page("disconnect", program.port, async |page| {
+        page_is_connected(&page).await;
+        page.click("#room-join").await;
+        page.shows("[data-channel='ping:wild'] [data-state=joined]").await;
+        page.script(
+            "globalThis.states = [];
+             const badges = ['ping', 'dupe', 'ping:wild'].map((topic) => `[data-channel='${topic}'] [data-state]`);
+             for (const badge of document.querySelectorAll(badges)) {
+                 new MutationObserver(() => states.push(badge.dataset.state)).observe(badge, { attributes: true });
+             }
+             done();",
+        )
+        .await;
+        page.click("#socket-toggle").await;
+        page.shows("#socket-state[data-state=off]").await;
+        for topic in ["ping", "dupe", "ping:wild"] {
+            page.shows(&format!("[data-channel='{topic}'] [data-state=left]")).await;
+        }
+        page.shows(":root:not([data-link]) .link-bar:empty").await;
+
+        page.click("#socket-toggle").await;
+        page_is_connected(&page).await;
+        page.shows("[data-channel='ping:wild'] [data-state=joined]").await;
+        let states = page.script("done([...new Set(states)].sort())").await;
+        assert_eq!(states, serde_json::json!(["joined", "joining", "left"]));
+        page.click("#ping").await;
+        page.shows("[data-channel=ping] [data-result][data-outcome=ok]").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_pages_are_accessible_and_small_on_a_phone_and_a_desk() {
+    let login = Login::new(HELLO);
+    let program = Program::start(&login, 0).await;
+    with_page("accessible", program.port, async |page| {
+        page_is_connected(&page).await;
+        page.click("#param-error").await;
+        page.shows("[data-channel=ping] [data-result][data-outcome=error]").await;
+        // Screen readers announce no JSON: neither that of the log nor that of a result.
+        page.shows("#log-scroll[role=log][aria-live=off]").await;
+        page.shows("[data-channel=ping] [data-result][role=status] > code[aria-hidden=true]").await;
+        for (path, ready) in [("/", "#socket-state[data-state=open]"), ("/tracked", "#users > [data-me]")] {
+            page.goto(&format!("http://localhost:{}{path}", program.port)).await;
+            page.shows(ready).await;
+            for device in [Device::PHONE, Device::DESK.dark(), Device::DESK.forced_colors()] {
+                page.emulate(device).await;
+                assert_eq!(page.accessibility_faults().await, [""; 0], "{path}, {device:?}");
+            }
+            let bytes = page.transferred_bytes().await;
+            assert!(bytes < 50_000, "{path} has {bytes} bytes");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_bars_of_slow_replies_are_visible_when_colours_are_forced() {
+    let login = Login::new(HELLO);
+    let program = Program::start(&login, 0).await;
+    with_page("forced", program.port, async |page| {
+        page_is_connected(&page).await;
+        page.emulate(Device::DESK.forced_colors()).await;
+        page.click("#parallel-ask").await;
+        page.shows("#parallel-bars > li[data-outcome=ok]").await;
+        let colours = "const bar = document.querySelector('#parallel-bars > [data-outcome=ok] .bar');
+            done([bar, bar.firstChild, document.body].map((one) => getComputedStyle(one).backgroundColor))";
+        let colours = page.script(colours).await;
+        assert_ne!(colours[1], colours[0]);
+        assert_ne!(colours[1], colours[2]);
     })
     .await;
 }

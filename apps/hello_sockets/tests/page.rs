@@ -25,11 +25,20 @@ impl Response {
 }
 
 async fn get(address: SocketAddr, path: &str) -> Response {
+    get_with(address, path, "accept: */*").await
+}
+
+/// Like [`get`], with a header. A compressed body becomes a text of the same number of characters as it has bytes.
+async fn get_with(address: SocketAddr, path: &str, header: &str) -> Response {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{header}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.unwrap();
+    let response = match String::from_utf8(response) {
+        Ok(text) => text,
+        Err(error) => error.into_bytes().into_iter().map(char::from).collect(),
+    };
     let (headers, body) = response.split_once("\r\n\r\n").unwrap();
     let status = headers.split(' ').nth(1).unwrap().parse().unwrap();
     Response { status, headers: headers.to_owned(), body: body.to_owned() }
@@ -80,6 +89,21 @@ async fn scripts_and_styles_are_served_under_assets_and_revalidated_each_time() 
         assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
         assert!(asset.header("last-modified").is_some());
     }
+}
+
+#[tokio::test]
+async fn pages_and_files_are_compressed_and_sockets_are_not() {
+    let server = Server::start().await;
+    for path in ["/", "/tracked", "/assets/app.js", "/assets/plain.css", "/assets/page.js"] {
+        let plain = get(server.address, path).await;
+        assert_eq!(plain.header("content-encoding"), None, "{path}");
+        let compressed = get_with(server.address, path, "accept-encoding: gzip, br").await;
+        assert_eq!((compressed.status, compressed.header("content-encoding")), (200, Some("br")), "{path}");
+        let (bytes, all) = (compressed.body.chars().count(), plain.body.len());
+        assert!(bytes * 2 < all, "{path}: {bytes} of {all} bytes");
+    }
+    let poll = get_with(server.address, "/socket/longpoll?vsn=2.0.0", "accept-encoding: gzip, br").await;
+    assert_eq!((poll.status, poll.header("content-encoding")), (200, None));
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 // Each test file is a program of its own and uses a part of this module.
 #![allow(dead_code)]
 
+pub(crate) mod browser;
 pub(crate) mod node;
 pub(crate) mod program;
+pub(crate) mod shop;
 pub(crate) mod shopper;
 pub(crate) mod wire;
 

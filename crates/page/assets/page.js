@@ -241,17 +241,29 @@ export class Connection extends EventTarget {
  * @returns {Promise<boolean>}
  */
 export async function refreshTokens(selector = 'meta[name$="token"]') {
-  const response = await fetch(location.href, { cache: "no-store" });
-  if (response.status >= 500) throw new Error(`could not fetch the page: the server returned ${response.status}`);
-  if (!response.ok) return false;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const page = await fetchPage();
   for (const old of document.querySelectorAll(selector)) {
-    const fresh = page.querySelector(`meta[name="${CSS.escape(old.name)}"]`);
+    const fresh = page?.querySelector(`meta[name="${CSS.escape(old.name)}"]`);
     if (!fresh) return false;
     old.content = fresh.content;
   }
   for (const field of document.querySelectorAll('input[name="_csrf_token"]')) field.value = meta("csrf-token");
-  return true;
+  return page !== null;
+}
+
+// The request that is under way, which all connections of the page share.
+let pageRequest = null;
+
+// Resolves to the page's document; to null when the user has no access to it.
+function fetchPage() {
+  pageRequest ??= requestPage().finally(() => { pageRequest = null; });
+  return pageRequest;
+}
+
+async function requestPage() {
+  const response = await fetch(location.href, { cache: "no-store" });
+  if (response.status >= 500) throw new Error(`could not fetch the page: the server returned ${response.status}`);
+  return response.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
 }
 
 /** Returns the content of the page's `<meta>` element of this name; an empty text without one. */

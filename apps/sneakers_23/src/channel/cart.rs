@@ -24,7 +24,10 @@ const MAX_CHANGES: u32 = 30;
 const CHANGE_EVERY: Duration = Duration::from_millis(100);
 
 /// The largest difference between a client's clock and the server's.
-const MAX_CLOCK_ERROR_MS: i64 = 365 * 86_400_000;
+const MAX_CLOCK_ERROR_MS: u64 = 365 * 86_400_000;
+
+/// The most characters of a client's text that a message repeats.
+const MAX_SHOWN: usize = 40;
 
 /// The pages of a shopper.
 const PAGES: [&str; 3] = ["/", "/checkout", "/checkout/complete"];
@@ -83,9 +86,10 @@ impl Channel<ProductSocket> for CartChannel {
         let params: Params = params.parse().map_err(|error| invalid(&error.to_string())).or_reply()?;
         let visit = visit(&params).map_err(|error| invalid(&error)).or_reply()?;
         let store = ctx.state();
+        let purchase = params.purchase.and_then(|token| store.purchases.verify(&token));
         accept(CartChannel {
             cart: store.carts.restore(params.serialized.as_deref()),
-            purchase: params.purchase.and_then(|token| store.purchases.verify(&token)),
+            purchase: purchase.filter(|purchase| purchase.cart_id.as_str() == id),
             visit,
             presence: None,
             changes_until: Instant::now(),
@@ -218,9 +222,10 @@ impl CartChannel {
 
 fn visit(params: &Params) -> Result<Visit, String> {
     let Some(page) = PAGES.iter().find(|page| **page == params.page) else {
-        return Err(format!("{:?} is not a page: it must be one of {}", params.page, PAGES.join(", ")));
+        let shown: String = params.page.chars().take(MAX_SHOWN).collect();
+        return Err(format!("{shown:?} is not a page: it must be one of {}", PAGES.join(", ")));
     };
-    if (params.page_loaded_at - now_ms()).abs() > MAX_CLOCK_ERROR_MS {
+    if params.page_loaded_at.abs_diff(now_ms()) > MAX_CLOCK_ERROR_MS {
         return Err(format!("{} is not a time of this year, in milliseconds since 1970", params.page_loaded_at));
     }
     Ok(Visit { page: (*page).to_owned(), page_loaded_at: params.page_loaded_at, items: Vec::new() })

@@ -5,8 +5,8 @@
 //! the other node.
 
 use crate::catalog::{ItemId, Level};
-use crate::checkout::{CartChange, CartId, Outcome, Purchase};
-use crate::inventory::{Changes, Event, Snapshot};
+use crate::checkout::{CartChange, CartId, Checkout, Outcome, Purchase, Settled};
+use crate::inventory::{Changes, Event, Inventory, Snapshot};
 use crate::store::Store;
 use crate::web;
 use bennu::error::BroadcastError;
@@ -15,8 +15,8 @@ use bennu::pubsub::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Mutex, broadcast};
 
 /// An item sold out, was restocked, or has another price. Cart channels subscribe to the items of their cart.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,18 +38,23 @@ impl Message for ItemChanged {
 
 /// The announcer's place in the events, which outlives a killed announcer.
 #[derive(Clone)]
-pub struct Announcer(Arc<Mutex<Changes>>);
+pub struct Announcer(Arc<Mutex<Events>>);
+
+struct Events {
+    changes: Changes,
+    settled: broadcast::Receiver<Arc<Settled>>,
+}
 
 impl Announcer {
-    /// Creates an announcer of the changes from now on.
-    pub fn new(changes: Changes) -> Self {
-        Announcer(Arc::new(Mutex::new(changes)))
+    /// Creates an announcer of the events from now on.
+    pub fn new(inventory: &Inventory, checkout: &Checkout) -> Self {
+        Announcer(Arc::new(Mutex::new(Events { changes: inventory.changes(), settled: checkout.settled() })))
     }
 
     /// Announces events. Never returns.
     pub async fn run(self, store: Store) {
-        let mut changes = self.0.lock().await;
-        let mut settled = store.checkout.settled();
+        let mut events = self.0.lock().await;
+        let Events { changes, settled } = &mut *events;
         loop {
             tokio::select! {
                 (shelf, events) = changes.next() => {

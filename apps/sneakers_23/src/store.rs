@@ -60,7 +60,7 @@ impl Store {
             shoppers: Shoppers::start(&endpoint),
             sell_out: SellOut::new(checkout.clone(), inventory.clone()),
             dashboard: Dashboard::default(),
-            announcer: Announcer::new(inventory.changes()),
+            announcer: Announcer::new(&inventory, &checkout),
             endpoint,
             database,
             inventory,

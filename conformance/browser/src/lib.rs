@@ -199,6 +199,11 @@ impl Page {
         self.devtools("Network.emulateNetworkConditions", throughput).await;
     }
 
+    /// Disables the scripts of the documents that the page loads from now on, or enables them again.
+    pub async fn without_scripts(&self, is_without: bool) {
+        self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": is_without })).await;
+    }
+
     /// Writes a picture of the whole page, also of its part below the window, as a PNG file. Creates the file's
     /// directory.
     pub async fn screenshot(&self, path: impl AsRef<Path>) {

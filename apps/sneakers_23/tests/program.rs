@@ -23,11 +23,6 @@ async fn running() -> (Shop, Program) {
     (shop, server)
 }
 
-/// Runs a command to the server, and returns its output.
-async fn command(shop: &Shop, server: &Program, line: &str) -> String {
-    shop.login.run(server.port, &line.split(' ').collect::<Vec<_>>()).await
-}
-
 /// Runs a command to the server that fails, and returns the error without the program's name.
 async fn error(shop: &Shop, server: &Program, line: &str) -> String {
     let line = shop.login.fail(server.port, &line.split(' ').collect::<Vec<_>>()).await;
@@ -55,10 +50,10 @@ async fn a_release_a_restock_and_a_price_change_the_stock_and_the_pages_of_the_r
     let (shop, server) = running().await;
     let mut shopper = shop.shopper(&server).await;
     assert!(!shopper.get("/").await.body.contains(r#"data-item-id="1""#), "no size is shown before the release");
-    assert_eq!(command(&shop, &server, "release 1").await, "ok");
-    assert_eq!(command(&shop, &server, "restock 3 500").await, "ok");
-    assert_eq!(command(&shop, &server, "price 1 9950").await, "ok");
-    let stock = command(&shop, &server, "stock").await;
+    assert_eq!(shop.command(&server, "release 1").await, "ok");
+    assert_eq!(shop.command(&server, "restock 3 500").await, "ok");
+    assert_eq!(shop.command(&server, "price 1 9950").await, "ok");
+    let stock = shop.command(&server, "stock").await;
     assert!(stock.starts_with("product 1  Shift Runner, $99.50, released\n"), "{stock}");
     assert!(stock.contains("\n  item  3  size    7    504 left      0 sold  high\n"), "{stock}");
     assert!(stock.contains("\nproduct 2  Beta Court, $140.00, coming soon\n"), "{stock}");
@@ -69,24 +64,24 @@ async fn a_release_a_restock_and_a_price_change_the_stock_and_the_pages_of_the_r
 #[tokio::test]
 async fn a_second_release_changes_nothing() {
     let (shop, server) = running().await;
-    assert_eq!(command(&shop, &server, "release 1").await, "ok");
-    let stock = command(&shop, &server, "stock").await;
-    assert_eq!(command(&shop, &server, "release 1").await, "ok");
-    assert_eq!(command(&shop, &server, "stock").await, stock);
+    assert_eq!(shop.command(&server, "release 1").await, "ok");
+    let stock = shop.command(&server, "stock").await;
+    assert_eq!(shop.command(&server, "release 1").await, "ok");
+    assert_eq!(shop.command(&server, "stock").await, stock);
 }
 
 #[tokio::test]
 async fn the_sell_out_buys_until_no_released_pair_is_left_and_the_orders_are_in_the_ledger() {
     let (shop, server) = running().await;
-    assert_eq!(command(&shop, &server, "orders").await, "0 orders, $0.00");
-    assert_eq!(command(&shop, &server, "release 1").await, "ok");
-    assert_eq!(command(&shop, &server, "sell-out").await, "ok");
-    until("every pair is sold", async || command(&shop, &server, "orders").await.starts_with("52 orders, ")).await;
-    let orders = command(&shop, &server, "orders").await;
+    assert_eq!(shop.command(&server, "orders").await, "0 orders, $0.00");
+    assert_eq!(shop.command(&server, "release 1").await, "ok");
+    assert_eq!(shop.command(&server, "sell-out").await, "ok");
+    until("every pair is sold", async || shop.command(&server, "orders").await.starts_with("52 orders, ")).await;
+    let orders = shop.command(&server, "orders").await;
     assert_eq!(orders.lines().next(), Some("52 orders, $6240.00"));
     assert_eq!(orders.lines().count(), 21, "the newest 20 are listed: {orders}");
     assert!(orders.lines().skip(1).all(|order| order.contains("   $120.00  Shift Runner ")), "{orders}");
-    let stock = command(&shop, &server, "stock").await;
+    let stock = shop.command(&server, "stock").await;
     assert_eq!(stock.matches("     0 left      4 sold  out").count(), 13, "{stock}");
     assert_eq!(stock.matches("     4 left      0 sold  low").count(), 13, "product 2 is not released: {stock}");
     assert_ledger(&shop.database).await;
@@ -98,10 +93,10 @@ async fn the_sell_out_buys_until_no_released_pair_is_left_and_the_orders_are_in_
 async fn a_stopped_sell_out_leaves_the_other_pairs() {
     let shop = Shop::sqlite().await.stocked(1_000).await;
     let server = shop.start().await;
-    command(&shop, &server, "release 2").await;
-    command(&shop, &server, "sell-out").await;
-    until("pairs are sold", async || !command(&shop, &server, "orders").await.starts_with("0 orders")).await;
-    assert_eq!(command(&shop, &server, "stop-sell-out").await, "ok");
+    shop.command(&server, "release 2").await;
+    shop.command(&server, "sell-out").await;
+    until("pairs are sold", async || !shop.command(&server, "orders").await.starts_with("0 orders")).await;
+    assert_eq!(shop.command(&server, "stop-sell-out").await, "ok");
     // The batch of this moment is the last one, so that two counts on both sides of the next batches are equal.
     let count = async || ledger::totals(&shop.database).await.unwrap().0;
     let mut orders = count().await;
@@ -117,30 +112,30 @@ async fn a_stopped_sell_out_leaves_the_other_pairs() {
 #[tokio::test]
 async fn an_order_is_listed_with_its_number_and_the_names_of_its_items() {
     let (shop, server) = running().await;
-    command(&shop, &server, "release 1").await;
-    command(&shop, &server, "release 2").await;
+    shop.command(&server, "release 1").await;
+    shop.command(&server, "release 2").await;
     let order = shop.shopper(&server).await.buy(&[ItemId(8), ItemId(14)]).await;
     let number = order.order_number().expect("the page has the order's number");
     let expected = format!("1 orders, $260.00\n{number}    $260.00  Shift Runner 9.5, Beta Court 6");
-    assert_eq!(command(&shop, &server, "orders").await, expected);
+    assert_eq!(shop.command(&server, "orders").await, expected);
 }
 
 #[tokio::test]
 async fn a_reset_of_the_database_under_a_running_server_is_on_its_pages_within_seconds() {
     let (shop, server) = running().await;
-    command(&shop, &server, "release 1").await;
+    shop.command(&server, "release 1").await;
     let mut shopper = shop.shopper(&server).await;
     shopper.buy(&[ItemId(1)]).await;
     let output = shop.login.output(0, &["seed"], "").await;
     assert_eq!(output.status.code(), Some(2), "a reset deletes all orders, so it must be asked for: {output:?}");
     assert_eq!(shop.login.run(0, &["seed", "--reset"]).await, "ok");
     until("the server has the new stock", async || {
-        command(&shop, &server, "stock").await.contains("Shift Runner, $120.00, coming soon")
+        shop.command(&server, "stock").await.contains("Shift Runner, $120.00, coming soon")
     })
     .await;
     assert!(!shopper.get("/").await.body.contains(r#"data-item-id="1""#));
-    assert_eq!(command(&shop, &server, "orders").await, "0 orders, $0.00");
-    assert_eq!(command(&shop, &server, "release 1").await, "ok");
+    assert_eq!(shop.command(&server, "orders").await, "0 orders, $0.00");
+    assert_eq!(shop.command(&server, "release 1").await, "ok");
     let item = snapshot(&shop.database).await.items().find(|item| item.available > 0).unwrap().id;
     shop.shopper(&server).await.buy(&[item]).await;
     assert_ledger(&shop.database).await;
@@ -149,19 +144,19 @@ async fn a_reset_of_the_database_under_a_running_server_is_on_its_pages_within_s
 #[tokio::test]
 async fn every_killed_task_comes_back_and_the_store_goes_on() {
     let (shop, server) = running().await;
-    command(&shop, &server, "release 1").await;
+    shop.command(&server, "release 1").await;
     let unknown = error(&shop, &server, "kill nonsense").await;
     assert_eq!(unknown, format!("there is no task \"nonsense\": there are {TASKS}"));
     let mut shopper = shop.shopper(&server).await;
     for (task, price) in TASKS.split(", ").zip(12_100..) {
-        let answer = command(&shop, &server, &format!("kill {task}")).await;
+        let answer = shop.command(&server, &format!("kill {task}")).await;
         let expected = match task {
             "endpoint" => "closed all connections of shoppers".to_owned(),
             task => format!("killed {task}"),
         };
         assert_eq!(answer, expected);
         let price = Cents(price);
-        assert_eq!(command(&shop, &server, &format!("price 1 {}", price.0)).await, "ok", "after {task} was killed");
+        assert_eq!(shop.command(&server, &format!("price 1 {}", price.0)).await, "ok", "after {task} was killed");
         let order = shopper.buy(&[ItemId(1 + price.0 % 12_100)]).await;
         assert!(order.body.contains(&format!(r#"data-total="{}""#, price.0)), "after {task} was killed: {order:?}");
     }
@@ -281,15 +276,15 @@ async fn without_a_database_url_the_store_is_a_file_in_the_working_directory_tha
     let variables = [("DATABASE_URL", "sqlite://sneakers_23.db")];
     let mut server = Program::start_with(&shop.login, test_program::free_port(), &variables).await;
     assert!(file.exists());
-    command(&shop, &server, "release 1").await;
-    let stock = command(&shop, &server, "stock").await;
+    shop.command(&server, "release 1").await;
+    let stock = shop.command(&server, "stock").await;
     let mut shopper = shop.shopper(&server).await;
     let cart = shopper.get("/").await.meta("cart-id");
     server.signal(Signal::TERM);
     assert_eq!(server.line().await.unwrap(), "Draining 0 connections (Ctrl-C again ends at once)");
     assert_eq!(server.ended().await, Some(0));
     let again = Program::start_with(&shop.login, server.port, &variables).await;
-    assert_eq!(command(&shop, &again, "stock").await, stock);
+    assert_eq!(shop.command(&again, "stock").await, stock);
     assert_eq!(shopper.get("/").await.meta("cart-id"), cart, "the session's secret is in the database");
 }
 
@@ -301,17 +296,16 @@ async fn the_commands_are_the_same_with_postgres() {
     };
     let shop = Shop::postgres(postgres).await.stocked(FEW).await;
     let server = shop.start().await;
-    assert_eq!(command(&shop, &server, "release 1").await, "ok");
-    assert_eq!(command(&shop, &server, "restock 1 2").await, "ok");
-    assert_eq!(command(&shop, &server, "price 1 100").await, "ok");
-    command(&shop, &server, "sell-out").await;
-    until("every pair is sold", async || command(&shop, &server, "orders").await.starts_with("54 orders, $54.00"))
-        .await;
+    assert_eq!(shop.command(&server, "release 1").await, "ok");
+    assert_eq!(shop.command(&server, "restock 1 2").await, "ok");
+    assert_eq!(shop.command(&server, "price 1 100").await, "ok");
+    shop.command(&server, "sell-out").await;
+    until("every pair is sold", async || shop.command(&server, "orders").await.starts_with("54 orders, $54.00")).await;
     assert_eq!(snapshot(&shop.database).await.items_of(ProductId(1)).map(|item| item.available).sum::<i64>(), 0);
     assert_ledger(&shop.database).await;
     assert_eq!(shop.login.run(0, &["seed", "--reset"]).await, "ok");
     until("the server has the new stock", async || {
-        command(&shop, &server, "stock").await.contains("Shift Runner, $120.00, coming soon")
+        shop.command(&server, "stock").await.contains("Shift Runner, $120.00, coming soon")
     })
     .await;
 }

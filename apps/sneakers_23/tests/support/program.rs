@@ -3,7 +3,7 @@
 use super::shopper::Shopper;
 use sneakers_23::database::Database;
 use test_postgres::Postgres;
-use test_program::{App, Login, Program};
+use test_program::{App, Login, Program, free_port};
 
 const STORE: App =
     App { program: env!("CARGO_BIN_EXE_sneakers_23"), package: "sneakers_23", name: "Sneakers23", variables: &[] };
@@ -47,10 +47,48 @@ impl Shop {
         Program::start(&self.login, 0).await
     }
 
+    /// Runs a command to a server, and returns its output.
+    pub(crate) async fn command(&self, server: &Program, line: &str) -> String {
+        self.login.run(server.port, &line.split(' ').collect::<Vec<_>>()).await
+    }
+
     /// Returns a shopper with the page of a server.
     pub(crate) async fn shopper(&self, server: &Program) -> Shopper {
         Shopper::arrive(server.address()).await
     }
+}
+
+/// Two nodes of one store over one database. They need no broker: the second connects to the first.
+pub(crate) struct Pair {
+    // Dropped before the directory with the logs.
+    pub(crate) nodes: [Program; 2],
+    pub(crate) shop: Shop,
+    clusters: [String; 2],
+}
+
+impl Pair {
+    pub(crate) async fn start(shop: Shop) -> Self {
+        let [a, b] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+        let clusters = [format!("zenoh://{a}"), format!("zenoh://{b}?connect={a}")];
+        let nodes =
+            [start_node(&shop, 0, free_port(), &clusters).await, start_node(&shop, 1, free_port(), &clusters).await];
+        Pair { nodes, shop, clusters }
+    }
+
+    /// Starts a node again on its port, after its end.
+    pub(crate) async fn start_again(&mut self, node: usize) {
+        self.nodes[node] = start_node(&self.shop, node, self.nodes[node].port, &self.clusters).await;
+    }
+
+    /// Runs a command to a node, and returns its output.
+    pub(crate) async fn command(&self, node: usize, line: &str) -> String {
+        self.shop.command(&self.nodes[node], line).await
+    }
+}
+
+async fn start_node(shop: &Shop, node: usize, port: u16, clusters: &[String; 2]) -> Program {
+    let name = ["a@localhost", "b@localhost"][node];
+    Program::start_with(&shop.login, port, &[("NODE", name), ("CLUSTER", &clusters[node])]).await
 }
 
 /// Repeats a question to the program until the answer is yes.

@@ -142,10 +142,15 @@ impl Database {
 
     /// Begins a transaction that writes.
     ///
+    /// Cancel safe: a caller that is dropped leaves no connection within a transaction. sqlx rolls back a transaction
+    /// only once it has the answer to its `BEGIN`, so a task of its own waits for that answer.
+    ///
     /// # Errors
     /// [`sqlx::Error`] when the database does not answer within two seconds, or rejects the statement.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
-        self.pool().begin_with(self.0.dialect.begin()).await
+        let (pool, statement) = (self.pool(), self.0.dialect.begin());
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
     /// Locks the rows of all items, in one order, until the transaction ends. Every writer of an answer to a purchase

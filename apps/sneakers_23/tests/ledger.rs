@@ -6,7 +6,8 @@ use sneakers_23::catalog::{Cents, ItemId, ProductId};
 use sneakers_23::checkout::{Outcome, Refusal};
 use sneakers_23::database::ledger::{self, Mode, commit};
 use sneakers_23::database::{Database, seed, shelf};
-use support::{assert_ledger, in_stock, on_both, purchase, release_all, snapshot, sold_out};
+use support::{assert_ledger, crash_after, in_stock, on_both, purchase, release_all, skip, snapshot, sold_out};
+use test_postgres::Postgres;
 
 /// Commits one purchase and returns its outcome.
 async fn buy(database: &Database, purchase: &sneakers_23::checkout::Purchase) -> Outcome {
@@ -189,6 +190,30 @@ async fn a_reset_deletes_the_orders_and_raises_every_version() {
         assert_ledger(&database).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_dropped_begin_leaves_no_connection_within_a_transaction() {
+    let postgres = match Postgres::shared().await {
+        Ok(postgres) => postgres,
+        Err(missing) => return skip("a dropped begin", &missing),
+    };
+    let url = postgres.create_database().await;
+    let database = Database::open(&url).await.unwrap();
+    for waits in 0..30 {
+        crash_after(waits % 5, database.begin()).await;
+        // The answer to a dropped request is read when its connection is used again.
+        shelf::restock(&database, ItemId(1), 1).await.unwrap();
+        let open = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+        let mut left = String::new();
+        for _ in 0..100 {
+            left = postgres.query(&url, open).await.unwrap();
+            if left == "0" {
+                break;
+            }
+        }
+        assert_eq!(left, "0", "connections within a transaction");
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use sneakers_23::checkout::{CartId, Purchase};
 use sneakers_23::database::{Database, shelf};
 use sneakers_23::inventory::{Inventory, Rows, Snapshot};
 use std::io::Write;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 use test_postgres::Postgres;
 
@@ -84,4 +86,19 @@ pub(crate) async fn inventory(database: &Database) -> Inventory {
 /// Rows with one item, which has this many pairs.
 pub(crate) fn rows_of(item: &Item, available: i64) -> Rows {
     Rows { items: vec![Item { available, version: item.version + 1, ..item.clone() }], ..Rows::default() }
+}
+
+/// Polls a future until it has waited this many times, then drops it. Returns its output if it ended before.
+pub(crate) async fn crash_after<T>(waits: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut waited = 0;
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if waited == waits => Poll::Ready(None),
+        Poll::Pending => {
+            waited += 1;
+            Poll::Pending
+        }
+    })
+    .await
 }

@@ -87,7 +87,7 @@ pub(super) async fn add(
     let item = fields.item(&shelf)?;
     let mut cart = cart_of(&store.carts, &headers);
     if let Err(error) = cart.add(item.id, &shelf) {
-        return Ok(Redirect::to(&format!("/?problem={}&item={}#cart", error.reason(), item.id)).into_response());
+        return Ok(Redirect::to(&format!("/?problem={}&item_id={}#cart", error.reason(), item.id)).into_response());
     }
     announcer::change_cart(&store.endpoint, session.cart_id(), CartChange::Add(item.id));
     Ok((set_cart_cookie(&store.carts, &cart), Redirect::to("/#cart")).into_response())

@@ -28,7 +28,9 @@ const connection = connect("/admin_socket", {
 const names = new Map();
 /** The overviews of the last minute: the time, the orders and the revenue of each. */
 let history = [];
+/** The presences of the shoppers; `null` while they are too many to be listed. */
 let carts = [];
+let shoppers;
 
 const store = connection.socket.channel("admin:store");
 store.on("overview", showOverview);
@@ -40,7 +42,10 @@ presence.onSync(() => {
   carts = presence.list((id, { metas }) => ({ id, metas }));
   showCarts();
 });
-tracker.on("shoppers", showShoppers);
+tracker.on("shoppers", (counts) => {
+  shoppers = counts;
+  showShoppers(counts);
+});
 tracker.join();
 
 function showOverview({ node, nodes, products, items, orders, sell_out, database_down_since }) {
@@ -55,7 +60,7 @@ function showOverview({ node, nodes, products, items, orders, sell_out, database
   showSellOut(sell_out, released && items.some((item) => item.available > 0));
   showDatabase(database_down_since);
   write($("#nodes"), nodes > 1 ? `${node}, ${nodes} nodes` : `node ${node}`);
-  showCarts();
+  if (shoppers) showShoppers(shoppers);
 }
 
 function showProduct({ id, released, price_cents }) {

@@ -46,13 +46,8 @@ export class Cart extends EventTarget {
     });
   }
 
-  /** Whether the server receives changes now. */
-  get isJoined() {
-    return this.#channel.state === "joined" && this.#channel.socket.isConnected();
-  }
-
   /**
-   * Adds an item. Rejects with the server's sentence for the shopper, or with an empty message without an answer.
+   * Adds an item; while the cart is being joined, after that. Rejects with the server's sentence for the shopper, or with an empty message without an answer.
    * @param {number} itemId
    * @returns {Promise<void>}
    */

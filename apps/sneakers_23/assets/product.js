@@ -57,8 +57,9 @@ export class Product {
       this.#offer.innerHTML = sizeHtml;
       this.#render();
     };
-    if (document.startViewTransition && !document.hidden) document.startViewTransition(change);
-    else change();
+    if (document.hidden || !document.startViewTransition) return change();
+    // Where there is no transition after all, the change is made without one.
+    document.startViewTransition(change).ready.catch(() => {});
   }
 
   #withdraw() {

@@ -49,7 +49,7 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   show("");
   try {
-    if (!cart.isJoined) throw new Error(LOST);
+    if (connection.state !== "open") throw new Error(LOST);
     await send(form);
   } catch (error) {
     show(error.message || NO_ANSWER);

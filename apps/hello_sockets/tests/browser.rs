@@ -131,7 +131,9 @@ async fn pings_are_timed_and_slow_ones_queue_but_parallel_ones_do_not() {
         }
         let script = "done([...document.querySelectorAll('#slow-bars > li')].map((bar) => Number(bar.dataset.ms)))";
         let times: Vec<u64> = serde_json::from_value(page.script(script).await).unwrap();
-        assert!(times.windows(2).all(|two| two[1] >= two[0] + 2900), "three seconds apart: {times:?}");
+        // A busy machine delays a reply, and none comes earlier than three seconds after the one before was due.
+        let is_in_turn = (1..).zip(&times).all(|(n, time)| *time >= n * 2900);
+        assert!(times.len() == 5 && is_in_turn, "three seconds for each: {times:?}");
         assert_eq!(page.console_errors().await, [""; 0]);
     })
     .await;

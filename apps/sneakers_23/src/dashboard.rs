@@ -11,6 +11,7 @@ use crate::shoppers;
 use crate::store::Store;
 use serde::Serialize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
@@ -75,16 +76,19 @@ struct OrderRow {
 pub struct Dashboard {
     /// The orders as they were read last, for the time in which the database does not answer.
     orders: Arc<Mutex<Orders>>,
+    /// Whether a page has joined since the last broadcast. It may have another state than the pages before it.
+    has_new_page: Arc<AtomicBool>,
 }
 
 impl Dashboard {
     /// Returns the overview. Without the database it has the orders that were read last.
     pub async fn overview(&self, store: &Store) -> Overview {
-        let shelf = store.inventory.snapshot();
         let mut orders = self.orders.lock().await;
-        if let Ok(read) = store.database.run(read_orders(store, &shelf)).await {
+        if let Ok(read) = store.database.run(read_orders(store)).await {
             *orders = read;
         }
+        // After the orders, for which the database may need a while.
+        let shelf = store.inventory.snapshot();
         let down_since = store.database.down_since();
         Overview {
             node: store.endpoint.pubsub().node().to_string(),
@@ -98,6 +102,11 @@ impl Dashboard {
         }
     }
 
+    /// Notes that a page has joined, after it has read its first state. The next broadcast follows without a change.
+    pub(crate) fn add_page(&self) {
+        self.has_new_page.store(true, Ordering::Release);
+    }
+
     /// Broadcasts the overview and the counts of shoppers when they have changed. Never returns.
     pub async fn run(self, store: Store) {
         let mut ticks = interval(EVERY);
@@ -105,6 +114,9 @@ impl Dashboard {
         let (mut overview, mut counts) = (None, None);
         loop {
             ticks.tick().await;
+            if self.has_new_page.swap(false, Ordering::AcqRel) {
+                (overview, counts) = (None, None);
+            }
             if store.endpoint.pubsub().subscriber_count(TOPIC) > 0 {
                 let current = Some(self.overview(&store).await);
                 if overview != current {
@@ -129,14 +141,15 @@ fn broadcast<T: Serialize>(store: &Store, topic: &str, event: &str, payload: &T)
     }
 }
 
-async fn read_orders(store: &Store, shelf: &Snapshot) -> sqlx::Result<Orders> {
+async fn read_orders(store: &Store) -> sqlx::Result<Orders> {
+    let shelf = store.inventory.snapshot();
     let (count, revenue_cents) = ledger::totals(&store.database).await?;
     let latest = ledger::latest_orders(&store.database, LATEST).await?;
     let row = |order: &Order| OrderRow {
         number: order.id.number(),
         total_cents: order.total(),
         at: order.bought_at,
-        items: names(order, shelf),
+        items: names(order, &shelf),
     };
     Ok(Orders { count, revenue_cents, latest: latest.iter().map(row).collect() })
 }

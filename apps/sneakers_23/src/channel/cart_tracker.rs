@@ -22,6 +22,7 @@ impl Channel<AdminSocket> for CartTrackerChannel {
 
     async fn joined(&mut self, ctx: &mut Context<AdminSocket, Self>) -> Flow {
         ctx.push("shoppers", &ctx.state().shoppers.counts())?;
+        ctx.state().dashboard.add_page();
         self.push_state_if_few(ctx).await?;
         noreply()
     }

@@ -8,6 +8,7 @@ pub(crate) mod node;
 pub(crate) mod program;
 pub(crate) mod shop;
 pub(crate) mod shopper;
+pub(crate) mod visitor;
 pub(crate) mod wire;
 
 use sneakers_23::catalog::{Item, ItemId, ProductId};

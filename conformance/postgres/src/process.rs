@@ -6,6 +6,7 @@
 //! end is the end of the last of them, whatever ended them.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -92,9 +93,16 @@ impl Process {
     }
 
     fn has_ended_within(&self, limit: Duration) -> bool {
-        let mut output = [PollFd::new(self.output.get_ref(), PollFlags::IN)];
-        let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: limit.subsec_nanos().into() };
-        poll(&mut output, Some(&limit)).is_ok_and(|ready| ready > 0)
+        let deadline = Instant::now() + limit;
+        loop {
+            let limit = deadline.saturating_duration_since(Instant::now());
+            let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: limit.subsec_nanos().into() };
+            match poll(&mut [PollFd::new(self.output.get_ref(), PollFlags::IN)], Some(&limit)) {
+                // The end of another child of the test's process, for whose signal its runtime has a handler.
+                Err(Errno::INTR) => {}
+                ready => return ready.is_ok_and(|ready| ready > 0),
+            }
+        }
     }
 
     fn wait(&self) {

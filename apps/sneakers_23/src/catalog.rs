@@ -3,18 +3,17 @@
 //! Pages, channels and commands parse their input into these types at the edge; everything behind the edge uses them.
 //! This file has no I/O.
 
+use derive_more::{Display, FromStr};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::num::ParseIntError;
-use std::str::FromStr;
 
 /// The id of a product, from 1 on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display, FromStr)]
 #[serde(transparent)]
 pub struct ProductId(pub i64);
 
 /// The id of an item, which is one size of one product, from 1 on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display, FromStr)]
 #[serde(transparent)]
 pub struct ItemId(pub i64);
 
@@ -31,6 +30,7 @@ pub struct Product {
     /// The name that shoppers read.
     pub name: String,
     /// The price of each of its items.
+    #[serde(rename = "price_cents")]
     pub price: Cents,
     /// Whether its items can be bought.
     pub released: bool,
@@ -100,34 +100,6 @@ impl Level {
             Level::Medium => "medium",
             Level::High => "high",
         }
-    }
-}
-
-impl fmt::Display for ProductId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for ItemId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for ProductId {
-    type Err = ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        text.parse().map(ProductId)
-    }
-}
-
-impl FromStr for ItemId {
-    type Err = ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        text.parse().map(ItemId)
     }
 }
 

@@ -11,8 +11,11 @@
 
 mod cart;
 mod purchase;
+mod view;
 
 pub use cart::{Cart, CartChange, CartError, CartId, Carts, InvalidCartId, MAX_ITEMS};
+pub(crate) use view::{CartView, LineView};
+
 pub use purchase::{Line, Order, Outcome, Purchase, PurchaseId, PurchaseTokens, Refusal};
 
 use crate::database::Database;

@@ -2,7 +2,6 @@
 //!
 //! `main` calls [`run`]. All commands but `serve`, `seed` and `hash-password` are requests over the control socket.
 
-use crate::catalog::{Cents, ItemId, ProductId};
 use crate::control::Request;
 use crate::database::{Database, OpenError, seed};
 use crate::serve::{self, ServeError};
@@ -47,31 +46,14 @@ Environment of the server; all variables are optional:
 enum Command {
     /// Serves the store (the default command)
     Serve,
-    /// Releases a product: release 1
-    #[command(allow_negative_numbers = true)]
-    Release { product: ProductId },
-    /// Adds pairs to an item: restock 7 100
-    #[command(allow_negative_numbers = true)]
-    Restock { item: ItemId, amount: i64 },
-    /// Sets the price of a product, in cents: price 1 12000
-    #[command(allow_negative_numbers = true)]
-    Price { product: ProductId, cents: i64 },
-    /// Buys random items of the released products until nothing is left
-    SellOut,
-    /// Stops the sell-out
-    StopSellOut,
-    /// Prints the newest orders and the revenue
-    Orders,
-    /// Prints products and stock
-    Stock,
+    #[command(flatten)]
+    Server(Request),
     /// Fills the database with products and a new stock: seed --reset
     Seed {
         /// Deletes all orders
         #[arg(long, required = true)]
         reset: bool,
     },
-    /// Kills a task of the server, which is started again: kill inventory
-    Kill { task: String },
     /// Reads a password from standard input and prints its hash
     HashPassword,
 }
@@ -106,28 +88,18 @@ impl<E: Into<Failure>> From<E> for CommandError {
 /// # Errors
 /// [`CommandError`] when the server cannot start, is not running, or rejects the command.
 pub async fn run(CommandLine { port, database_url, command }: CommandLine) -> Result<(), CommandError> {
-    let request = match command.unwrap_or(Command::Serve) {
-        Command::Serve => return Ok(serve::serve(port, &database_url).await?),
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::serve(port, &database_url).await?,
+        Command::Server(request) => println!("{}", control::send(APP, port, &request).await?),
         Command::Seed { .. } => {
             seed::reset(&Database::open(&database_url).await?).await?;
             println!("ok");
-            return Ok(());
         }
         Command::HashPassword => {
             let mut password = String::new();
             io::stdin().lock().read_line(&mut password)?;
             println!("{}", hash_password(password.trim_end_matches(['\r', '\n']))?);
-            return Ok(());
         }
-        Command::Release { product } => Request::Release(product),
-        Command::Restock { item, amount } => Request::Restock(item, amount),
-        Command::Price { product, cents } => Request::Price(product, Cents(cents)),
-        Command::SellOut => Request::SellOut,
-        Command::StopSellOut => Request::StopSellOut,
-        Command::Orders => Request::Orders,
-        Command::Stock => Request::Stock,
-        Command::Kill { task } => Request::Kill(task),
-    };
-    println!("{}", control::send(APP, port, &request).await?);
+    }
     Ok(())
 }

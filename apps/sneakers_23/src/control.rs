@@ -1,6 +1,6 @@
 //! The commands of the owner's terminal to the running server, over the control socket.
 //!
-//! `command` sends a [`Request`], and the server answers with [`answer`].
+//! `command` parses a [`Request`] and sends it, and the server answers with [`answer`].
 
 use crate::catalog::{Cents, ItemId, Product, ProductId};
 use crate::dashboard::names;
@@ -8,31 +8,34 @@ use crate::database::ledger;
 use crate::inventory::{ChangeError, Snapshot};
 use crate::store::Store;
 use app_service::supervisor::Supervisor;
+use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
 /// The orders that the command `orders` prints.
 const ORDERS: i64 = 20;
 
 /// A command to the server.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Subcommand, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// Releases a product.
-    Release(ProductId),
-    /// Adds pairs to an item.
-    Restock(ItemId, i64),
-    /// Sets the price of a product.
-    Price(ProductId, Cents),
-    /// Begins the sell-out simulation.
+    /// Releases a product: release 1
+    #[command(allow_negative_numbers = true)]
+    Release { product: ProductId },
+    /// Adds pairs to an item: restock 7 100
+    #[command(allow_negative_numbers = true)]
+    Restock { item: ItemId, amount: i64 },
+    /// Sets the price of a product, in cents: price 1 12000
+    #[command(allow_negative_numbers = true)]
+    Price { product: ProductId, cents: i64 },
+    /// Buys random items of the released products until nothing is left
     SellOut,
-    /// Stops the sell-out simulation.
+    /// Stops the sell-out
     StopSellOut,
-    /// Prints the newest orders.
+    /// Prints the newest orders and the revenue
     Orders,
-    /// Prints the stock.
+    /// Prints products and stock
     Stock,
-    /// Kills a task of the node, which is started again.
-    Kill(String),
+    /// Kills a task of the server, which is started again: kill inventory
+    Kill { task: String },
 }
 
 /// Executes a command. Returns the text to print, or the text of the error.
@@ -40,9 +43,9 @@ pub(crate) async fn answer(request: Request, store: &Store, supervisor: &Supervi
     tracing::info!(?request, "command");
     let change = |result: Result<(), ChangeError>| result.map(|()| "ok".to_owned()).map_err(|error| error.to_string());
     match request {
-        Request::Release(id) => change(store.inventory.release(id).await),
-        Request::Restock(id, amount) => change(store.inventory.restock(id, amount).await),
-        Request::Price(id, price) => change(store.inventory.set_price(id, price).await),
+        Request::Release { product } => change(store.inventory.release(product).await),
+        Request::Restock { item, amount } => change(store.inventory.restock(item, amount).await),
+        Request::Price { product, cents } => change(store.inventory.set_price(product, Cents(cents)).await),
         Request::SellOut => store.sell_out.begin().map(|()| "ok".to_owned()).map_err(|error| error.to_string()),
         Request::StopSellOut => {
             store.sell_out.stop();
@@ -52,7 +55,7 @@ pub(crate) async fn answer(request: Request, store: &Store, supervisor: &Supervi
             store.database.run(orders(store)).await.map_err(|error| format!("the database does not answer: {error}"))
         }
         Request::Stock => Ok(stock(&store.inventory.snapshot())),
-        Request::Kill(task) => kill(&task, store, supervisor),
+        Request::Kill { task } => kill(&task, store, supervisor),
     }
 }
 

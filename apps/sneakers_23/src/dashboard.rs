@@ -2,7 +2,7 @@
 //!
 //! [`Dashboard::run`] is a supervised task. It reads the orders from the database only while an owner's page is open.
 
-use crate::catalog::{Cents, Level};
+use crate::catalog::{Cents, Item, Level, Product};
 use crate::checkout::Order;
 use crate::database::ledger;
 use crate::inventory::Snapshot;
@@ -30,7 +30,7 @@ const LATEST: i64 = 20;
 pub struct Overview {
     node: String,
     nodes: usize,
-    products: Vec<ProductRow>,
+    products: Vec<Product>,
     items: Vec<ItemRow>,
     orders: Orders,
     sell_out: Option<Progress>,
@@ -39,20 +39,9 @@ pub struct Overview {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct ProductRow {
-    id: i64,
-    name: String,
-    released: bool,
-    price_cents: Cents,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct ItemRow {
-    id: i64,
-    product_id: i64,
-    size: String,
-    stocked: i64,
-    available: i64,
+    #[serde(flatten)]
+    item: Item,
     level: Level,
 }
 
@@ -93,8 +82,8 @@ impl Dashboard {
         Overview {
             node: store.endpoint.pubsub().node().to_string(),
             nodes: store.endpoint.pubsub().nodes().len(),
-            products: shelf.products().map(ProductRow::from).collect(),
-            items: shelf.items().map(ItemRow::from).collect(),
+            products: shelf.products().cloned().collect(),
+            items: shelf.items().map(|item| ItemRow { item: item.clone(), level: item.level() }).collect(),
             orders: orders.clone(),
             sell_out: store.sell_out.progress(),
             database_down_since: down_since
@@ -161,28 +150,4 @@ pub fn names(order: &Order, shelf: &Snapshot) -> Vec<String> {
         None => format!("item {id}"),
     };
     order.lines.iter().map(|line| name(line.item_id)).collect()
-}
-
-impl From<&crate::catalog::Product> for ProductRow {
-    fn from(product: &crate::catalog::Product) -> Self {
-        ProductRow {
-            id: product.id.0,
-            name: product.name.clone(),
-            released: product.released,
-            price_cents: product.price,
-        }
-    }
-}
-
-impl From<&crate::catalog::Item> for ItemRow {
-    fn from(item: &crate::catalog::Item) -> Self {
-        ItemRow {
-            id: item.id.0,
-            product_id: item.product_id.0,
-            size: item.size.clone(),
-            stocked: item.stocked,
-            available: item.available,
-            level: item.level(),
-        }
-    }
 }

@@ -5,7 +5,6 @@
 //! every error is a page of its own, a `problem`.
 
 mod admin;
-mod cart_view;
 mod checkout;
 mod form;
 mod page;

@@ -5,10 +5,9 @@
 //! each change by `cart_updated`. The shopper is present at `admin:cart_tracker` for as long as the channel lives.
 
 use crate::announcer::ItemChanged;
-use crate::catalog::{Cents, ItemId};
-use crate::checkout::{Answer, Cart, CartChange, Purchase};
+use crate::catalog::ItemId;
+use crate::checkout::{Answer, Cart, CartChange, CartView, Purchase};
 use crate::database::now_ms;
-use crate::inventory::Snapshot;
 use crate::shoppers::Visit;
 use crate::socket::ProductSocket;
 use crate::store::Store;
@@ -56,22 +55,12 @@ struct Change {
     item_id: ItemId,
 }
 
-/// The cart as a page shows it.
+/// The cart as the page gets it.
 #[derive(Serialize)]
-struct View<'a> {
-    items: Vec<Line<'a>>,
+struct State {
+    #[serde(flatten)]
+    view: CartView,
     serialized: String,
-    subtotal_cents: Cents,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    id: ItemId,
-    product_id: i64,
-    name: &'a str,
-    size: &'a str,
-    price_cents: Cents,
-    out: bool,
 }
 
 impl Channel<ProductSocket> for CartChannel {
@@ -131,8 +120,7 @@ impl Channel<ProductSocket> for CartChannel {
         changed.map_err(|error| json!({ "reason": error.reason(), "message": error.to_string() })).or_reply()?;
         self.follow(change, ctx)?;
         ctx.broadcast_from("cart_updated", &change)?;
-        let shelf = ctx.state().inventory.snapshot();
-        reply_ok(&self.view(&shelf, ctx.state()))
+        reply_ok(&self.state(ctx.state()))
     }
 
     async fn handle_out(&mut self, _event: &str, payload: Payload, ctx: &mut Context<ProductSocket, Self>) -> Flow {
@@ -181,28 +169,13 @@ impl CartChannel {
     }
 
     fn push(&self, ctx: &Context<ProductSocket, Self>) -> Result<(), Crash> {
-        let shelf = ctx.state().inventory.snapshot();
-        ctx.push("cart", &self.view(&shelf, ctx.state()))?;
+        ctx.push("cart", &self.state(ctx.state()))?;
         Ok(())
     }
 
-    fn view<'a>(&self, shelf: &'a Snapshot, store: &Store) -> View<'a> {
-        let lines = self.cart.items().iter().filter_map(|id| {
-            let (item, product) = shelf.item_with_product(*id)?;
-            Some(Line {
-                id: item.id,
-                product_id: product.id.0,
-                name: &product.name,
-                size: &item.size,
-                price_cents: product.price,
-                out: item.available <= 0,
-            })
-        });
-        View {
-            items: lines.collect(),
-            serialized: store.carts.serialize(&self.cart),
-            subtotal_cents: self.cart.subtotal(shelf),
-        }
+    fn state(&self, store: &Store) -> State {
+        let view = CartView::new(&self.cart, &store.inventory.snapshot());
+        State { view, serialized: store.carts.serialize(&self.cart) }
     }
 
     /// Counts a change against the limit of this client.

@@ -3,14 +3,13 @@
 //! The page makes the purchase and signs it into the form, so a form that is sent again is the same purchase with the
 //! same answer. Only the session that made a purchase may send it, or see its order.
 
-use super::cart_view::{CartView, LineView};
 use super::form::{Fields, Form};
 use super::page::{Shell, personal};
 use super::problem::Problem;
 use super::session::{Session, cart_of, set_cart_cookie};
 use crate::announcer;
 use crate::catalog::Cents;
-use crate::checkout::{Answer, Cart, Order, Purchase, PurchaseId, Refusal};
+use crate::checkout::{Answer, Cart, CartView, LineView, Order, Purchase, PurchaseId, Refusal};
 use crate::database::ledger;
 use crate::store::Store;
 use askama::Template;

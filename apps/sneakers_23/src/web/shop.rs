@@ -1,6 +1,5 @@
 //! The store: the products with their sizes, and the cart beside them.
 
-use super::cart_view::{CartView, LineView};
 use super::form::{Fields, Form};
 use super::page::{Shell, personal};
 use super::problem::Problem;
@@ -8,7 +7,7 @@ use super::session::{Session, cart_of, set_cart_cookie};
 use super::sizes_html;
 use crate::announcer;
 use crate::catalog::{Level, Product};
-use crate::checkout::{CartChange, CartError};
+use crate::checkout::{CartChange, CartError, CartView, LineView};
 use crate::inventory::Snapshot;
 use crate::store::Store;
 use askama::Template;

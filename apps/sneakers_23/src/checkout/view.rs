@@ -1,38 +1,47 @@
-//! A cart as a page shows it: its lines with names and prices, and their sum.
+//! A cart as shoppers see it: its lines with names and prices, and their sum.
+//!
+//! Pages render it, and the cart channel sends it as JSON. This file has no I/O.
 
+use super::cart::Cart;
+use super::purchase::Line;
 use crate::catalog::{Cents, ItemId, ProductId};
-use crate::checkout::{Cart, Line};
 use crate::inventory::Snapshot;
+use serde::Serialize;
 
 /// The lines of a cart, and the sum of those that can be bought.
-pub(super) struct CartView {
-    pub(super) lines: Vec<LineView>,
-    pub(super) subtotal: Cents,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct CartView {
+    #[serde(rename = "items")]
+    pub(crate) lines: Vec<LineView>,
+    #[serde(rename = "subtotal_cents")]
+    pub(crate) subtotal: Cents,
 }
 
-/// One pair on a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LineView {
-    pub(super) id: ItemId,
-    pub(super) product_id: ProductId,
-    pub(super) name: String,
-    pub(super) size: String,
-    pub(super) price: Cents,
-    pub(super) is_out: bool,
+/// One pair of a cart or of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LineView {
+    pub(crate) id: ItemId,
+    pub(crate) product_id: ProductId,
+    pub(crate) name: String,
+    pub(crate) size: String,
+    #[serde(rename = "price_cents")]
+    pub(crate) price: Cents,
+    #[serde(rename = "out")]
+    pub(crate) is_out: bool,
 }
 
 impl CartView {
-    pub(super) fn new(cart: &Cart, shelf: &Snapshot) -> Self {
+    pub(crate) fn new(cart: &Cart, shelf: &Snapshot) -> Self {
         let lines = cart.items().iter().filter_map(|id| LineView::of_item(*id, shelf)).collect();
         CartView { lines, subtotal: cart.subtotal(shelf) }
     }
 
-    pub(super) fn has_sold_out(&self) -> bool {
+    pub(crate) fn has_sold_out(&self) -> bool {
         self.lines.iter().any(|line| line.is_out)
     }
 
     /// Returns the number of pairs, as `2 pairs`.
-    pub(super) fn count_in_words(&self) -> String {
+    pub(crate) fn count_in_words(&self) -> String {
         match self.lines.len() {
             1 => "1 pair".to_owned(),
             count => format!("{count} pairs"),
@@ -41,7 +50,7 @@ impl CartView {
 
     /// Returns the text by which the script finds that the page shows another cart than the channel: `fingerprint` in
     /// cart.js.
-    pub(super) fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         let line = |line: &LineView| format!("{}:{}:{}", line.id, line.price.0, line.state());
         self.lines.iter().map(line).collect::<Vec<_>>().join(" ")
     }
@@ -49,7 +58,7 @@ impl CartView {
 
 impl LineView {
     /// Returns an item at its present price.
-    pub(super) fn of_item(id: ItemId, shelf: &Snapshot) -> Option<Self> {
+    pub(crate) fn of_item(id: ItemId, shelf: &Snapshot) -> Option<Self> {
         let (item, product) = shelf.item_with_product(id)?;
         Some(LineView {
             id,
@@ -62,17 +71,17 @@ impl LineView {
     }
 
     /// Returns an item at the price for which it was bought.
-    pub(super) fn of_order(line: &Line, shelf: &Snapshot) -> Option<Self> {
+    pub(crate) fn of_order(line: &Line, shelf: &Snapshot) -> Option<Self> {
         Some(LineView { price: line.price, is_out: false, ..LineView::of_item(line.item_id, shelf)? })
     }
 
     /// Returns the line that the script fills with an item.
-    pub(super) fn blank() -> Self {
+    pub(crate) fn blank() -> Self {
         let (name, size) = (String::new(), String::new());
         LineView { id: ItemId(0), product_id: ProductId(1), name, size, price: Cents(0), is_out: false }
     }
 
-    pub(super) fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         if self.is_out { "out" } else { "held" }
     }
 }

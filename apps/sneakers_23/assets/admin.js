@@ -20,7 +20,7 @@ const announce = announcer($("#announce"));
 
 const connection = connect("/admin_socket", {
   Socket,
-  params: () => ({ token: meta("admin-token") }),
+  params: () => ({ token: meta("admin-token"), _csrf_token: meta("csrf-token") }),
   labels: { connecting: "connecting", open: "live", retry: "trying again", refused: "signed out", off: "not live" },
 });
 

@@ -33,7 +33,7 @@ pub fn app(store: &Store, assets: &Path) -> Result<Router, AppError> {
     let pages = web::routes(store, assets).map_err(|error| AppError::Assets { path: assets.to_owned(), error })?;
     Ok(Router::new()
         .merge(shoppers.session(store.session.clone()).longpoll(true).router(&store.endpoint)?)
-        .merge(owner.longpoll(true).router(&store.endpoint)?)
+        .merge(owner.session(store.session.clone()).longpoll(true).router(&store.endpoint)?)
         .merge(pages))
 }
 

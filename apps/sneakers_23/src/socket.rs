@@ -2,12 +2,19 @@
 
 use crate::channel::{AdminStoreChannel, CartChannel, CartTrackerChannel, ProductChannel};
 use crate::checkout::CartId;
+use crate::database::now_ms;
 use crate::store::Store;
+use bennu::SessionMap;
 use bennu::prelude::*;
 use std::time::Duration;
 
 /// The session's key of the shopper's cart id.
 pub const CART_ID: &str = "cart_id";
+
+/// The session's keys of the owner's login: its id, and the time at which it ends in milliseconds since 1970.
+pub const LOGIN: &str = "admin_login";
+/// See [`LOGIN`].
+pub const ADMIN_UNTIL: &str = "admin_until";
 
 /// The purpose of the token for `/admin_socket`, whose value is the id of the owner's login.
 pub const ADMIN_SALT: &str = "sneakers_23 admin socket";
@@ -42,6 +49,12 @@ impl Socket for ProductSocket {
     }
 }
 
+/// Returns the id of the owner's login in a session, if there is one that has not ended.
+pub fn login_of(session: &SessionMap) -> Option<&str> {
+    let until = session.get(ADMIN_UNTIL)?.as_i64()?;
+    session.get(LOGIN)?.as_str().filter(|_| now_ms() < until)
+}
+
 /// `/admin_socket`, for the owner.
 pub struct AdminSocket {
     login: String,
@@ -58,7 +71,12 @@ impl Socket for AdminSocket {
     type State = Store;
 
     async fn connect(request: Connect<Store>) -> Result<Self, Refusal> {
-        Ok(AdminSocket { login: request.verify(ADMIN_SALT, request.param("token")?, ADMIN_MAX_AGE)? })
+        let login: String = request.verify(ADMIN_SALT, request.param("token")?, ADMIN_MAX_AGE)?;
+        // A page that stays open after a logout keeps its token, and connects again. Its session has no login any more.
+        match request.info.session.as_ref().and_then(login_of) {
+            Some(current) if current == login => Ok(AdminSocket { login }),
+            _ => Err(Refusal::because("the session has another login or none")),
+        }
     }
 
     fn id(&self) -> Option<String> {

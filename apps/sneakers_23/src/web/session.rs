@@ -7,7 +7,7 @@
 use super::problem::Problem;
 use crate::checkout::{Cart, CartId, Carts};
 use crate::database::now_ms;
-use crate::socket::{ADMIN_MAX_AGE, CART_ID};
+use crate::socket::{ADMIN_MAX_AGE, ADMIN_UNTIL, CART_ID, LOGIN, login_of};
 use crate::store::Store;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -17,10 +17,6 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bennu::{CSRF_PARAM, SessionCookie, SessionMap};
-
-/// The session's keys of the owner's login: its id, and the time at which it ends in milliseconds since 1970.
-const LOGIN: &str = "admin_login";
-const ADMIN_UNTIL: &str = "admin_until";
 
 /// The cookie of the cart, which scripts read and write too, and its age in seconds.
 const CART_COOKIE: &str = "cart";
@@ -90,8 +86,7 @@ impl Session {
 
     /// Returns the id of the owner's login, if there is one that has not ended.
     pub(super) fn login(&self) -> Option<&str> {
-        let until = self.map.get(ADMIN_UNTIL)?.as_i64()?;
-        self.map.get(LOGIN)?.as_str().filter(|_| now_ms() < until)
+        login_of(&self.map)
     }
 
     /// Returns this session with a login of the owner. Its CSRF token is a new one, so that a token from before is of no

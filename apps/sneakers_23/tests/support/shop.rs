@@ -3,9 +3,9 @@
 use super::DEADLINE;
 use app_service::password::Password;
 use app_service::supervisor::Supervisor;
-use bennu::Endpoint;
 use bennu::pubsub::PubSub;
 use bennu::token::Secret;
+use bennu::{ConnectInfo, Endpoint};
 use bennu_testkit::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use sneakers_23::catalog::{ItemId, ProductId};
 use sneakers_23::checkout::{Answer, CartId, Purchase};
 use sneakers_23::database::{Database, now_ms, shelf};
 use sneakers_23::inventory::Snapshot;
-use sneakers_23::socket::{ADMIN_SALT, AdminSocket, ProductSocket};
+use sneakers_23::socket::{ADMIN_SALT, ADMIN_UNTIL, AdminSocket, LOGIN, ProductSocket};
 use sneakers_23::store::Store;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -127,7 +127,8 @@ impl Shop {
     /// Connects a page of the owner.
     pub(crate) async fn owner(&self) -> TestSocket<AdminSocket> {
         let token = self.endpoint.sign(ADMIN_SALT, "a login").unwrap();
-        self.test.connect(json!({ "token": token })).await.unwrap()
+        let params = json!({ "token": token });
+        self.test.connect_with(params, session("a login", now_ms() + 60_000)).await.unwrap()
     }
 
     /// Buys an item as another shopper.
@@ -162,6 +163,12 @@ impl Shop {
         };
         timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("{condition}: not within {DEADLINE:?}"));
     }
+}
+
+/// Returns the connection of a page whose session has a login of the owner until a time.
+pub(crate) fn session(login: &str, until: i64) -> ConnectInfo {
+    let session = json!({ LOGIN: login, ADMIN_UNTIL: until });
+    ConnectInfo::new().with_session(session.as_object().unwrap().clone())
 }
 
 /// Returns the topic of a cart.

@@ -6,6 +6,7 @@
 pub(crate) mod browser;
 pub(crate) mod node;
 pub(crate) mod program;
+pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod shopper;
 pub(crate) mod visitor;

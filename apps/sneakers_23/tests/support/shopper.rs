@@ -4,16 +4,18 @@ use sneakers_23::catalog::ItemId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 /// A shopper with a session and a cart.
 pub(crate) struct Shopper {
     pub(crate) node: SocketAddr,
-    cookies: BTreeMap<String, String>,
-    csrf_token: String,
+    /// The address of the shopper's machine, one of 127.0.0.0/8.
+    pub(crate) from: Ipv4Addr,
+    pub(crate) cookies: BTreeMap<String, String>,
+    pub(crate) csrf_token: String,
 }
 
 /// A response of the store.
@@ -27,7 +29,8 @@ pub(crate) struct Reply {
 impl Shopper {
     /// Loads the store from a node, in a browser without cookies.
     pub(crate) async fn arrive(node: SocketAddr) -> Self {
-        let mut shopper = Shopper { node, cookies: BTreeMap::new(), csrf_token: String::new() };
+        let (from, cookies) = (Ipv4Addr::LOCALHOST, BTreeMap::new());
+        let mut shopper = Shopper { node, from, cookies, csrf_token: String::new() };
         assert_eq!(shopper.get("/").await.status, 200);
         shopper
     }
@@ -50,6 +53,11 @@ impl Shopper {
         let fields = [&[("_csrf_token", token.as_str())], fields].concat();
         let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         self.exchange("POST", path, Some(&pairs.join("&"))).await
+    }
+
+    /// Sends the text of a form as it is, without a CSRF token of its own.
+    pub(crate) async fn post_text(&mut self, path: &str, form: &str) -> Reply {
+        self.exchange("POST", path, Some(form)).await.unwrap()
     }
 
     /// Puts an item into the cart.
@@ -94,7 +102,9 @@ impl Shopper {
             form.len()
         );
         let response = async {
-            let mut stream = TcpStream::connect(self.node).await?;
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((self.from, 0).into())?;
+            let mut stream = socket.connect(self.node).await?;
             stream.write_all(request.as_bytes()).await?;
             let mut response = String::new();
             stream.read_to_string(&mut response).await?;
@@ -149,7 +159,7 @@ impl Reply {
 }
 
 /// Encodes a value of a form.
-fn encode(value: &str) -> String {
+pub(crate) fn encode(value: &str) -> String {
     value.bytes().fold(String::new(), |mut text, byte| {
         match byte {
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => text.push(char::from(byte)),

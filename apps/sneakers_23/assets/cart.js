@@ -8,6 +8,8 @@ import { meta } from "/assets/page.js";
 const NAME = "cart";
 const MAX_AGE_S = 7 * 24 * 60 * 60;
 
+const REFUSED = "The store could not open your cart. It needs a cookie: allow cookies for this site, and reload the page.";
+
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", useGrouping: false });
 
 /** Returns cents as `$120.00`. */
@@ -19,6 +21,7 @@ export class Cart extends EventTarget {
   ids = new Set();
   #channel;
   #items;
+  #isRefused = false;
   #announce;
   #panel = document.querySelector("#cart");
 
@@ -40,10 +43,13 @@ export class Cart extends EventTarget {
     }));
     this.#channel.on("cart", (cart) => this.#become(cart));
     this.#channel.on("purchase", ({ location: found }) => unknown && location.assign(found));
-    // After a restart with another secret the page has the cart of a session that has ended.
-    this.#channel.join().receive("error", ({ reason }) => {
-      if (reason === "not_your_cart" && this.#items) location.reload();
-    });
+    this.#channel.join()
+      .receive("ok", () => { this.#isRefused = false; })
+      .receive("error", ({ reason }) => {
+        // After a restart with another secret the page has the cart of a session that has ended.
+        if (reason === "not_your_cart" && this.#items) location.reload();
+        this.#isRefused = true;
+      });
   }
 
   /**
@@ -65,6 +71,7 @@ export class Cart extends EventTarget {
   }
 
   #push(event, itemId) {
+    if (this.#isRefused) return Promise.reject(new Error(REFUSED));
     return new Promise((resolve, reject) => {
       this.#channel.push(event, { item_id: itemId })
         .receive("ok", (cart) => { this.#become(cart); resolve(); })

@@ -10,6 +10,8 @@ import { announcer } from "./announce.js";
 import { Cart } from "./cart.js";
 import { Product } from "./product.js";
 
+// Longer than the server takes for its slowest answer, that the outcome of a purchase is not known yet.
+const GIVE_UP_MS = 20_000;
 const LOST = "The connection is lost, so nothing was changed. The page tries again by itself.";
 const NO_ANSWER = "The store did not answer in time. Look at your cart, and try again.";
 
@@ -45,7 +47,11 @@ document.addEventListener("submit", async (event) => {
   if (button.getAttribute("aria-busy") === "true") return event.preventDefault();
   button.setAttribute("aria-busy", "true");
   const send = Object.entries(FORMS).find(([selector]) => form.matches(selector))?.[1];
-  if (!send || !connection.hasWorked) return;
+  if (!send || !connection.hasWorked) {
+    // The browser sends the form. If the shopper stops it, it can be sent again: a purchase counts once.
+    setTimeout(() => button.removeAttribute("aria-busy"), GIVE_UP_MS);
+    return;
+  }
   event.preventDefault();
   show("");
   try {
@@ -65,6 +71,10 @@ addEventListener("pageshow", () => {
 
 // A problem is about the last choice: the next one ends it.
 document.addEventListener("change", () => show(""));
+
+connection.addEventListener("state", () => {
+  if (connection.state === "open" && problem?.textContent === LOST) show("");
+});
 
 function show(text) {
   if (problem && problem.textContent !== text) problem.textContent = text;

@@ -143,6 +143,9 @@ impl Page {
     /// Closes the page.
     pub async fn close(self) {
         self.driver().await.close_window().await.unwrap();
+        // The driver opens further pages from the window that it is in; the browser's own first window is always there.
+        let windows = self.driver.windows().await.unwrap();
+        self.driver.switch_to_window(windows.into_iter().next().expect("the first window")).await.unwrap();
     }
 
     /// Waits until an element matches the selector.

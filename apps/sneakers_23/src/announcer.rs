@@ -5,7 +5,7 @@
 //! the other node.
 
 use crate::catalog::{ItemId, Level};
-use crate::checkout::{CartChange, CartId, Checkout, Outcome, Purchase, Settled};
+use crate::checkout::{CartChange, CartId, Checkout, Order, Outcome, Purchase, Settled};
 use crate::inventory::{Changes, Event, Inventory, Snapshot};
 use crate::store::Store;
 use crate::web;
@@ -106,11 +106,10 @@ fn announce(store: &Store, shelf: &Snapshot, event: &Event) -> Result<usize, Bro
 
 /// Sends the outcome of a purchase, which was unknown, to the pages of its cart.
 fn announce_settled(store: &Store, purchase: &Purchase, outcome: &Outcome) {
-    let is_bought = matches!(outcome, Outcome::Bought(_));
-    if is_bought {
-        empty_cart(&store.endpoint, &purchase.cart_id);
+    if let Outcome::Bought(order) = outcome {
+        remove_bought(&store.endpoint, order);
     }
-    let message = settled_message(store, purchase, is_bought);
+    let message = settled_message(store, purchase, matches!(outcome, Outcome::Bought(_)));
     if let Err(error) = store.endpoint.broadcast(&topic(&purchase.cart_id), "purchase", message) {
         tracing::warn!(%error, "could not send the outcome of a purchase to its pages");
     }
@@ -125,9 +124,9 @@ pub(crate) fn settled_message(store: &Store, purchase: &Purchase, is_bought: boo
     json!({ "id": purchase.id, "state": state, "location": location })
 }
 
-/// Empties a cart in all tabs of its shopper, on all nodes.
-pub fn empty_cart(endpoint: &Endpoint, cart: &CartId) {
-    change_cart(endpoint, cart, CartChange::Clear);
+/// Removes the items of an order from its cart, in all tabs of its shopper, on all nodes.
+pub fn remove_bought(endpoint: &Endpoint, order: &Order) {
+    change_cart(endpoint, &order.cart_id, CartChange::Bought(order.items()));
 }
 
 /// Sends a change of a cart that a form has made to the tabs of its shopper, on all nodes.

@@ -118,15 +118,14 @@ impl Channel<ProductSocket> for CartChannel {
             _ => (self.cart.remove(item_id), CartChange::Remove(item_id)),
         };
         changed.map_err(|error| json!({ "reason": error.reason(), "message": error.to_string() })).or_reply()?;
-        self.follow(change, ctx)?;
+        self.follow(ctx)?;
         ctx.broadcast_from("cart_updated", &change)?;
         reply_ok(&self.state(ctx.state()))
     }
 
     async fn handle_out(&mut self, _event: &str, payload: Payload, ctx: &mut Context<ProductSocket, Self>) -> Flow {
-        let change = payload.parse()?;
-        self.cart.apply(change);
-        self.follow(change, ctx)?;
+        self.cart.apply(&payload.parse()?);
+        self.follow(ctx)?;
         self.push(ctx)?;
         noreply()
     }
@@ -151,16 +150,13 @@ impl HandleInfo<ProductSocket, PurchaseSettled> for CartChannel {
 
 impl CartChannel {
     /// Subscribes to the items of the cart and shows them to the owner, after a change.
-    fn follow(&mut self, change: CartChange, ctx: &Context<ProductSocket, Self>) -> Result<(), Crash> {
+    fn follow(&mut self, ctx: &Context<ProductSocket, Self>) -> Result<(), Crash> {
         let before = std::mem::replace(&mut self.visit.items, self.cart.items().to_vec());
         for item in before.iter().filter(|item| !self.visit.items.contains(item)) {
             ctx.unsubscribe(&ItemChanged::topic(*item));
         }
-        if let CartChange::Add(item) = change
-            && !before.contains(&item)
-            && self.visit.items.contains(&item)
-        {
-            ctx.subscribe::<ItemChanged>(&ItemChanged::topic(item));
+        for item in self.visit.items.iter().filter(|item| !before.contains(item)) {
+            ctx.subscribe::<ItemChanged>(&ItemChanged::topic(*item));
         }
         if let Some(presence) = &self.presence {
             presence.update(&self.visit)?;

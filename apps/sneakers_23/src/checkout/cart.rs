@@ -81,15 +81,15 @@ pub struct Cart {
 
 /// A change of a cart, as one tab announces it to the others. Changes of two tabs lead to the same cart in any order,
 /// unless both concern the same item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "change", content = "item_id")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "change", content = "items")]
 pub enum CartChange {
     /// An item was added.
     Add(ItemId),
     /// An item was removed.
     Remove(ItemId),
-    /// The items were bought.
-    Clear,
+    /// These items were bought. Others, which were added after the checkout page was made, stay.
+    Bought(Vec<ItemId>),
 }
 
 /// A change of a cart that did not happen. `Display` is a sentence for the shopper.
@@ -171,17 +171,17 @@ impl Cart {
     }
 
     /// Applies a change that another tab has made and checked. A change that was applied already is ignored.
-    pub fn apply(&mut self, change: CartChange) {
+    pub fn apply(&mut self, change: &CartChange) {
         match change {
             CartChange::Add(id) => {
-                if let Err(index) = self.items.binary_search(&id)
+                if let Err(index) = self.items.binary_search(id)
                     && self.items.len() < MAX_ITEMS
                 {
-                    self.items.insert(index, id);
+                    self.items.insert(index, *id);
                 }
             }
-            CartChange::Remove(id) => self.items.retain(|item| *item != id),
-            CartChange::Clear => self.items.clear(),
+            CartChange::Remove(id) => self.items.retain(|item| item != id),
+            CartChange::Bought(items) => self.items.retain(|item| !items.contains(item)),
         }
     }
 

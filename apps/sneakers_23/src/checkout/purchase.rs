@@ -105,6 +105,11 @@ impl Order {
     pub fn total(&self) -> Cents {
         self.lines.iter().map(|line| line.price).sum()
     }
+
+    /// Returns the items, in the order of their ids.
+    pub fn items(&self) -> Vec<ItemId> {
+        self.lines.iter().map(|line| line.item_id).collect()
+    }
 }
 
 /// The final answer to a purchase.

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::session::{Session, cart_of, set_cart_cookie};
 use crate::announcer;
 use crate::catalog::Cents;
-use crate::checkout::{Answer, Cart, CartView, LineView, Order, Purchase, PurchaseId, Refusal};
+use crate::checkout::{Answer, CartChange, CartView, LineView, Order, Purchase, PurchaseId, Refusal};
 use crate::database::ledger;
 use crate::store::Store;
 use askama::Template;
@@ -137,10 +137,12 @@ fn answered(
     let shell = || Shell::new(session, &cart_of(&store.carts, headers), "/checkout");
     Ok(match answer {
         Answer::Bought(order) => {
-            announcer::empty_cart(&store.endpoint, session.cart_id());
+            announcer::remove_bought(&store.endpoint, &order);
             fail::fail_point!("purchase-emptied", |_| std::process::abort());
-            let emptied = set_cart_cookie(&store.carts, &Cart::default());
-            (emptied, Redirect::to(&format!("/checkout/complete/{}", order.id))).into_response()
+            let mut cart = cart_of(&store.carts, headers);
+            cart.apply(&CartChange::Bought(order.items()));
+            (set_cart_cookie(&store.carts, &cart), Redirect::to(&format!("/checkout/complete/{}", order.id)))
+                .into_response()
         }
         Answer::Refused(refusal) => {
             personal(StatusCode::CONFLICT, &RefusalPage::new(&refusal, purchase, store, shell()))

@@ -28,6 +28,7 @@ const connection = connect("/admin_socket", {
 const names = new Map();
 /** The overviews of the last minute: the time, the orders and the revenue of each. */
 let history = [];
+let orders;
 /** The presences of the shoppers; `null` while they are too many to be listed. */
 let carts = [];
 let shoppers;
@@ -35,6 +36,9 @@ let shoppers;
 const store = connection.socket.channel("admin:store");
 store.on("overview", showOverview);
 store.join().receive("ok", showOverview);
+
+// The server sends an overview only after a change, and a minute also passes without one.
+setInterval(() => orders && connection.state === "open" && showRates(), 5000);
 
 const tracker = connection.socket.channel("admin:cart_tracker");
 const presence = new Presence(tracker);
@@ -85,24 +89,34 @@ function showItem({ id, stocked, available, level }) {
   set(row, "level", level, level);
 }
 
-function showOrders({ count, revenue_cents, latest }) {
-  const now = Date.now();
-  history = [...history.filter(({ at }) => at > now - MINUTE_MS), { at: now, count, revenue_cents }];
-  const recent = latest.filter(({ at }) => at > now - MINUTE_MS);
-  const revenueOf = (list) => list.reduce((sum, order) => sum + order.total_cents, 0);
-  const lastMinute = Math.max(count - history[0].count, recent.length);
-  const revenue = Math.max(revenue_cents - history[0].revenue_cents, revenueOf(recent));
+function showOrders(newest) {
+  orders = newest;
+  const { count, revenue_cents, latest } = orders;
   write($("#order-count"), number.format(count));
-  write($("#order-rate"), `${number.format(lastMinute)} in the last minute`);
   $("#revenue").dataset.cents = revenue_cents;
   write($("#revenue"), dollars(revenue_cents));
-  write($("#revenue-rate"), `${dollars(revenue)} in the last minute`);
+  showRates();
   $("#no-orders").hidden = latest.length > 0;
   $("#orders").replaceChildren(...latest.map((order) => {
     const line = entry(order.number, dollars(order.total_cents), `${clock(new Date(order.at))} · ${order.items.join(", ")}`);
     line.dataset.number = order.number;
     return line;
   }));
+}
+
+/** Shows the orders and the revenue of the last minute. */
+function showRates() {
+  const { count, revenue_cents, latest } = orders;
+  const now = Date.now();
+  history = [...history.filter(({ at }) => at > now - MINUTE_MS), { at: now, count, revenue_cents }];
+  const recent = latest.filter(({ at }) => at > now - MINUTE_MS);
+  const revenueOfRecent = recent.reduce((sum, order) => sum + order.total_cents, 0);
+  const revenue = Math.max(revenue_cents - history[0].revenue_cents, revenueOfRecent);
+  // A page that was opened less than a minute ago knows only the newest orders of that minute.
+  const isPart = recent.length < count && recent.length === latest.length && history[0].at > now - 0.9 * MINUTE_MS;
+  const rate = (text) => `${isPart ? "at least " : ""}${text} in the last minute`;
+  write($("#order-rate"), rate(number.format(Math.max(count - history[0].count, recent.length))));
+  write($("#revenue-rate"), rate(dollars(revenue)));
 }
 
 function showSellOut(progress, hasStock) {

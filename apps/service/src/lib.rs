@@ -1,5 +1,5 @@
 //! What every application around Bennu needs to run: its start and stop, its cluster and secret from the environment,
-//! commands from a terminal to the running server, tasks that are started again, and the owner's password.
+//! commands from a terminal to the running server, its database, tasks that are started again, and the owner's password.
 //!
 //! `hello_sockets` and `sneakers_23` use this crate. It contains nothing of either, except the name of the application
 //! that `bin/run` starts by default. An application calls [`serve::Service::listen`] first, so that a port in use is the
@@ -9,6 +9,8 @@
 
 pub mod cluster;
 pub mod control;
+#[cfg(feature = "database")]
+pub mod database;
 pub mod password;
 pub mod secret;
 pub mod serve;

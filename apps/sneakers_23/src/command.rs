@@ -3,7 +3,7 @@
 //! `main` calls [`run`]. All commands but `serve`, `seed` and `hash-password` are requests over the control socket.
 
 use crate::control::Request;
-use crate::database::{Database, OpenError, seed};
+use crate::database::{self, OpenError, seed};
 use crate::serve::{self, ServeError};
 use app_service::control::{self, RequestError};
 use app_service::password::{PasswordError, hash_password};
@@ -92,7 +92,7 @@ pub async fn run(CommandLine { port, database_url, command }: CommandLine) -> Re
         Command::Serve => serve::serve(port, &database_url).await?,
         Command::Server(request) => println!("{}", control::send(APP, port, &request).await?),
         Command::Seed { .. } => {
-            seed::reset(&Database::open(&database_url).await?).await?;
+            seed::reset(&database::open(&database_url).await?).await?;
             println!("ok");
         }
         Command::HashPassword => {

@@ -6,7 +6,7 @@
 use crate::AppError;
 use crate::command::APP;
 use crate::control;
-use crate::database::{Database, OpenError, ledger};
+use crate::database::{self, OpenError, ledger};
 use crate::store::Store;
 use app_service::cluster::{self, ClusterConfigError};
 use app_service::password::{Password, PasswordError};
@@ -45,10 +45,11 @@ pub(crate) enum ServeError {
 /// [`ServeError`]
 pub(crate) async fn serve(port: u16, database_url: &str) -> Result<(), ServeError> {
     let service = Service::listen(APP, "Sneakers23", (serve::host()?, port))?;
-    let database = Database::open(database_url).await?;
+    let database = database::open(database_url).await?;
     ledger::delete_old_refusals(&database).await?;
-    let secret =
-        secret::from_env_or(async |random| Ok::<_, ServeError>(database.setting("secret_key_base", &random).await?));
+    let secret = secret::from_env_or(async |random| {
+        Ok::<_, ServeError>(database::setting(&database, "secret_key_base", &random).await?)
+    });
     let endpoint = Endpoint::builder(secret.await?).pubsub(cluster::pubsub()?).build();
     let owner = owner()?;
     let store = Store::open(database, endpoint, owner).await?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sneakers_23::announcer;
 use sneakers_23::catalog::{Cents, Item, ItemId, Product, ProductId};
 use sneakers_23::checkout::{Answer, Cart, CartChange, CartError, CartId, MAX_ITEMS, Purchase};
-use sneakers_23::database::{Database, ledger, now_ms, shelf};
+use sneakers_23::database::{ledger, now_ms, shelf};
 use sneakers_23::inventory::{Rows, Snapshot};
 use sneakers_23::socket::ProductSocket;
 use std::time::{Duration, SystemTime};
@@ -373,7 +373,7 @@ async fn a_new_price_is_pushed_to_the_carts_that_hold_the_product() {
 
 #[tokio::test]
 async fn of_31_changes_at_once_the_last_is_too_fast_and_one_more_is_allowed_each_100_ms() {
-    let database = Database::open("sqlite::memory:").await.unwrap();
+    let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
     for product in [1, 2] {
         shelf::release(&database, ProductId(product)).await.unwrap();
     }
@@ -407,7 +407,7 @@ async fn of_31_changes_at_once_the_last_is_too_fast_and_one_more_is_allowed_each
 
 #[tokio::test]
 async fn a_form_and_a_purchase_change_the_cart_in_every_tab_on_every_node() {
-    let database = Database::open("sqlite::memory:").await.unwrap();
+    let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
     let [one, two] = two_nodes();
     let (here, there) = (Shop::of(database.clone(), one).await, Shop::of(database, two).await);
     here.inventory.release(ProductId(1)).await.unwrap();

@@ -6,7 +6,7 @@ use bennu_testkit::prelude::*;
 use serde_json::{Map, Value};
 use sneakers_23::catalog::{Cents, ItemId, Level, ProductId};
 use sneakers_23::checkout::CartId;
-use sneakers_23::database::{Database, seed};
+use sneakers_23::database::seed;
 use sneakers_23::socket::ProductSocket;
 use support::in_stock;
 use support::node::two_nodes;
@@ -147,7 +147,7 @@ async fn a_reset_of_the_stock_withdraws_the_products_from_open_pages() {
 
 #[tokio::test]
 async fn changes_on_one_node_are_pushed_once_to_the_pages_of_the_other() {
-    let database = Database::open("sqlite::memory:").await.unwrap();
+    let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
     let [one, two] = two_nodes();
     let (here, there) = (Shop::of(database.clone(), one).await, Shop::of(database, two).await);
     let (page, item) = (join(&there, "1").await, out(&there));

@@ -14,8 +14,10 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use support::node::{Node, TASKS, crash_after, two_nodes};
-use support::{DEADLINE, assert_ledger, in_stock, on_both, purchase, release_all, skip, snapshot, sold_out};
+use support::node::{Node, TASKS, two_nodes};
+use support::{
+    DEADLINE, assert_ledger, crash_after, in_stock, on_both, purchase, release_all, skip, snapshot, sold_out,
+};
 use test_postgres::Postgres;
 use tokio::sync::broadcast;
 use tokio::time::timeout;
@@ -102,12 +104,25 @@ async fn one_purchase_that_is_sent_many_times_at_once_buys_once_and_has_one_answ
 
 #[tokio::test]
 async fn a_purchase_without_items_is_refused_and_not_stored() {
-    let database = Database::open("sqlite::memory:").await.unwrap();
+    let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
     let shelf = release_all(&database).await;
     let node = Node::idle(database.clone(), PubSub::local()).await;
     let empty = purchase(&shelf, &[]);
     assert_eq!(node.checkout.buy(empty.clone()).await, Answer::Refused(Refusal::Empty));
     assert_eq!(ledger::order(&database, &empty.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_item_that_does_not_exist_any_more_refuses_a_purchase_as_changed() {
+    on_both("an item that does not exist any more", async |database| {
+        let shelf = release_all(&database).await;
+        let node = Node::start(database.clone()).await;
+        let mut wanted = purchase(&shelf, &in_stock(&shelf).take(2).map(|item| item.id).collect::<Vec<_>>());
+        wanted.lines[1].item_id = ItemId(-1);
+        assert_eq!(node.checkout.buy(wanted).await, Answer::Refused(Refusal::Changed(vec![ItemId(-1)])));
+        assert_eq!(snapshot(&database).await, shelf);
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -257,7 +272,7 @@ async fn purchases_during_an_outage_of_the_database_are_unknown_and_each_is_sett
         Ok(postgres) => postgres,
         Err(missing) => return skip("an outage of the database", &missing),
     };
-    let database = Database::open(&postgres.create_database().await).await.unwrap();
+    let database = sneakers_23::database::open(&postgres.create_database().await).await.unwrap();
     let shelf = release_all(&database).await;
     let node = Node::start(database.clone()).await;
     let mut settled = node.checkout.settled();
@@ -296,7 +311,7 @@ async fn a_database_that_is_killed_while_shoppers_buy_agrees_with_every_answer()
         Ok(postgres) => postgres,
         Err(missing) => return skip("a killed database", &missing),
     };
-    let database = Database::open(&postgres.create_database().await).await.unwrap();
+    let database = sneakers_23::database::open(&postgres.create_database().await).await.unwrap();
     let shelf = release_all(&database).await;
     let node = Arc::new(Node::start(database.clone()).await);
     let mut settled = node.checkout.settled();
@@ -348,11 +363,13 @@ async fn two_nodes_that_buy_from_all_sizes_at_once_neither_deadlock_nor_oversell
         Err(missing) => return skip("two nodes", &missing),
     };
     let url = postgres.create_database().await;
-    let first = Database::open(&url).await.unwrap();
+    let first = sneakers_23::database::open(&url).await.unwrap();
     let shelf = release_all(&first).await;
     let [one, two] = two_nodes();
-    let nodes =
-        [Arc::new(Node::idle(first, one).await), Arc::new(Node::idle(Database::open(&url).await.unwrap(), two).await)];
+    let nodes = [
+        Arc::new(Node::idle(first, one).await),
+        Arc::new(Node::idle(sneakers_23::database::open(&url).await.unwrap(), two).await),
+    ];
     nodes.iter().for_each(|node| node.run(&TASKS));
     // Each purchase is sent to both nodes, as a browser does that tries again behind a proxy.
     let purchases: Vec<_> = (0..400).map(|_| random_purchase(&shelf)).collect();

@@ -5,7 +5,7 @@ mod support;
 use futures::future::join_all;
 use sneakers_23::catalog::ProductId;
 use sneakers_23::checkout::Answer;
-use sneakers_23::database::{Database, ledger};
+use sneakers_23::database::ledger;
 use std::collections::HashSet;
 use support::node::Node;
 use support::wire::Wire;
@@ -32,11 +32,12 @@ async fn a_node_that_freezes_in_the_middle_of_a_purchase_does_not_stop_the_other
         Err(missing) => return skip("a frozen node", &missing),
     };
     let url = postgres.create_database().await;
-    let [frozen, database] = [Database::open(&url).await.unwrap(), Database::open(&url).await.unwrap()];
+    let [frozen, database] =
+        [sneakers_23::database::open(&url).await.unwrap(), sneakers_23::database::open(&url).await.unwrap()];
     let shelf = release_all(&database).await;
     let node = Node::start(database.clone()).await;
     let mut tx = frozen.begin().await.unwrap();
-    frozen.lock_items(&mut tx).await.unwrap();
+    sneakers_23::database::lock_items(&frozen, &mut tx).await.unwrap();
 
     let item = in_stock(&shelf).next().unwrap().id;
     let wanted = purchase(&shelf, &[item]);
@@ -68,7 +69,7 @@ async fn a_database_that_falls_silent_at_any_message_stops_nobody_for_long_and_i
 async fn fall_silent(postgres: &Postgres, message: usize) {
     let url = postgres.create_database().await;
     let wire = Wire::to(port_of(&url)).await;
-    let database = Database::open(&over(&wire, &url)).await.unwrap();
+    let database = sneakers_23::database::open(&over(&wire, &url)).await.unwrap();
     let shelf = release_all(&database).await;
     let node = Node::start(database.clone()).await;
     let item = in_stock(&shelf).next().unwrap().id;

@@ -87,7 +87,7 @@ async fn a_node_that_missed_every_notice_is_right_after_a_reload() {
 
 #[tokio::test]
 async fn a_notice_that_arrives_after_a_newer_row_changes_nothing() {
-    let database = Database::open("sqlite::memory:").await.unwrap();
+    let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
     let [one, two] = two_nodes();
     let node = Node::idle(database.clone(), two.clone()).await;
     node.run(&["replication"]);
@@ -163,7 +163,7 @@ async fn while_the_database_is_down_the_snapshot_stays_and_a_change_is_refused_i
         Err(missing) => return skip("the inventory without a database", &missing),
     };
     let url = postgres.create_database().await;
-    let database = Database::open(&url).await.unwrap();
+    let database = sneakers_23::database::open(&url).await.unwrap();
     let node = Node::start(database.clone()).await;
     let (shown, mut changes) = (node.inventory.snapshot(), node.inventory.changes());
     postgres.stop().await;
@@ -208,7 +208,7 @@ async fn killed_tasks_come_back_and_a_change_made_meanwhile_is_not_missed() {
 
 #[tokio::test]
 async fn a_killed_replication_hears_the_notices_again() {
-    let database = Database::open("sqlite::memory:").await.unwrap();
+    let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
     let [one, two] = two_nodes();
     let (first, second) = (Node::idle(database.clone(), one).await, Node::idle(database.clone(), two.clone()).await);
     second.run(&["replication"]);
@@ -244,7 +244,7 @@ async fn processes_that_start_at_once_on_an_empty_database_share_one_stock() {
     }
     urls.push(sqlite);
     for url in urls {
-        let opened = futures::future::join_all((0..4).map(|_| Database::open(&url))).await;
+        let opened = futures::future::join_all((0..4).map(|_| sneakers_23::database::open(&url))).await;
         let databases: Vec<_> = opened.into_iter().map(Result::unwrap).collect();
         let first = snapshot(&databases[0]).await;
         assert_eq!((first.products().count(), first.items().count()), (2, 26));
@@ -271,7 +271,7 @@ async fn a_price_and_a_release_of_two_nodes_at_once_are_both_kept() {
 
 #[tokio::test]
 async fn a_snapshot_is_read_without_the_database() {
-    let database = Database::open("sqlite::memory:").await.unwrap();
+    let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
     let inventory: Inventory = support::inventory(&database).await;
     // The only connection of a database in memory is taken.
     let _transaction = database.begin().await.unwrap();

@@ -199,7 +199,7 @@ async fn a_dropped_begin_leaves_no_connection_within_a_transaction() {
         Err(missing) => return skip("a dropped begin", &missing),
     };
     let url = postgres.create_database().await;
-    let database = Database::open(&url).await.unwrap();
+    let database = sneakers_23::database::open(&url).await.unwrap();
     for waits in 0..30 {
         crash_after(waits % 5, database.begin()).await;
         // The answer to a dropped request is read when its connection is used again.
@@ -219,8 +219,8 @@ async fn a_dropped_begin_leaves_no_connection_within_a_transaction() {
 #[tokio::test]
 async fn two_nodes_share_the_settings_of_their_database() {
     on_both("settings", async |database| {
-        assert_eq!(database.setting("secret", "first").await.unwrap(), "first");
-        assert_eq!(database.setting("secret", "second").await.unwrap(), "first");
+        assert_eq!(sneakers_23::database::setting(&database, "secret", "first").await.unwrap(), "first");
+        assert_eq!(sneakers_23::database::setting(&database, "secret", "second").await.unwrap(), "first");
     })
     .await;
 }

@@ -167,7 +167,7 @@ fn every_schedule_of_purchases_and_crashes_agrees_with_the_model_on_sqlite() {
     let memory = std::path::Path::new("/dev/shm");
     let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let url = format!("sqlite://{}", directory.path().join("store.db").display());
-    let database = runtime.block_on(Database::open(&url)).unwrap();
+    let database = runtime.block_on(sneakers_23::database::open(&url)).unwrap();
     play_schedules(&runtime, database, 10_000);
 }
 
@@ -176,7 +176,7 @@ fn every_schedule_of_purchases_and_crashes_agrees_with_the_model_on_postgresql()
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let database = runtime.block_on(async {
         let postgres = Postgres::builder().fsync(false).start().await?;
-        let database = Database::open(&postgres.create_database().await).await.unwrap();
+        let database = sneakers_23::database::open(&postgres.create_database().await).await.unwrap();
         Ok::<_, String>((postgres, database))
     });
     match database {

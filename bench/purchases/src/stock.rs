@@ -67,7 +67,7 @@ impl Stocked {
             }
             Server::Postgres(postgres) => (Engine::Postgres, postgres.create_database().await, None),
         };
-        let database = Database::open(&url).await?;
+        let database = sneakers_23::database::open(&url).await?;
         let pool = database.pool();
         query("UPDATE items SET stocked = 1000000000, available = 1000000000").execute(&*pool).await?;
         query("UPDATE products SET released = 1").execute(&*pool).await?;

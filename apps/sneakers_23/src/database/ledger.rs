@@ -4,7 +4,7 @@
 //! purchase is final, so a purchase that has an answer gets the same one again. Invariant: for every item,
 //! `stocked = available + its rows in order_items`.
 
-use super::{Database, Tx, now_ms, shelf};
+use super::{Database, Tx, lock_items, now_ms, shelf};
 use crate::catalog::{Cents, Item, ItemId};
 use crate::checkout::{CartId, Line, Order, Outcome, Purchase, PurchaseId, Refusal};
 use crate::inventory::{Rows, Snapshot};
@@ -43,7 +43,7 @@ pub struct Committed {
 pub async fn commit(database: &Database, purchases: &[Purchase], mode: Mode) -> sqlx::Result<Committed> {
     let mut tx = database.begin().await?;
     fail::fail_point!("purchase-begun", |_| std::process::abort());
-    database.lock_items(&mut tx).await?;
+    lock_items(database, &mut tx).await?;
     fail::fail_point!("purchase-locked", |_| std::process::abort());
     let mut batch = Batch::read(&mut tx, purchases).await?;
     fail::fail_point!("purchase-read", |_| std::process::abort());

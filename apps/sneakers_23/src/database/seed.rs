@@ -3,7 +3,7 @@
 //!
 //! [`Database::open`] seeds an empty database; the command `seed --reset` begins anew in a used one.
 
-use super::{Database, Tx};
+use super::{Database, Tx, lock_items};
 use crate::catalog::{Cents, ItemId, ProductId};
 use rand::Rng;
 use sqlx::{query, query_scalar};
@@ -46,7 +46,7 @@ pub(super) async fn seed_if_empty(database: &Database) -> sqlx::Result<()> {
 /// [`sqlx::Error`]
 pub async fn reset(database: &Database) -> sqlx::Result<()> {
     let mut tx = database.begin().await?;
-    database.lock_items(&mut tx).await?;
+    lock_items(database, &mut tx).await?;
     delete_orders(&mut tx).await?;
     for (id, _, price) in PRODUCTS {
         let update = "UPDATE products SET released = 0, price_cents = $2, version = version + 1 WHERE id = $1";

@@ -27,9 +27,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs a test on SQLite and on PostgreSQL. Without an installed PostgreSQL that half is reported as skipped.
 pub(crate) async fn on_both<F: Future<Output = ()>>(test: &str, scenario: impl Fn(Database) -> F) {
-    scenario(Database::open("sqlite::memory:").await.unwrap()).await;
+    scenario(sneakers_23::database::open("sqlite::memory:").await.unwrap()).await;
     match Postgres::shared().await {
-        Ok(postgres) => scenario(Database::open(&postgres.create_database().await).await.unwrap()).await,
+        Ok(postgres) => scenario(sneakers_23::database::open(&postgres.create_database().await).await.unwrap()).await,
         Err(missing) => skip(test, &missing),
     }
 }

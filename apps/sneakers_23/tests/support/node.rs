@@ -6,7 +6,6 @@ use bennu::pubsub::{InProcess, NodeName, PubSub};
 use sneakers_23::checkout::Checkout;
 use sneakers_23::database::Database;
 use sneakers_23::inventory::{Inventory, Snapshot};
-use std::task::Poll;
 use tokio::time::timeout;
 
 /// A node, whose tasks run once they are started by name.
@@ -83,19 +82,4 @@ impl Node {
 pub(crate) fn two_nodes() -> [PubSub; 2] {
     let cluster = InProcess::cluster();
     ["one", "two"].map(|name| PubSub::new(cluster.join(NodeName::new(name))))
-}
-
-/// Polls a future until it has waited this many times, then drops it. Returns its output if it ended before.
-pub(crate) async fn crash_after<T>(waits: usize, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = std::pin::pin!(future);
-    let mut waited = 0;
-    std::future::poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if waited == waits => Poll::Ready(None),
-        Poll::Pending => {
-            waited += 1;
-            Poll::Pending
-        }
-    })
-    .await
 }

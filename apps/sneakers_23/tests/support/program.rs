@@ -31,7 +31,7 @@ impl Shop {
     }
 
     async fn new(login: Login, url: &str) -> Self {
-        let database = Database::open(url).await.unwrap();
+        let database = sneakers_23::database::open(url).await.unwrap();
         Shop { login: login.with("DATABASE_URL", url), database }
     }
 

@@ -8,7 +8,7 @@ use bennu::token::Secret;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sneakers_23::catalog::ProductId;
-use sneakers_23::database::{Database, shelf};
+use sneakers_23::database::shelf;
 use sneakers_23::store::Store;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let database = Database::open("sqlite::memory:").await.unwrap();
+        let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
         for product in [1, 2] {
             shelf::release(&database, ProductId(product)).await.unwrap();
         }

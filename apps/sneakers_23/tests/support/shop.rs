@@ -67,13 +67,13 @@ impl Deref for Shop {
 impl Shop {
     /// Opens a store whose products are not released, and starts its tasks. Time is real, as its database is.
     pub(crate) async fn open() -> Self {
-        let database = Database::open("sqlite::memory:").await.unwrap();
+        let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
         Shop::of(database, PubSub::local()).await
     }
 
     /// Opens a store whose products are released.
     pub(crate) async fn open_released() -> Self {
-        let database = Database::open("sqlite::memory:").await.unwrap();
+        let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
         for product in [1, 2] {
             shelf::release(&database, ProductId(product)).await.unwrap();
         }

@@ -30,7 +30,7 @@ pub(crate) struct Site {
 impl Site {
     /// Opens a store whose products are not released.
     pub(crate) async fn open() -> Self {
-        let site = Site::idle(Database::open("sqlite::memory:").await.unwrap()).await;
+        let site = Site::idle(sneakers_23::database::open("sqlite::memory:").await.unwrap()).await;
         site.store.start(&site.supervisor);
         site
     }
@@ -44,7 +44,7 @@ impl Site {
 
     /// Opens a store whose products are released, and whose tasks are not started.
     pub(crate) async fn idle_released() -> Self {
-        let database = Database::open("sqlite::memory:").await.unwrap();
+        let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
         for product in [1, 2] {
             shelf::release(&database, ProductId(product)).await.unwrap();
         }

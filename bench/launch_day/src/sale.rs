@@ -17,6 +17,9 @@ const ITEMS: usize = 26;
 /// The buyers that fill their carts at the same time.
 const PREPARING: usize = 64;
 
+/// The doors at which the buyers wait. With all of them open, all buyers pay at once.
+const DOORS: usize = 4;
+
 /// A shopper's browser.
 pub(crate) struct Buyer {
     pub(crate) browser: Browser,
@@ -67,13 +70,13 @@ pub(crate) async fn run(day: &LaunchDay, servers: &mut Servers, buyers: Vec<Buye
     let count = buyers.len();
     let ready = prepare(buyers).await?;
     let progress = Arc::new(watch::Sender::new(Progress::default()));
-    // With kills, the second half pays after the first of them.
-    let doors = watch::Sender::new(if day.kill { 1 } else { 2 });
+    // With kills, half of the buyers pay later, in two groups.
+    let doors = watch::Sender::new(if day.kill { 2 } else { DOORS });
     let mut tasks = JoinSet::new();
     for (index, ready) in ready.into_iter().enumerate() {
         let (progress, mut open) = (progress.clone(), doors.subscribe());
         tasks.spawn(async move {
-            open.wait_for(|open| index % 2 < *open).await?;
+            open.wait_for(|open| index % DOORS < *open).await?;
             timeout(TIMEOUT, ready.pay(&progress)).await.map_err(|_| "a purchase has no final answer")?
         });
     }
@@ -93,8 +96,8 @@ pub(crate) async fn run(day: &LaunchDay, servers: &mut Servers, buyers: Vec<Buye
     Ok(tokio::try_join!(all, kills)?.0)
 }
 
-/// Kills a node in the middle of the first half, and the database as the second half pays. The database comes back when
-/// a buyer has read that the outcome of its purchase is not known.
+/// Kills a node in the middle of the first half, and the database as the next quarter pays. The last quarter pays while
+/// it is down. The database comes back when a buyer has read that the outcome of its purchase is not known.
 async fn kill_and_start_again(
     servers: &mut Servers,
     buyers: usize,
@@ -104,14 +107,15 @@ async fn kill_and_start_again(
     progress.wait_for(|progress| progress.answered >= buyers / 8).await?;
     servers.kill_node().await?;
     if let Some(postgres) = servers.postgres() {
-        doors.send_replace(2);
+        doors.send_replace(3);
         postgres.kill().await;
+        doors.send_replace(DOORS);
         timeout(TIMEOUT, progress.wait_for(|progress| progress.unknown > 0))
             .await
             .map_err(|_| "no buyer read that the outcome is not known")??;
         postgres.start_again().await;
     }
-    doors.send_replace(2);
+    doors.send_replace(DOORS);
     servers.start_node_again().await
 }
 

@@ -3,7 +3,7 @@
 //! The checkout page makes a purchase with a random id, and signs it with the items and prices that the shopper sees. So
 //! the shopper pays the shown price or is refused, and a form that is sent twice is one purchase. This file has no I/O.
 
-use crate::catalog::{Cents, Item, ItemId, Product};
+use crate::catalog::{Cents, Item, ItemId};
 use crate::checkout::CartId;
 use crate::checkout::cart::MAX_ITEMS;
 use crate::inventory::Snapshot;
@@ -184,22 +184,21 @@ impl Purchase {
         shelf: &'a Snapshot,
     ) -> Result<(), Refusal> {
         let product = |id| item(id).and_then(|item| shelf.product(item.product_id));
-        let items_where = |is_wrong: &dyn Fn(&Line, &Product) -> bool| -> Vec<ItemId> {
-            let is_meant = |line: &&Line| product(line.item_id).is_none_or(|product| is_wrong(line, product));
-            self.lines.iter().filter(is_meant).map(|line| line.item_id).collect()
+        let items_where = |is_meant: &dyn Fn(&Line) -> bool| -> Vec<ItemId> {
+            self.lines.iter().filter(|line| is_meant(line)).map(|line| line.item_id).collect()
         };
         if self.lines.is_empty() {
             return Err(Refusal::Empty);
         }
-        let not_released = items_where(&|_, product| !product.released);
+        let not_released = items_where(&|line| product(line.item_id).is_some_and(|product| !product.released));
         if !not_released.is_empty() {
             return Err(Refusal::NotReleased(not_released));
         }
-        let sold_out = items_where(&|line, _| item(line.item_id).is_none_or(|item| item.available <= 0));
+        let sold_out = items_where(&|line| item(line.item_id).is_some_and(|item| item.available <= 0));
         if !sold_out.is_empty() {
             return Err(Refusal::SoldOut(sold_out));
         }
-        let changed = items_where(&|line, product| product.price != line.price);
+        let changed = items_where(&|line| product(line.item_id).is_none_or(|product| product.price != line.price));
         if !changed.is_empty() {
             return Err(Refusal::Changed(changed));
         }

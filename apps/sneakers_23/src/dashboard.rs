@@ -73,7 +73,11 @@ impl Dashboard {
     /// Returns the overview. Without the database it has the orders that were read last.
     pub async fn overview(&self, store: &Store) -> Overview {
         let mut orders = self.orders.lock().await;
-        if let Ok(read) = store.database.run(read_orders(store)).await {
+        // While the database does not answer, the owner's pages are not made to wait for it. The inventory's next reload
+        // finds out when it does.
+        if store.database.down_since().is_none()
+            && let Ok(read) = store.database.run(read_orders(store)).await
+        {
             *orders = read;
         }
         // After the orders, for which the database may need a while.

@@ -5,10 +5,9 @@
 //! the other node.
 
 use crate::catalog::{ItemId, Level};
-use crate::checkout::{CartChange, CartId, Checkout, Order, Outcome, Purchase, Settled};
+use crate::checkout::{CartChange, CartId, Checkout, Order, Outcome, Purchase, PurchaseTokens, Settled};
 use crate::inventory::{Changes, Event, Inventory, Snapshot};
-use crate::store::Store;
-use crate::web;
+use crate::sizes::sizes_html;
 use bennu::error::BroadcastError;
 use bennu::prelude::*;
 use bennu::pubsub::Message;
@@ -36,10 +35,15 @@ impl Message for ItemChanged {
     const KIND: &'static str = "sneakers_23.item_changed";
 }
 
-/// The announcer's place in the events, which outlives a killed announcer.
+/// The announcer of this node. Clones share it.
 #[derive(Clone)]
-pub struct Announcer(Arc<Mutex<Events>>);
+pub struct Announcer {
+    endpoint: Endpoint,
+    purchases: PurchaseTokens,
+    events: Arc<Mutex<Events>>,
+}
 
+/// The place in the events, which outlives a killed announcer.
 struct Events {
     changes: Changes,
     settled: broadcast::Receiver<Arc<Settled>>,
@@ -47,25 +51,26 @@ struct Events {
 
 impl Announcer {
     /// Creates an announcer of the events from now on.
-    pub fn new(inventory: &Inventory, checkout: &Checkout) -> Self {
-        Announcer(Arc::new(Mutex::new(Events { changes: inventory.changes(), settled: checkout.settled() })))
+    pub fn new(endpoint: Endpoint, purchases: PurchaseTokens, inventory: &Inventory, checkout: &Checkout) -> Self {
+        let events = Events { changes: inventory.changes(), settled: checkout.settled() };
+        Announcer { endpoint, purchases, events: Arc::new(Mutex::new(events)) }
     }
 
     /// Announces events. Never returns.
-    pub async fn run(self, store: Store) {
-        let mut events = self.0.lock().await;
+    pub async fn run(self) {
+        let mut events = self.events.lock().await;
         let Events { changes, settled } = &mut *events;
         loop {
             tokio::select! {
                 (shelf, events) = changes.next() => {
                     for event in events {
-                        if let Err(error) = announce(&store, &shelf, &event) {
+                        if let Err(error) = announce(&self.endpoint, &shelf, &event) {
                             tracing::error!(%error, ?event, "could not announce an event");
                         }
                     }
                 }
                 purchase = settled.recv() => match purchase {
-                    Ok(settled) => announce_settled(&store, &settled.purchase, &settled.outcome),
+                    Ok(settled) => self.announce_settled(&settled.purchase, &settled.outcome),
                     // The pages ask again when they reconnect or are reloaded.
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
@@ -73,16 +78,26 @@ impl Announcer {
             }
         }
     }
+
+    /// Sends the outcome of a purchase, which was unknown, to the pages of its cart.
+    fn announce_settled(&self, purchase: &Purchase, outcome: &Outcome) {
+        if let Outcome::Bought(order) = outcome {
+            remove_bought(&self.endpoint, order);
+        }
+        let message = settled_message(&self.purchases, purchase, matches!(outcome, Outcome::Bought(_)));
+        if let Err(error) = self.endpoint.broadcast(&topic(&purchase.cart_id), "purchase", message) {
+            tracing::warn!(%error, "could not send the outcome of a purchase to its pages");
+        }
+    }
 }
 
-fn announce(store: &Store, shelf: &Snapshot, event: &Event) -> Result<usize, BroadcastError> {
-    let endpoint = &store.endpoint;
+fn announce(endpoint: &Endpoint, shelf: &Snapshot, event: &Event) -> Result<usize, BroadcastError> {
     let item_changed =
         |item_id| endpoint.pubsub().local_broadcast(&ItemChanged::topic(item_id), ItemChanged { item_id });
     match *event {
         Event::Released(id) => {
             let Some(product) = shelf.product(id) else { return Ok(0) };
-            let released = json!({ "size_html": web::sizes_html(product, shelf) });
+            let released = json!({ "size_html": sizes_html(product, shelf) });
             endpoint.local_broadcast(&format!("product:{id}"), "released", released)
         }
         Event::Withdrawn(id) => endpoint.local_broadcast(&format!("product:{id}"), "withdrawn", json!({})),
@@ -104,22 +119,11 @@ fn announce(store: &Store, shelf: &Snapshot, event: &Event) -> Result<usize, Bro
     }
 }
 
-/// Sends the outcome of a purchase, which was unknown, to the pages of its cart.
-fn announce_settled(store: &Store, purchase: &Purchase, outcome: &Outcome) {
-    if let Outcome::Bought(order) = outcome {
-        remove_bought(&store.endpoint, order);
-    }
-    let message = settled_message(store, purchase, matches!(outcome, Outcome::Bought(_)));
-    if let Err(error) = store.endpoint.broadcast(&topic(&purchase.cart_id), "purchase", message) {
-        tracing::warn!(%error, "could not send the outcome of a purchase to its pages");
-    }
-}
-
 /// Returns the payload of the event `purchase`.
-pub(crate) fn settled_message(store: &Store, purchase: &Purchase, is_bought: bool) -> Value {
+pub(crate) fn settled_message(purchases: &PurchaseTokens, purchase: &Purchase, is_bought: bool) -> Value {
     let (state, location) = match is_bought {
         true => ("bought", format!("/checkout/complete/{}", purchase.id)),
-        false => ("refused", format!("/checkout/outcome?purchase={}", store.purchases.sign(purchase))),
+        false => ("refused", format!("/checkout/outcome?purchase={}", purchases.sign(purchase))),
     };
     json!({ "id": purchase.id, "state": state, "location": location })
 }

@@ -10,6 +10,7 @@
 //! Two supervised tasks run it, [`Checkout::run_committer`] and [`Checkout::run_resolver`].
 
 mod cart;
+pub mod ledger;
 mod purchase;
 mod view;
 
@@ -19,8 +20,8 @@ pub(crate) use view::{CartView, LineView};
 pub use purchase::{Line, Order, Outcome, Purchase, PurchaseId, PurchaseTokens, Refusal};
 
 use crate::database::Database;
-use crate::database::ledger::{self, Committed, Mode};
 use crate::inventory::Inventory;
+use ledger::{Committed, Mode};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;

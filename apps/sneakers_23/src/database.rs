@@ -1,11 +1,9 @@
-//! The tables of the store, and its statements by what they are for: `ledger` has those of purchases, `shelf` those of
-//! the inventory, `seed` the first stock.
+//! The tables of the store, and its first stock.
 //!
-//! The connection to the database is that of every application, see [`app_service::database`].
+//! The connection to the database is that of every application, see [`app_service::database`]. `inventory` and `checkout`
+//! have the statements of their own.
 
-pub mod ledger;
 pub mod seed;
-pub mod shelf;
 
 pub use app_service::database::{Database, OpenError, Tx, now_ms};
 

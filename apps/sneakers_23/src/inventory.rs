@@ -8,12 +8,13 @@
 //! Two supervised tasks run it, [`Inventory::keep_current`] and [`Inventory::replicate`]. Their state is the snapshot,
 //! which outlives them.
 
+pub mod shelf;
 mod snapshot;
 
 pub use snapshot::{Event, Rows, Snapshot};
 
 use crate::catalog::{Cents, ItemId, ProductId};
-use crate::database::{Database, shelf};
+use crate::database::Database;
 use bennu::pubsub::PubSub;
 use std::sync::Arc;
 use std::time::Duration;

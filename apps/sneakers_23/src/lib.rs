@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod sell_out;
 mod serve;
 pub mod shoppers;
+mod sizes;
 pub mod socket;
 pub mod store;
 pub mod web;

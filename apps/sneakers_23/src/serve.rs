@@ -4,9 +4,10 @@
 //! the drain.
 
 use crate::AppError;
+use crate::checkout::ledger;
 use crate::command::APP;
 use crate::control;
-use crate::database::{self, OpenError, ledger};
+use crate::database::{self, OpenError};
 use crate::store::Store;
 use app_service::cluster::{self, ClusterConfigError};
 use app_service::password::{Password, PasswordError};

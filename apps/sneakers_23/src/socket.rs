@@ -3,7 +3,7 @@
 use crate::channel::{AdminStoreChannel, CartChannel, CartTrackerChannel, ProductChannel};
 use crate::checkout::CartId;
 use crate::database::now_ms;
-use crate::store::Store;
+use crate::store::{PRODUCT_SOCKETS, Store};
 use bennu::SessionMap;
 use bennu::prelude::*;
 use std::time::Duration;
@@ -21,9 +21,6 @@ pub const ADMIN_SALT: &str = "sneakers_23 admin socket";
 
 /// The age at which the owner's login ends.
 pub const ADMIN_MAX_AGE: Duration = Duration::from_secs(12 * 3600);
-
-/// The socket id of all shoppers, with which all their connections are closed.
-pub const PRODUCT_SOCKETS: &str = "product_socket";
 
 /// `/product_socket`, for everybody. The session of the page decides which cart its client may join.
 pub struct ProductSocket {

@@ -9,11 +9,13 @@ use crate::database::{Database, OpenError};
 use crate::inventory::Inventory;
 use crate::sell_out::SellOut;
 use crate::shoppers::Shoppers;
-use crate::socket::PRODUCT_SOCKETS;
 use app_service::password::Password;
 use app_service::supervisor::Supervisor;
 use bennu::error::BroadcastError;
 use bennu::{Endpoint, SessionCookie};
+
+/// The socket id of all shoppers, with which all their connections are closed.
+pub const PRODUCT_SOCKETS: &str = "product_socket";
 
 /// A node of the store. Clones share it.
 #[derive(Clone)]
@@ -52,15 +54,24 @@ impl Store {
         let inventory = Inventory::load(database.clone(), endpoint.pubsub().clone()).await;
         let inventory = inventory.map_err(OpenError::Connect)?;
         let checkout = Checkout::new(database.clone(), inventory.clone());
+        let shoppers = Shoppers::start(&endpoint);
+        let sell_out = SellOut::new(checkout.clone(), inventory.clone());
+        let purchases = PurchaseTokens::new(endpoint.secret().clone());
         Ok(Store {
             carts: Carts::new(endpoint.secret().clone()),
-            purchases: PurchaseTokens::new(endpoint.secret().clone()),
             session: SessionCookie::new("_sneakers_23", "sneakers_23 session"),
             owner,
-            shoppers: Shoppers::start(&endpoint),
-            sell_out: SellOut::new(checkout.clone(), inventory.clone()),
-            dashboard: Dashboard::default(),
-            announcer: Announcer::new(&inventory, &checkout),
+            dashboard: Dashboard::new(
+                endpoint.clone(),
+                database.clone(),
+                inventory.clone(),
+                shoppers.clone(),
+                sell_out.clone(),
+            ),
+            announcer: Announcer::new(endpoint.clone(), purchases.clone(), &inventory, &checkout),
+            purchases,
+            shoppers,
+            sell_out,
             endpoint,
             database,
             inventory,
@@ -83,10 +94,8 @@ impl Store {
         });
         supervisor.start("resolver", move || checkout.clone().run_resolver());
         supervisor.start("sell-out", move || sell_out.clone().run());
-        let store = self.clone();
-        supervisor.start("announcer", move || announcer.clone().run(store.clone()));
-        let store = self.clone();
-        supervisor.start("dashboard", move || dashboard.clone().run(store.clone()));
+        supervisor.start("announcer", move || announcer.clone().run());
+        supervisor.start("dashboard", move || dashboard.clone().run());
     }
 
     /// Closes all connections of shoppers, on all nodes. Their clients connect again by themselves.

@@ -1,6 +1,6 @@
 //! The pages: the store, the checkout and the owner's dashboard, as HTML that works without a script.
 //!
-//! `app` mounts [`routes`]; channels use [`sizes_html`]. Handlers read the inventory's snapshot, so the store's pages load
+//! `app` mounts [`routes`]. Handlers read the inventory's snapshot, so the store's pages load
 //! while the database does not answer. Every page has the visitor's `session`, every form carries its CSRF token, and
 //! every error is a page of its own, a `problem`.
 
@@ -11,9 +11,6 @@ mod page;
 mod problem;
 mod session;
 mod shop;
-mod sizes;
-
-pub(crate) use sizes::sizes_html;
 
 use crate::store::Store;
 use axum::Router;

@@ -3,7 +3,7 @@
 mod support;
 
 use sneakers_23::catalog::Cents;
-use sneakers_23::database::ledger;
+use sneakers_23::checkout::ledger;
 use std::time::Duration;
 use support::browser::{
     add, cart_has, is_coming_soon, is_live, mark, open_live, shows_level, shows_sizes, was_not_reloaded, with_browsers,

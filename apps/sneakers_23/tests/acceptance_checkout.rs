@@ -3,7 +3,7 @@
 mod support;
 
 use sneakers_23::catalog::{Cents, ItemId, ProductId};
-use sneakers_23::database::ledger;
+use sneakers_23::checkout::ledger;
 use support::browser::{add, cart_has, is_coming_soon, open_live, remove, shows_level, with_browser, with_browsers};
 use support::program::{FEW, Shop};
 use support::{assert_ledger, release_all, skip, snapshot};

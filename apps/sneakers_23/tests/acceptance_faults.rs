@@ -4,7 +4,7 @@
 mod support;
 
 use sneakers_23::catalog::{ItemId, ProductId};
-use sneakers_23::database::shelf;
+use sneakers_23::inventory::shelf;
 use std::net::SocketAddr;
 use std::time::Duration;
 use support::browser::{

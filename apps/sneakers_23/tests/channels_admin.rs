@@ -10,8 +10,10 @@ use bennu_testkit::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use sneakers_23::catalog::{Cents, ItemId, ProductId};
+use sneakers_23::checkout::ledger;
 use sneakers_23::checkout::{CartId, Purchase};
-use sneakers_23::database::{ledger, now_ms, seed, shelf};
+use sneakers_23::database::{now_ms, seed};
+use sneakers_23::inventory::shelf;
 use sneakers_23::shoppers::MAX_DETAILED;
 use sneakers_23::socket::{ADMIN_SALT, AdminSocket, ProductSocket};
 use std::collections::BTreeMap;
@@ -90,7 +92,7 @@ async fn in_virtual_time() -> Shop {
     }
     let shop = Shop::idle(database, PubSub::local()).await;
     let store = shop.test.state().clone();
-    shop.supervisor.start("dashboard", move || store.dashboard.clone().run(store.clone()));
+    shop.supervisor.start("dashboard", move || store.dashboard.clone().run());
     shop
 }
 

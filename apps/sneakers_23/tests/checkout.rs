@@ -7,9 +7,11 @@ use futures::future::join_all;
 use futures::poll;
 use rand::seq::{IndexedRandom, SliceRandom};
 use sneakers_23::catalog::ItemId;
+use sneakers_23::checkout::ledger;
 use sneakers_23::checkout::{Answer, Purchase, PurchaseId, Refusal, Settled};
-use sneakers_23::database::{Database, ledger, shelf};
+use sneakers_23::database::Database;
 use sneakers_23::inventory::Snapshot;
+use sneakers_23::inventory::shelf;
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
@@ -264,6 +266,49 @@ async fn tasks_that_are_killed_again_and_again_while_shoppers_buy_lose_no_answer
         assert_ledger(&database).await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_in_a_file_sells_while_its_pool_is_killed_and_another_process_changes_the_stock() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("store.db").display());
+    let (database, other) =
+        (sneakers_23::database::open(&url).await.unwrap(), sneakers_23::database::open(&url).await.unwrap());
+    let shelf = release_all(&database).await;
+    let node = Arc::new(Node::start(database.clone()).await);
+    let mut settled = node.checkout.settled();
+    let buyers: Vec<_> = (0..8)
+        .map(|_| {
+            let (node, shelf) = (node.clone(), shelf.clone());
+            tokio::spawn(async move {
+                let mut answers = Vec::new();
+                for _ in 0..20 {
+                    let wanted = random_purchase(&shelf);
+                    answers.push((wanted.clone(), node.checkout.buy(wanted).await));
+                }
+                answers
+            })
+        })
+        .collect();
+    for round in 0..30 {
+        shelf::restock(&other, ItemId(round % 26 + 1), 1).await.unwrap();
+        if round % 10 == 0 {
+            node.supervisor.kill("database");
+        }
+        node.inventory.reload().await;
+    }
+    let mut all: Vec<_> = join_all(buyers).await.into_iter().flat_map(Result::unwrap).collect();
+    let unknown = all.iter().filter(|(_, answer)| *answer == Answer::Unknown);
+    let known_later = settle(&mut settled, unknown.map(|(purchase, _)| purchase.id.clone()).collect()).await;
+    for (purchase, answer) in &mut all {
+        if *answer == Answer::Unknown {
+            *answer = known_later[&purchase.id].clone();
+        }
+    }
+    assert_answers(&other, all.iter().map(|(purchase, answer)| (purchase, answer))).await;
+    assert_ledger(&other).await;
+    let truth = snapshot(&other).await;
+    node.shows("the stock of the file", |shown| *shown == truth).await;
 }
 
 #[tokio::test]

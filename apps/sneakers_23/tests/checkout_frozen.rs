@@ -5,7 +5,7 @@ mod support;
 use futures::future::join_all;
 use sneakers_23::catalog::ProductId;
 use sneakers_23::checkout::Answer;
-use sneakers_23::database::ledger;
+use sneakers_23::checkout::ledger;
 use std::collections::HashSet;
 use support::node::Node;
 use support::wire::Wire;

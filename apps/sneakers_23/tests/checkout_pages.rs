@@ -4,7 +4,8 @@ mod support;
 
 use serde_json::{Value, json};
 use sneakers_23::catalog::ItemId;
-use sneakers_23::database::{ledger, now_ms};
+use sneakers_23::checkout::ledger;
+use sneakers_23::database::now_ms;
 use support::server::{Server, WebSocket};
 use support::shopper::{Shopper, encode};
 use support::{assert_ledger, in_stock};

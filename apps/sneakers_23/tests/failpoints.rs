@@ -7,7 +7,8 @@ mod support;
 
 use futures::future::join_all;
 use sneakers_23::catalog::{ItemId, ProductId};
-use sneakers_23::database::{ledger, shelf};
+use sneakers_23::checkout::ledger;
+use sneakers_23::inventory::shelf;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

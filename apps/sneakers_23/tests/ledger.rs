@@ -3,9 +3,10 @@
 mod support;
 
 use sneakers_23::catalog::{Cents, ItemId, ProductId};
+use sneakers_23::checkout::ledger::{self, Mode, commit};
 use sneakers_23::checkout::{Outcome, Refusal};
-use sneakers_23::database::ledger::{self, Mode, commit};
-use sneakers_23::database::{Database, seed, shelf};
+use sneakers_23::database::{Database, seed};
+use sneakers_23::inventory::shelf;
 use support::{assert_ledger, crash_after, in_stock, on_both, purchase, release_all, skip, snapshot, sold_out};
 use test_postgres::Postgres;
 

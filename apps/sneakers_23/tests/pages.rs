@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use bennu_testkit::prelude::*;
 use sneakers_23::catalog::{Cents, ItemId, ProductId};
-use sneakers_23::database::ledger;
+use sneakers_23::checkout::ledger;
 use support::visitor::{Response, Site};
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 mod support;
 
 use sneakers_23::catalog::{Cents, ItemId, ProductId};
-use sneakers_23::database::ledger;
+use sneakers_23::checkout::ledger;
 use std::time::Duration;
 use support::program::{FEW, Shop, until};
 use support::shopper::Shopper;

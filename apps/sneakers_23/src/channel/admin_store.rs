@@ -29,7 +29,7 @@ struct SetPrice {
 
 impl Channel<AdminSocket> for AdminStoreChannel {
     async fn join(_topic: &str, _params: Payload, ctx: &mut Context<AdminSocket, Self>) -> Joined<Self> {
-        let overview = ctx.state().dashboard.overview(ctx.state()).await;
+        let overview = ctx.state().dashboard.overview().await;
         ctx.state().dashboard.add_page();
         accept_with(AdminStoreChannel, &overview)
     }

@@ -4,7 +4,7 @@
 //! subscribes to the items of the cart, so that an item is shown as sold out at once. Another tab of the shopper gets
 //! each change by `cart_updated`. The shopper is present at `admin:cart_tracker` for as long as the channel lives.
 
-use crate::announcer::ItemChanged;
+use crate::announcer::{ItemChanged, settled_message};
 use crate::catalog::ItemId;
 use crate::checkout::{Answer, Cart, CartChange, CartView, Purchase};
 use crate::database::now_ms;
@@ -209,7 +209,7 @@ fn invalid(message: &str) -> Value {
 async fn outcome(store: &Store, purchase: Purchase) -> Option<PurchaseSettled> {
     match store.checkout.outcome(&purchase).await {
         Answer::Unknown | Answer::Busy => None,
-        Answer::Bought(_) => Some(PurchaseSettled(crate::announcer::settled_message(store, &purchase, true))),
-        Answer::Refused(_) => Some(PurchaseSettled(crate::announcer::settled_message(store, &purchase, false))),
+        Answer::Bought(_) => Some(PurchaseSettled(settled_message(&store.purchases, &purchase, true))),
+        Answer::Refused(_) => Some(PurchaseSettled(settled_message(&store.purchases, &purchase, false))),
     }
 }

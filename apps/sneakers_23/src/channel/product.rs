@@ -5,8 +5,8 @@
 
 use crate::catalog::Product;
 use crate::inventory::Snapshot;
+use crate::sizes::sizes_html;
 use crate::socket::ProductSocket;
-use crate::web;
 use bennu::prelude::*;
 use serde_json::{Map, Value};
 
@@ -33,7 +33,7 @@ fn state_of(product: &Product, shelf: &Snapshot) -> Value {
         "product_id": product.id,
         "released": product.released,
         "price_cents": product.price,
-        "size_html": product.released.then(|| web::sizes_html(product, shelf)),
+        "size_html": product.released.then(|| sizes_html(product, shelf)),
         "levels": levels,
     })
 }

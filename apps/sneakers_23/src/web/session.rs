@@ -78,10 +78,9 @@ impl Session {
         &self.csrf_token
     }
 
-    /// Returns whether a token is that of this session, in a time that does not depend on where they differ.
+    /// Returns whether a token is that of this session.
     pub(super) fn accepts(&self, csrf_token: &str) -> bool {
-        let (own, other) = (self.csrf_token.as_bytes(), csrf_token.as_bytes());
-        own.len() == other.len() && own.iter().zip(other).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+        SessionCookie::accepts(&self.map, csrf_token)
     }
 
     /// Returns the id of the owner's login, if there is one that has not ended.

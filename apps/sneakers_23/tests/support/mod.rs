@@ -14,7 +14,8 @@ pub(crate) mod wire;
 
 use sneakers_23::catalog::{Item, ItemId, ProductId};
 use sneakers_23::checkout::{CartId, Purchase};
-use sneakers_23::database::{Database, shelf};
+use sneakers_23::database::Database;
+use sneakers_23::inventory::shelf;
 use sneakers_23::inventory::{Inventory, Rows, Snapshot};
 use std::io::Write;
 use std::pin::pin;

@@ -1,12 +1,17 @@
 //! The store as a program: its databases, its nodes, and the stock that a test begins with.
 
 use super::shopper::Shopper;
-use sneakers_23::database::Database;
+use sneakers_23::database::{self, Database};
 use test_postgres::Postgres;
 use test_program::{App, Login, Program, free_port};
 
 const STORE: App =
     App { program: env!("CARGO_BIN_EXE_sneakers_23"), package: "sneakers_23", name: "Sneakers23", variables: &[] };
+
+/// Creates a login that runs commands on a database, which may be empty.
+pub(crate) fn login(url: &str) -> Login {
+    Login::new(STORE).with("DATABASE_URL", url)
+}
 
 /// The pairs of each size in a test that sells all of them.
 pub(crate) const FEW: i64 = 4;
@@ -22,17 +27,13 @@ impl Shop {
     pub(crate) async fn sqlite() -> Self {
         let login = Login::new(STORE);
         let url = format!("sqlite://{}", login.directory().join("store.db").display());
-        Shop::new(login, &url).await
+        Shop { database: database::open(&url).await.unwrap(), login: login.with("DATABASE_URL", &url) }
     }
 
     /// Creates a store in a database of a PostgreSQL server.
     pub(crate) async fn postgres(server: &Postgres) -> Self {
-        Shop::new(Login::new(STORE), &server.create_database().await).await
-    }
-
-    async fn new(login: Login, url: &str) -> Self {
-        let database = sneakers_23::database::open(url).await.unwrap();
-        Shop { login: login.with("DATABASE_URL", url), database }
+        let url = server.create_database().await;
+        Shop { database: database::open(&url).await.unwrap(), login: login(&url) }
     }
 
     /// Gives every size this many pairs, before a server starts.

@@ -8,7 +8,7 @@ use bennu::token::Secret;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use sneakers_23::catalog::ProductId;
-use sneakers_23::database::shelf;
+use sneakers_23::inventory::shelf;
 use sneakers_23::store::Store;
 use std::future::IntoFuture;
 use std::net::SocketAddr;

@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-/// A shopper with a session and a cart.
+/// A shopper with a session and a cart. A clone is another window of the same browser.
+#[derive(Clone)]
 pub(crate) struct Shopper {
     pub(crate) node: SocketAddr,
     /// The address of the shopper's machine, one of 127.0.0.0/8.

@@ -83,11 +83,16 @@ impl SessionCookie {
         Token::new(secret, &self.salt).verify_within(signed, MaxAge::Infinity).ok()
     }
 
+    /// Returns whether `csrf_token` is the CSRF token of a session, for the form of a page. The time does not depend on
+    /// the position of a difference. A session without a token accepts none.
+    pub fn accepts(session: &SessionMap, csrf_token: &str) -> bool {
+        let own = session.get(CSRF_PARAM).and_then(Value::as_str);
+        own.is_some_and(|own| equals_in_constant_time(own.as_bytes(), csrf_token.as_bytes()))
+    }
+
     /// Returns the session of a request if `csrf` equals the CSRF token of the session.
     pub(crate) fn read_guarded(&self, secret: &Secret, headers: &HeaderMap, csrf: Option<&str>) -> Option<SessionMap> {
-        let session = self.read(secret, headers)?;
-        let expected = session.get(CSRF_PARAM)?.as_str()?;
-        equals_in_constant_time(expected.as_bytes(), csrf?.as_bytes()).then_some(session)
+        self.read(secret, headers).filter(|session| csrf.is_some_and(|csrf| SessionCookie::accepts(session, csrf)))
     }
 }
 
@@ -118,6 +123,8 @@ mod tests {
         assert_eq!(cookie.read_guarded(&secret, &headers, Some(&token)), Some(session.clone()));
         assert_eq!(cookie.read_guarded(&secret, &headers, Some("guessed")), None);
         assert_eq!(cookie.read_guarded(&secret, &headers, None), None);
+        assert!(SessionCookie::accepts(&session, &token) && !SessionCookie::accepts(&session, "guessed"));
+        assert!(!SessionCookie::accepts(&SessionMap::new(), ""), "a session without a token accepts none");
         let other = Secret::new("another secret of twenty bytes").unwrap();
         assert_eq!(cookie.read_guarded(&other, &headers, Some(&token)), None, "signed with another secret");
     }

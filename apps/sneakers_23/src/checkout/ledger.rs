@@ -4,17 +4,17 @@
 //! purchase is final, so a purchase that has an answer gets the same one again. Invariant: for every item,
 //! `stocked = available + its rows in order_items`.
 
-use super::{Database, Tx, lock_items, now_ms, shelf};
+use super::{CartId, Line, Order, Outcome, Purchase, PurchaseId, Refusal};
 use crate::catalog::{Cents, Item, ItemId};
-use crate::checkout::{CartId, Line, Order, Outcome, Purchase, PurchaseId, Refusal};
-use crate::inventory::{Rows, Snapshot};
+use crate::database::{Database, Tx, lock_items, now_ms};
+use crate::inventory::{Rows, Snapshot, shelf};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row, query, raw_sql};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// The age at which refusals are deleted. Purchases that old are not accepted any more, see
-/// [`PurchaseTokens`](crate::checkout::PurchaseTokens).
+/// [`PurchaseTokens`](super::PurchaseTokens).
 const KEEP_REFUSALS: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a commit does with a purchase that has no answer yet.

@@ -2,9 +2,9 @@
 //!
 //! `inventory` calls them. Each returns the changed rows as they are after the commit.
 
-use super::{Database, Tx};
+use super::Rows;
 use crate::catalog::{Cents, Item, ItemId, Product, ProductId};
-use crate::inventory::Rows;
+use crate::database::{Database, Tx};
 use sqlx::any::AnyRow;
 use sqlx::{Row, query};
 

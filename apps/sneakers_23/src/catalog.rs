@@ -6,6 +6,7 @@
 use derive_more::{Display, FromStr};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use strum::IntoStaticStr;
 
 /// The id of a product, from 1 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display, FromStr)]
@@ -68,8 +69,9 @@ impl Item {
 }
 
 /// A stock level. Shoppers see it in place of the number of pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Level {
     /// No pair is left.
     Out,
@@ -94,12 +96,7 @@ impl Level {
 
     /// Returns the level's name in pages and messages, as `low`.
     pub fn name(self) -> &'static str {
-        match self {
-            Level::Out => "out",
-            Level::Low => "low",
-            Level::Medium => "medium",
-            Level::High => "high",
-        }
+        self.into()
     }
 }
 

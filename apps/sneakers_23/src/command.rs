@@ -2,7 +2,7 @@
 //!
 //! `main` calls [`run`]. All commands but `serve`, `seed` and `hash-password` are requests over the control socket.
 
-use crate::control::Request;
+use crate::control::{APP, Request};
 use crate::database::{self, OpenError, seed};
 use crate::serve::{self, ServeError};
 use app_service::control::{self, RequestError};
@@ -10,9 +10,6 @@ use app_service::password::{PasswordError, hash_password};
 use app_service::{DEFAULT_PORT, serve as service};
 use clap::{Parser, Subcommand};
 use std::io::{self, BufRead};
-
-/// The name of this application for the control socket.
-pub(crate) const APP: &str = "sneakers_23";
 
 /// The database of a store without `DATABASE_URL`.
 const DEFAULT_DATABASE: &str = "sqlite://sneakers_23.db";

@@ -11,6 +11,9 @@ use app_service::supervisor::Supervisor;
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
+/// The name of this application for the control socket.
+pub(crate) const APP: &str = "sneakers_23";
+
 /// The orders that the command `orders` prints.
 const ORDERS: i64 = 20;
 

@@ -1,4 +1,9 @@
-//! Sneakers23, the store.
+//! Sneakers23, a shop for the day of a release.
+//!
+//! The domain is at the bottom: [`catalog`] has the things that are sold, [`database`] the tables, [`inventory`] the current stock,
+//! [`checkout`] the purchases. It knows neither HTTP nor channels. [`announcer`] turns its changes into broadcasts, [`store`] is one
+//! node with all of its parts. Above it are the edges: [`socket`] and [`channel`], [`web`], and the commands in `control`. [`app`]
+//! puts them together, and [`command`] runs them.
 
 pub mod announcer;
 pub mod catalog;

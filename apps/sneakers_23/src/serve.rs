@@ -5,8 +5,7 @@
 
 use crate::AppError;
 use crate::checkout::ledger;
-use crate::command::APP;
-use crate::control;
+use crate::control::{self, APP};
 use crate::database::{self, OpenError};
 use crate::store::Store;
 use app_service::cluster::{self, ClusterConfigError};

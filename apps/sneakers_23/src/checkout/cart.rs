@@ -11,6 +11,7 @@ use bennu::token::{Secret, Token};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// The most items of a cart: every size of every product once.
 pub const MAX_ITEMS: usize = 26;
@@ -93,7 +94,8 @@ pub enum CartChange {
 }
 
 /// A change of a cart that did not happen. `Display` is a sentence for the shopper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum CartError {
     /// The cart has that item.
     DuplicateItem,
@@ -110,13 +112,7 @@ pub enum CartError {
 impl CartError {
     /// Returns the reason on the wire, as `out_of_stock`.
     pub fn reason(self) -> &'static str {
-        match self {
-            CartError::DuplicateItem => "duplicate_item",
-            CartError::NotFound => "not_found",
-            CartError::OutOfStock => "out_of_stock",
-            CartError::NotReleased => "not_released",
-            CartError::CartFull => "cart_full",
-        }
+        self.into()
     }
 }
 

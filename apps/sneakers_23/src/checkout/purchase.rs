@@ -11,6 +11,7 @@ use bennu::token::{Secret, Token};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
+use strum::IntoStaticStr;
 
 /// The age at which the form of a checkout page ends.
 const MAX_AGE: Duration = Duration::from_secs(86_400);
@@ -122,8 +123,9 @@ pub enum Outcome {
 }
 
 /// The reason why no item was bought.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(tag = "reason", content = "items", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The purchase has no items.
     Empty,
@@ -140,13 +142,7 @@ pub enum Refusal {
 impl Refusal {
     /// Returns the reason's name in pages and messages, as `sold_out`.
     pub fn name(&self) -> &'static str {
-        match self {
-            Refusal::Empty => "empty",
-            Refusal::SoldOut(_) => "sold_out",
-            Refusal::NotReleased(_) => "not_released",
-            Refusal::Changed(_) => "changed",
-            Refusal::NotCompleted => "not_completed",
-        }
+        self.into()
     }
 
     /// Returns the items that the refusal is about.

@@ -14,6 +14,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use strum::VariantNames;
 
 #[derive(Template)]
 #[template(path = "store.html")]
@@ -115,18 +116,11 @@ pub(super) async fn remove(
 
 /// Returns the sentence for the problem in a query.
 fn problem(fields: &Fields, shelf: &Snapshot) -> Result<Option<String>, Problem> {
-    const ALL: [CartError; 5] = [
-        CartError::DuplicateItem,
-        CartError::NotFound,
-        CartError::OutOfStock,
-        CartError::NotReleased,
-        CartError::CartFull,
-    ];
     let Some(reason) = fields.optional("problem") else { return Ok(None) };
-    let Some(error) = ALL.into_iter().find(|error| error.reason() == reason) else {
-        let all = ALL.map(CartError::reason).join(", ");
-        return Err(Problem::invalid(reason, format_args!("a problem of a cart: it must be one of {all}")));
-    };
+    let error: CartError = reason.parse().map_err(|_| {
+        let all = CartError::VARIANTS.join(", ");
+        Problem::invalid(reason, format_args!("a problem of a cart: it must be one of {all}"))
+    })?;
     let line = LineView::of_item(fields.item(shelf)?.id, shelf);
     let name = line.map_or_else(String::new, |line| format!("{}, size {}: ", line.name, line.size));
     Ok(Some(format!("{name}{error}")))

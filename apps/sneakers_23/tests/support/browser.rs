@@ -89,9 +89,12 @@ pub(crate) async fn is_well_made(page: &Page, name: &str) {
         for (colours, device) in [("light", device), ("dark", device.dark())] {
             page.emulate(device).await;
             assert_eq!(page.accessibility_faults().await, [""; 0], "{name} on a {size} in {colours} colours");
-            // A window of the page's height, so that nothing sticks to the foot of the window in the picture.
-            let height = page.script("done(document.documentElement.scrollHeight)").await.as_u64().unwrap();
-            page.emulate(Device { height: device.height.max(height as u32), ..device }).await;
+            // A window of the page's height, so that nothing sticks to the foot of the window in the picture. Parts that
+            // scroll are higher in a higher window.
+            for _ in 0..2 {
+                let height = page.script("done(document.documentElement.scrollHeight)").await.as_u64().unwrap();
+                page.emulate(Device { height: device.height.max(height as u32), ..device }).await;
+            }
             page.screenshot(pictures().join(format!("{name}-{size}-{colours}.png"))).await;
         }
     }

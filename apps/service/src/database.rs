@@ -226,7 +226,9 @@ fn pool_options(dialect: Dialect, max_connections: u32) -> AnyPoolOptions {
     let options = AnyPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A database in memory ends with its last connection.
+        // A database in memory ends with its last connection. A caller that is dropped while its connection is tested
+        // would close that too.
+        .test_before_acquire(max_connections > 1)
         .idle_timeout(None)
         .max_lifetime(None);
     options.after_connect(move |connection, _| {

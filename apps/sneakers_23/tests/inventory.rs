@@ -10,7 +10,7 @@ use sneakers_23::inventory::shelf;
 use sneakers_23::inventory::{ChangeError, Changes, Event, Inventory, Rows, Snapshot};
 use std::sync::Arc;
 use support::node::{Node, TASKS, two_nodes};
-use support::{DEADLINE, in_stock, on_both, purchase, release_all, rows_of, skip, snapshot, sold_out};
+use support::{DEADLINE, crash_after, in_stock, on_both, purchase, release_all, rows_of, skip, snapshot, sold_out};
 use test_postgres::Postgres;
 use tokio::time::timeout;
 
@@ -277,4 +277,15 @@ async fn a_snapshot_is_read_without_the_database() {
     // The only connection of a database in memory is taken.
     let _transaction = database.begin().await.unwrap();
     assert_eq!(inventory.snapshot().items().count(), 26);
+}
+
+#[tokio::test]
+async fn a_database_in_memory_outlives_a_reload_that_is_dropped_at_any_of_its_waits() {
+    let database = sneakers_23::database::open("sqlite::memory:").await.unwrap();
+    let inventory = support::inventory(&database).await;
+    let before = snapshot(&database).await;
+    for waits in 0..20 {
+        crash_after(waits % 5, inventory.reload()).await;
+        assert_eq!(snapshot(&database).await, before, "after {} waits", waits % 5);
+    }
 }

@@ -134,6 +134,27 @@ async fn an_item_that_does_not_exist_is_refused() {
 }
 
 #[tokio::test]
+async fn a_purchase_that_breaks_a_constraint_of_the_tables_is_refused_and_harms_no_other_of_its_batch() {
+    on_both("a broken constraint", async |database| {
+        let shelf = release_all(&database).await;
+        let item = in_stock(&shelf).next().unwrap();
+        let mut twice = purchase(&shelf, &[item.id]);
+        twice.lines.push(twice.lines[0]);
+        let batch = [purchase(&shelf, &[item.id]), twice, purchase(&shelf, &[item.id])];
+        let committed = commit(&database, &batch, Mode::Buy).await.unwrap();
+        assert!(
+            matches!(committed.outcomes[0], Outcome::Bought(_)) && matches!(committed.outcomes[2], Outcome::Bought(_))
+        );
+        assert_eq!(committed.outcomes[1], Outcome::Refused(Refusal::NotCompleted));
+        assert_eq!(committed.rows.items, [snapshot(&database).await.item(item.id).unwrap().clone()]);
+        assert_eq!(committed.rows.items[0].available, item.available - 2);
+        assert_eq!(buy(&database, &batch[1]).await, committed.outcomes[1], "the refusal is final");
+        assert_ledger(&database).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_purchase_that_was_settled_cannot_be_bought_later_and_a_bought_one_is_settled_as_bought() {
     on_both("a settled purchase", async |database| {
         let shelf = release_all(&database).await;

@@ -1,8 +1,8 @@
 //! The ledger: orders, refusals, and the statements that write them.
 //!
-//! `checkout` calls [`commit`] with many purchases at once: one transaction, a savepoint for each. The answer to a
-//! purchase is final, so a purchase that has an answer gets the same one again. Invariant: for every item,
-//! `stocked = available + its rows in order_items`.
+//! `checkout` calls [`commit`] with many purchases at once. One transaction reads the stock under a lock, decides each
+//! purchase in memory, and writes all rows by few statements. The answer to a purchase is final, so a purchase that has
+//! an answer gets the same one again. Invariant: for every item, `stocked = available + its rows in order_items`.
 
 use super::{CartId, Line, Order, Outcome, Purchase, PurchaseId, Refusal};
 use crate::catalog::{Cents, Item, ItemId};
@@ -16,6 +16,9 @@ use std::time::Duration;
 /// The age at which refusals are deleted. Purchases that old are not accepted any more, see
 /// [`PurchaseTokens`](super::PurchaseTokens).
 const KEEP_REFUSALS: Duration = Duration::from_secs(7 * 86_400);
+
+/// The orders whose items one statement writes: with 26 items each, 19,968 parameters, of 32,766 that SQLite takes.
+const MAX_ORDERS_OF_A_STATEMENT: usize = 256;
 
 /// What a commit does with a purchase that has no answer yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,121 +50,153 @@ pub async fn commit(database: &Database, purchases: &[Purchase], mode: Mode) -> 
     fail::fail_point!("purchase-locked", |_| std::process::abort());
     let mut batch = Batch::read(&mut tx, purchases).await?;
     fail::fail_point!("purchase-read", |_| std::process::abort());
-    let mut outcomes = Vec::with_capacity(purchases.len());
-    for purchase in purchases {
-        outcomes.push(batch.outcome(&mut tx, purchase, mode).await?);
-    }
+    purchases.iter().for_each(|purchase| batch.decide(purchase, mode));
     fail::fail_point!("purchase-decided", |_| std::process::abort());
+    batch.write(&mut tx).await?;
     tx.commit().await?;
     fail::fail_point!("purchase-committed", |_| std::process::abort());
+    let outcomes = purchases.iter().map(|purchase| batch.outcomes[&purchase.id].clone()).collect();
     Ok(Committed { outcomes, rows: Rows { items: batch.sold.into_values().collect(), ..Rows::default() } })
 }
 
-/// One transaction's knowledge of the rows that it has locked.
+/// The purchases of one transaction, which has locked the rows of all items: what it has read, and what it will write.
 struct Batch {
     shelf: Snapshot,
-    known: HashMap<PurchaseId, Outcome>,
+    /// The items that are sold, as this transaction leaves them.
     sold: BTreeMap<ItemId, Item>,
-    has_savepoint: bool,
+    outcomes: HashMap<PurchaseId, Outcome>,
+    orders: Vec<Order>,
+    refusals: Vec<(PurchaseId, Refusal)>,
 }
 
 impl Batch {
     async fn read(tx: &mut Tx, purchases: &[Purchase]) -> sqlx::Result<Self> {
         let shelf = Snapshot::default().merge(&shelf::read_all_in(tx).await?).unwrap_or_default();
-        let known = known_outcomes(tx, purchases).await?;
-        Ok(Batch { shelf, known, sold: BTreeMap::new(), has_savepoint: false })
+        let outcomes = known_outcomes(tx, purchases).await?;
+        Ok(Batch { shelf, sold: BTreeMap::new(), outcomes, orders: Vec::new(), refusals: Vec::new() })
     }
 
-    async fn outcome(&mut self, tx: &mut Tx, purchase: &Purchase, mode: Mode) -> sqlx::Result<Outcome> {
-        if let Some(known) = self.known.get(&purchase.id) {
-            return Ok(known.clone());
+    /// Decides a purchase, unless it has an outcome already.
+    fn decide(&mut self, purchase: &Purchase, mode: Mode) {
+        if self.outcomes.contains_key(&purchase.id) {
+            return;
         }
         let checked = match mode {
             Mode::Buy => purchase.check(|id| self.item(id), &self.shelf),
             Mode::Settle => Err(Refusal::NotCompleted),
         };
-        let outcome = match checked {
-            Ok(()) => self.sell(tx, purchase).await?,
-            Err(refusal) => refuse(tx, &purchase.id, refusal).await?,
-        };
-        self.known.insert(purchase.id.clone(), outcome.clone());
-        Ok(outcome)
+        match checked {
+            Ok(()) => {
+                let order = purchase.order(now_ms());
+                self.take(&order);
+                self.outcomes.insert(order.id.clone(), Outcome::Bought(order.clone()));
+                self.orders.push(order);
+            }
+            Err(refusal) => self.refuse(purchase.id.clone(), refusal),
+        }
     }
 
-    /// Returns an item as this transaction has left it.
+    /// Returns an item as this transaction leaves it.
     fn item(&self, id: ItemId) -> Option<&Item> {
         self.sold.get(&id).or_else(|| self.shelf.item(id))
     }
 
-    /// Writes an order within a savepoint. A constraint of the tables that the check has not foreseen undoes this
-    /// purchase only.
-    async fn sell(&mut self, tx: &mut Tx, purchase: &Purchase) -> sqlx::Result<Outcome> {
-        // One message to the database ends the savepoint of the purchase before and begins the next.
-        let savepoint = match std::mem::replace(&mut self.has_savepoint, true) {
-            false => "SAVEPOINT purchase",
-            true => "RELEASE SAVEPOINT purchase; SAVEPOINT purchase",
-        };
-        raw_sql(savepoint).execute(&mut **tx).await?;
-        fail::fail_point!("purchase-saved", |_| std::process::abort());
-        let order = purchase.order(now_ms());
-        match write_order(tx, &order).await {
-            Ok(true) => {}
-            Ok(false) => return self.undo(tx, purchase, "an item has no pair left").await,
-            Err(sqlx::Error::Database(error)) if error.kind() != sqlx::error::ErrorKind::Other => {
-                return self.undo(tx, purchase, error.message()).await;
-            }
-            Err(error) => return Err(error),
-        }
+    fn take(&mut self, order: &Order) {
         for line in &order.lines {
             let mut item = self.item(line.item_id).cloned().expect("a checked purchase has items of the shelf only");
             item.available -= 1;
             item.version += 1;
             self.sold.insert(item.id, item);
         }
-        Ok(Outcome::Bought(order))
     }
 
-    async fn undo(&self, tx: &mut Tx, purchase: &Purchase, cause: &str) -> sqlx::Result<Outcome> {
-        tracing::error!(purchase = %purchase.id, cause, "a checked purchase could not be written");
-        raw_sql("ROLLBACK TO SAVEPOINT purchase").execute(&mut **tx).await?;
-        refuse(tx, &purchase.id, Refusal::NotCompleted).await
+    fn refuse(&mut self, id: PurchaseId, refusal: Refusal) {
+        self.outcomes.insert(id.clone(), Outcome::Refused(refusal.clone()));
+        self.refusals.push((id, refusal));
+    }
+
+    /// Writes the orders together. A constraint of the tables that no check has foreseen would undo all of them: then
+    /// each order is written by itself, and only those that break a constraint are refused.
+    async fn write(&mut self, tx: &mut Tx) -> sqlx::Result<()> {
+        if !write_orders(tx, &self.orders).await? {
+            self.sold.clear();
+            for order in std::mem::take(&mut self.orders) {
+                if write_orders(tx, std::slice::from_ref(&order)).await? {
+                    self.take(&order);
+                } else {
+                    tracing::error!(purchase = %order.id, "a checked purchase could not be written");
+                    self.refuse(order.id, Refusal::NotCompleted);
+                }
+            }
+        }
+        write_refusals(tx, &self.refusals).await
     }
 }
 
-/// Writes the rows of an order and takes its pairs. Returns `false` when an item has no pair left.
-async fn write_order(tx: &mut Tx, order: &Order) -> sqlx::Result<bool> {
-    let insert = "INSERT INTO orders (id, cart_id, total_cents, bought_at) VALUES ($1, $2, $3, $4)";
-    let insert = query(insert).bind(order.id.as_str()).bind(order.cart_id.as_str());
-    insert.bind(order.total().0).bind(order.bought_at).execute(&mut **tx).await?;
-    fail::fail_point!("purchase-ordered", |_| std::process::abort());
-
-    let take = format!(
-        "UPDATE items SET available = available - 1, version = version + 1 WHERE available > 0 AND id IN ({})",
-        placeholders(1, order.lines.len())
-    );
-    let mut take = query(AssertSqlSafe(take));
-    for line in &order.lines {
-        take = take.bind(line.item_id.0);
+/// Writes orders within a savepoint, and takes their pairs. Returns `false`, and has written nothing, when a constraint
+/// of the tables is broken or an item has too few pairs.
+async fn write_orders(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
+    if orders.is_empty() {
+        return Ok(true);
     }
-    let taken = take.execute(&mut **tx).await?.rows_affected();
-    fail::fail_point!("purchase-taken", |_| std::process::abort());
+    raw_sql("SAVEPOINT orders").execute(&mut **tx).await?;
+    fail::fail_point!("purchase-saved", |_| std::process::abort());
+    let written = match write_rows(tx, orders).await {
+        Err(sqlx::Error::Database(error)) if error.kind() != sqlx::error::ErrorKind::Other => false,
+        written => written?,
+    };
+    let end = if written { "RELEASE SAVEPOINT orders" } else { "ROLLBACK TO SAVEPOINT orders" };
+    raw_sql(end).execute(&mut **tx).await?;
+    Ok(written)
+}
 
-    let rows: Vec<_> = (0..order.lines.len()).map(|n| format!("($1, {})", placeholders(2 + 2 * n, 2))).collect();
-    let insert = format!("INSERT INTO order_items (order_id, item_id, price_cents) VALUES {}", rows.join(", "));
-    let mut insert = query(AssertSqlSafe(insert)).bind(order.id.as_str());
-    for line in &order.lines {
-        insert = insert.bind(line.item_id.0).bind(line.price.0);
+/// Writes the rows of orders. Returns `false` when an item has too few pairs.
+async fn write_rows(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
+    let insert = "INSERT INTO orders (id, cart_id, total_cents, bought_at) VALUES ";
+    let insert = insert.to_owned() + &rows(orders.len(), 4);
+    let mut insert = query(AssertSqlSafe(insert)).persistent(false);
+    for order in orders {
+        insert = insert.bind(order.id.as_str()).bind(order.cart_id.as_str());
+        insert = insert.bind(order.total().0).bind(order.bought_at);
     }
     insert.execute(&mut **tx).await?;
+    fail::fail_point!("purchase-ordered", |_| std::process::abort());
+
+    let mut pairs: BTreeMap<ItemId, i64> = BTreeMap::new();
+    orders.iter().flat_map(|order| &order.lines).for_each(|line| *pairs.entry(line.item_id).or_default() += 1);
+    let mut are_enough = true;
+    for (item, count) in pairs {
+        let take =
+            "UPDATE items SET available = available - $2, version = version + $2 WHERE id = $1 AND available >= $2";
+        let taken = query(take).bind(item.0).bind(count).execute(&mut **tx).await?;
+        are_enough &= taken.rows_affected() == 1;
+    }
+    fail::fail_point!("purchase-taken", |_| std::process::abort());
+
+    for orders in orders.chunks(MAX_ORDERS_OF_A_STATEMENT) {
+        let count = orders.iter().map(|order| order.lines.len()).sum();
+        let insert = "INSERT INTO order_items (order_id, item_id, price_cents) VALUES ".to_owned() + &rows(count, 3);
+        let mut insert = query(AssertSqlSafe(insert)).persistent(false);
+        for (order, line) in orders.iter().flat_map(|order| order.lines.iter().map(move |line| (order, line))) {
+            insert = insert.bind(order.id.as_str()).bind(line.item_id.0).bind(line.price.0);
+        }
+        insert.execute(&mut **tx).await?;
+    }
     fail::fail_point!("purchase-written", |_| std::process::abort());
-    Ok(taken == order.lines.len() as u64)
+    Ok(are_enough)
 }
 
-async fn refuse(tx: &mut Tx, id: &PurchaseId, refusal: Refusal) -> sqlx::Result<Outcome> {
-    let insert = "INSERT INTO refusals (id, reason, refused_at) VALUES ($1, $2, $3)";
-    let reason = serde_json::to_string(&refusal).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    query(insert).bind(id.as_str()).bind(reason).bind(now_ms()).execute(&mut **tx).await?;
-    Ok(Outcome::Refused(refusal))
+async fn write_refusals(tx: &mut Tx, refusals: &[(PurchaseId, Refusal)]) -> sqlx::Result<()> {
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let insert = "INSERT INTO refusals (id, reason, refused_at) VALUES ".to_owned() + &rows(refusals.len(), 3);
+    let mut insert = query(AssertSqlSafe(insert)).persistent(false);
+    for (id, refusal) in refusals {
+        let reason = serde_json::to_string(refusal).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        insert = insert.bind(id.as_str()).bind(reason).bind(now_ms());
+    }
+    insert.execute(&mut **tx).await.map(drop)
 }
 
 /// Reads the outcomes that these purchases already have.
@@ -195,6 +230,12 @@ async fn known_outcomes(tx: &mut Tx, purchases: &[Purchase]) -> sqlx::Result<Has
 
 fn refusal(reason: &str) -> sqlx::Result<Refusal> {
     serde_json::from_str(reason).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Returns `($1, …), …` for this many rows and columns.
+fn rows(rows: usize, columns: usize) -> String {
+    let all: Vec<_> = (0..rows).map(|row| format!("({})", placeholders(1 + row * columns, columns))).collect();
+    all.join(", ")
 }
 
 /// Returns `$FIRST, …` for this many parameters.

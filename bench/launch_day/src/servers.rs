@@ -169,8 +169,6 @@ async fn two_nodes(broker: Broker, directory: &Path) -> Result<(Vec<Node>, Optio
 
 /// Starts nginx. A request that a dead node did not get goes to the other; a POST that a node may have got is not
 /// repeated, so that the shopper gets an error and pays again. It is a single process, which a kill ends.
-///
-/// The Rust client sends no cookies, so the session of its page comes as the parameter `session`.
 async fn start_nginx(directory: &Path, nodes: &[u16]) -> Result<(Process, u16), Error> {
     let port = free_port();
     let servers: String = nodes.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=0; ")).collect();
@@ -191,7 +189,6 @@ async fn start_nginx(directory: &Path, nodes: &[u16]) -> Result<(Process, u16), 
              scgi_temp_path {folder}/scgi;
              keepalive_requests 100000;
              map $http_upgrade $upgrade {{ default upgrade; '' ''; }}
-             map $arg_session $cookies {{ default _sneakers_23=$arg_session; '' $http_cookie; }}
              upstream nodes {{ least_conn; {servers} keepalive 64; }}
              server {{
                  listen 127.0.0.1:{port} backlog=4096;
@@ -201,7 +198,6 @@ async fn start_nginx(directory: &Path, nodes: &[u16]) -> Result<(Process, u16), 
                      proxy_set_header Host $http_host;
                      proxy_set_header Upgrade $http_upgrade;
                      proxy_set_header Connection $upgrade;
-                     proxy_set_header Cookie $cookies;
                      proxy_next_upstream error timeout http_503;
                      proxy_read_timeout 120s;
                  }}

@@ -135,7 +135,7 @@ async fn open_page(
     let session = browser.cookie("_sneakers_23").ok_or("the page set no session cookie")?;
     let client = Client::builder(format!("ws://127.0.0.1:{port}/product_socket"))
         .param("_csrf_token", csrf_token.as_str())
-        .param("session", session)
+        .header("cookie", format!("_sneakers_23={session}"))
         .connect()
         .await?;
     let products = [client.join("product:1", json!({})).await?, client.join("product:2", json!({})).await?];

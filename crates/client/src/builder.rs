@@ -6,6 +6,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::transport::{Address, Connector, FallbackState, Tls};
 use crate::{Client, ConnectError, ConnectParams, QueueLimit, Schedule, Transport, random};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +19,20 @@ pub struct ClientBuilder {
     params: ConnectParams,
     params_provider: Option<Provider<ConnectParams>>,
     auth_token: Option<Provider<String>>,
+    headers: Vec<(String, String)>,
     tls: Tls,
     settings: Settings,
 }
+
+/// The headers of a request that the client itself writes.
+const OWN_HEADERS: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_PROTOCOL,
+];
 
 impl ClientBuilder {
     pub(crate) fn new(url: String) -> Self {
@@ -29,6 +41,7 @@ impl ClientBuilder {
             params: ConnectParams::default(),
             params_provider: None,
             auth_token: None,
+            headers: Vec::new(),
             tls: Tls::default(),
             settings: Settings::default(),
         }
@@ -81,6 +94,20 @@ impl ClientBuilder {
         R: Future<Output: ProviderOutput<String>> + Send + 'static,
     {
         self.auth_token = Some(Provider::function(provide));
+        self
+    }
+
+    /// Adds a header to every request of the client, over both transports: a cookie of a page's session, or one that a
+    /// proxy in front of the server reads. A header that the handshake itself needs, or an invalid one, is an error of
+    /// `connect` and `start`.
+    ///
+    /// ```
+    /// use bennu_client::Client;
+    ///
+    /// let client = Client::builder("ws://localhost:4000/socket").header("cookie", "_app_key=SFMyNTY.g2gD...");
+    /// ```
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
@@ -192,14 +219,14 @@ impl ClientBuilder {
     /// not run yet. [`Client::states`] reports the progress.
     ///
     /// # Errors
-    /// Only [`ConnectError::Url`].
+    /// Only [`ConnectError::Url`] and [`ConnectError::Header`].
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(self) -> Result<Client, ConnectError> {
         let settings = Arc::new(self.settings);
         let connector = Arc::new(Connector {
-            address: Arc::new(Address::parse(&self.url)?),
+            address: Arc::new(Address::parse(&self.url)?.with_headers(headers(self.headers)?)),
             params: self.params,
             params_provider: self.params_provider,
             auth_token: self.auth_token,
@@ -211,4 +238,18 @@ impl ClientBuilder {
         tokio::spawn(Driver::new(Arc::clone(&client.handle.shared), connector));
         Ok(client)
     }
+}
+
+fn headers(pairs: Vec<(String, String)>) -> Result<HeaderMap, ConnectError> {
+    let mut headers = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        let fail = |reason| ConnectError::Header { name: name.clone(), reason };
+        let parsed = name.parse::<HeaderName>().map_err(|_| fail("it is not the name of a header"))?;
+        if OWN_HEADERS.contains(&parsed) || parsed.as_str().starts_with("sec-websocket-") {
+            return Err(fail("the client itself writes this header"));
+        }
+        let value = HeaderValue::try_from(value).map_err(|_| fail("its value may contain visible ASCII only"))?;
+        headers.append(parsed, value);
+    }
+    Ok(headers)
 }

@@ -19,6 +19,15 @@ pub enum ConnectError {
         /// The reason.
         reason: &'static str,
     },
+    /// A header of [`ClientBuilder::header`](crate::ClientBuilder::header) cannot be sent. This is the caller's fault, and
+    /// the client makes no attempt.
+    #[error("could not send the header {name:?}: {reason}")]
+    Header {
+        /// The name.
+        name: String,
+        /// The reason.
+        reason: &'static str,
+    },
     /// The function that provides the params or the token failed. The next attempt calls it again.
     #[error("could not obtain the connection parameters: {0}")]
     Params(#[source] Arc<dyn Error + Send + Sync>),

@@ -1,6 +1,7 @@
 //! The address of a server's mount: the parsed URL, and the request targets of the transports.
 
 use crate::{ConnectError, ConnectParams};
+use http::HeaderMap;
 use std::fmt::Write;
 
 /// A parsed URL of a mount.
@@ -17,6 +18,8 @@ pub(crate) struct Address {
     path: String,
     /// The query of the URL itself.
     query: String,
+    /// The headers that every request carries.
+    pub(crate) headers: HeaderMap,
 }
 
 impl Address {
@@ -45,7 +48,12 @@ impl Address {
             authority: if port == default_port { host.to_owned() } else { format!("{host}:{port}") },
             path: uri.path().trim_end_matches('/').to_owned(),
             query: uri.query().unwrap_or_default().to_owned(),
+            headers: HeaderMap::new(),
         })
+    }
+
+    pub(crate) fn with_headers(self, headers: HeaderMap) -> Self {
+        Address { headers, ..self }
     }
 
     /// Returns the target of a request that opens a connection: `/socket/websocket?vsn=2.0.0&...`.

@@ -58,7 +58,7 @@ impl HttpClient {
     ) -> Result<(StatusCode, Bytes), ConnectError> {
         if let Some((sender, mut connection)) = self.open.take() {
             // The server may have closed the idle connection.
-            match drive(&mut connection, self.exchange_over(sender, request(), max_body)).await {
+            match drive(&mut connection, self.exchange_over(sender, self.with_headers(request()), max_body)).await {
                 Ok((status, body, sender)) => {
                     self.open = sender.map(|sender| (sender, connection));
                     return Ok((status, body));
@@ -71,7 +71,7 @@ impl HttpClient {
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.connect_error(&error))?;
         let mut connection = Some(Box::pin(connection));
-        match drive(&mut connection, self.exchange_over(sender, request(), max_body)).await {
+        match drive(&mut connection, self.exchange_over(sender, self.with_headers(request()), max_body)).await {
             Ok((status, body, sender)) => {
                 self.open = sender.map(|sender| (sender, connection));
                 Ok((status, body))
@@ -79,6 +79,11 @@ impl HttpClient {
             Err(ExchangeError::NotSent) => Err(self.connect_error(&io::Error::from(io::ErrorKind::ConnectionReset))),
             Err(ExchangeError::Failed(error)) => Err(error),
         }
+    }
+
+    fn with_headers(&self, mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+        request.headers_mut().extend(self.address.headers.clone());
+        request
     }
 
     async fn exchange_over(

@@ -312,7 +312,9 @@ fn request(
         let offered = format!("phoenix, {TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(token));
         request = request.header(header::SEC_WEBSOCKET_PROTOCOL, offered);
     }
-    request.body(Full::default()).map_err(|error| ConnectError::Handshake(error.to_string()))
+    let mut request = request.body(Full::default()).map_err(|error| ConnectError::Handshake(error.to_string()))?;
+    request.headers_mut().extend(address.headers.clone());
+    Ok(request)
 }
 
 /// Checks that the response completes the handshake of this request (RFC 6455 §4.1).

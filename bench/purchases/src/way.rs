@@ -6,9 +6,9 @@
 use crate::Error;
 use crate::stock::Stocked;
 use sneakers_23::catalog::ItemId;
+use sneakers_23::checkout::ledger::write_rows;
 use sneakers_23::checkout::{Answer, CartId, Checkout, Purchase};
 use sneakers_23::database::{Tx, now_ms};
-use sqlx::query;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -95,7 +95,7 @@ async fn each(stocked: &Stocked, buyers: usize, duration: Duration) -> Result<Me
         async move {
             let _writer = writers.acquire().await?;
             let mut tx = database.begin().await?;
-            write(&mut tx, &purchase).await?;
+            write(&mut tx, &[purchase]).await?;
             Ok(tx.commit().await?)
         }
     })
@@ -109,9 +109,8 @@ async fn batches(stocked: &Stocked, duration: Duration) -> Result<Measured, Erro
     while start.elapsed() < duration {
         let began = Instant::now();
         let mut tx = stocked.database.begin().await?;
-        for n in 0..BATCH {
-            write(&mut tx, &purchase(stocked, &cart_id, n)?).await?;
-        }
+        let purchases: Vec<_> = (0..BATCH).map(|n| purchase(stocked, &cart_id, n)).collect::<Result<_, _>>()?;
+        write(&mut tx, &purchases).await?;
         tx.commit().await?;
         times.extend(std::iter::repeat_n(began.elapsed(), BATCH));
     }
@@ -160,15 +159,8 @@ fn purchase(stocked: &Stocked, cart_id: &CartId, n: usize) -> Result<Purchase, E
     Ok(Purchase::new(cart_id.clone(), &[item], &stocked.inventory.snapshot())?)
 }
 
-/// Writes an order of one pair: the statements of the store's ledger.
-async fn write(tx: &mut Tx, purchase: &Purchase) -> Result<(), Error> {
-    let line = purchase.lines[0];
-    let order = "INSERT INTO orders (id, cart_id, total_cents, bought_at) VALUES ($1, $2, $3, $4)";
-    let order = query(order).bind(purchase.id.as_str()).bind(purchase.cart_id.as_str());
-    order.bind(purchase.total().0).bind(now_ms()).execute(&mut **tx).await?;
-    let take = "UPDATE items SET available = available - 1, version = version + 1 WHERE available > 0 AND id IN ($1)";
-    let taken = query(take).bind(line.item_id.0).execute(&mut **tx).await?.rows_affected();
-    let row = "INSERT INTO order_items (order_id, item_id, price_cents) VALUES ($1, $2, $3)";
-    query(row).bind(purchase.id.as_str()).bind(line.item_id.0).bind(line.price.0).execute(&mut **tx).await?;
-    if taken == 1 { Ok(()) } else { Err(format!("item {} has no pair left", line.item_id).into()) }
+/// Writes the orders of purchases by the statements of the store's ledger.
+async fn write(tx: &mut Tx, purchases: &[Purchase]) -> Result<(), Error> {
+    let orders: Vec<_> = purchases.iter().map(|purchase| purchase.order(now_ms())).collect();
+    if write_rows(tx, &orders).await? { Ok(()) } else { Err("an item has no pair left".into()) }
 }

@@ -150,8 +150,12 @@ async fn write_orders(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
     Ok(written)
 }
 
-/// Writes the rows of orders. Returns `false` when an item has too few pairs.
-async fn write_rows(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
+/// Writes the rows of orders, and takes their pairs, at most 10,000 orders. Returns `false` when an item has too few
+/// pairs. The benchmark of purchases uses it too, to measure the same statements in other transactions.
+///
+/// # Errors
+/// [`sqlx::Error`]
+pub async fn write_rows(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
     let insert = "INSERT INTO orders (id, cart_id, total_cents, bought_at) VALUES ";
     let insert = insert.to_owned() + &rows(orders.len(), 4);
     let mut insert = query(AssertSqlSafe(insert)).persistent(false);

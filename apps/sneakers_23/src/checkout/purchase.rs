@@ -201,7 +201,8 @@ impl Purchase {
         Ok(())
     }
 
-    pub(crate) fn order(&self, bought_at: i64) -> Order {
+    /// Returns the order of this purchase. The time is in milliseconds since 1970.
+    pub fn order(&self, bought_at: i64) -> Order {
         let mut lines = self.lines.clone();
         lines.sort_by_key(|line| line.item_id);
         Order { id: self.id.clone(), cart_id: self.cart_id.clone(), lines, bought_at }

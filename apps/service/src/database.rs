@@ -7,13 +7,14 @@
 use arc_swap::ArcSwap;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyPool, Executor, Transaction, query};
+use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction, query};
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::timeout;
 
 /// The time limit for a connection of the pool. A page or a command fails after it while the database is down.
@@ -33,8 +34,44 @@ const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = F
 /// after three seconds, while the other nodes wait for them a little longer than that.
 const POSTGRES_SETTINGS: &str = "SET idle_in_transaction_session_timeout = '3s'; SET lock_timeout = '4s'";
 
-/// A transaction of either database.
-pub type Tx = Transaction<'static, Any>;
+/// A transaction that writes, of either database; from [`Database::begin`]. Dropping it rolls it back.
+pub struct Tx {
+    transaction: Transaction<'static, Any>,
+    /// The turn of a writer to SQLite, which ends after the transaction.
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Tx {
+    /// Commits the transaction.
+    ///
+    /// # Errors
+    /// [`sqlx::Error`]: it was not committed, or its outcome is not known.
+    pub async fn commit(self) -> sqlx::Result<()> {
+        self.transaction.commit().await
+    }
+
+    /// Rolls the transaction back, and returns when that is done. Dropping it does so some time later.
+    ///
+    /// # Errors
+    /// [`sqlx::Error`]: the connection is closed, which rolls it back too.
+    pub async fn rollback(self) -> sqlx::Result<()> {
+        self.transaction.rollback().await
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+}
 
 /// The database of the store. Clones share it.
 #[derive(Clone)]
@@ -45,6 +82,9 @@ struct Shared {
     dialect: Dialect,
     max_connections: u32,
     pool: ArcSwap<AnyPool>,
+    /// The turns of this process's writers to SQLite, in the order of their requests. SQLite itself lets a waiting
+    /// writer sleep and try again, so that one that never pauses keeps the others out until they fail.
+    turns: Arc<Mutex<()>>,
     /// Whether the task that keeps the pool open has run before.
     is_kept_open: AtomicBool,
     down_since: watch::Sender<Option<SystemTime>>,
@@ -122,6 +162,7 @@ impl Database {
             dialect,
             max_connections,
             pool: ArcSwap::from_pointee(pool),
+            turns: Arc::default(),
             is_kept_open: AtomicBool::new(false),
             down_since,
         })))
@@ -132,7 +173,7 @@ impl Database {
         self.0.pool.load_full()
     }
 
-    /// Begins a transaction that writes.
+    /// Begins a transaction that writes. Writers to SQLite take turns, in the order of their calls.
     ///
     /// Cancel safe: a caller that is dropped leaves no connection within a transaction. sqlx rolls back a transaction
     /// only once it has the answer to its `BEGIN`, so a task of its own waits for that answer.
@@ -140,8 +181,18 @@ impl Database {
     /// # Errors
     /// [`sqlx::Error`] when the database does not answer within two seconds, or rejects the statement.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
+        let turn = match self.0.dialect {
+            Dialect::Sqlite => {
+                let turn = timeout(ACQUIRE_TIMEOUT, self.0.turns.clone().lock_owned()).await;
+                Some(turn.map_err(|_| sqlx::Error::PoolTimedOut)?)
+            }
+            Dialect::Postgres => None,
+        };
         let (pool, statement) = (self.pool(), self.0.dialect.begin());
-        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        let begun = tokio::spawn(async move {
+            let transaction = pool.begin_with(statement).await?;
+            Ok(Tx { transaction, _turn: turn })
+        });
         begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 

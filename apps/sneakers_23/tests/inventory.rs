@@ -9,6 +9,8 @@ use sneakers_23::database::{Database, seed};
 use sneakers_23::inventory::shelf;
 use sneakers_23::inventory::{ChangeError, Changes, Event, Inventory, Rows, Snapshot};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use support::node::{Node, TASKS, two_nodes};
 use support::{DEADLINE, crash_after, in_stock, on_both, purchase, release_all, rows_of, skip, snapshot, sold_out};
 use test_postgres::Postgres;
@@ -288,4 +290,33 @@ async fn a_database_in_memory_outlives_a_reload_that_is_dropped_at_any_of_its_wa
         crash_after(waits % 5, inventory.reload()).await;
         assert_eq!(snapshot(&database).await, before, "after {} waits", waits % 5);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restock_gets_its_turn_beside_a_writer_that_never_pauses() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("store.db").display());
+    let database = sneakers_23::database::open(&url).await.unwrap();
+    let inventory = support::inventory(&database).await;
+    let (writer, turns) = (database.clone(), Arc::new(AtomicUsize::new(0)));
+    let counted = turns.clone();
+    // As the committer on a slow disk during a rush.
+    let writing = tokio::spawn(async move {
+        loop {
+            let tx = writer.begin().await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            tx.commit().await.unwrap();
+        }
+    });
+    while turns.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    for item in 1..=10 {
+        let before = turns.load(Ordering::Relaxed);
+        inventory.restock(ItemId(item), 1).await.unwrap();
+        let waited = turns.load(Ordering::Relaxed) - before;
+        assert!(waited <= 2, "{waited} transactions began before the restock of item {item}");
+    }
+    writing.abort();
 }

@@ -59,8 +59,11 @@ pub async fn release(database: &Database, id: ProductId) -> sqlx::Result<Option<
 pub async fn set_price(database: &Database, id: ProductId, price: Cents) -> sqlx::Result<Option<Product>> {
     let update = "UPDATE products SET price_cents = $2, version = version + 1 WHERE id = $1
         RETURNING id, name, price_cents, released, version";
-    let row = query(update).bind(id.0).bind(price.0).fetch_optional(&*database.pool()).await?;
-    row.as_ref().map(product).transpose()
+    let mut tx = database.begin().await?;
+    let row = query(update).bind(id.0).bind(price.0).fetch_optional(&mut *tx).await?;
+    let priced = row.as_ref().map(product).transpose()?;
+    tx.commit().await?;
+    Ok(priced)
 }
 
 /// Adds pairs to an item. Returns its row; `None` when there is no such item.
@@ -70,8 +73,11 @@ pub async fn set_price(database: &Database, id: ProductId, price: Cents) -> sqlx
 pub async fn restock(database: &Database, id: ItemId, amount: i64) -> sqlx::Result<Option<Item>> {
     let update = "UPDATE items SET stocked = stocked + $2, available = available + $2, version = version + 1
         WHERE id = $1 RETURNING id, product_id, size, stocked, available, version";
-    let row = query(update).bind(id.0).bind(amount).fetch_optional(&*database.pool()).await?;
-    row.as_ref().map(item).transpose()
+    let mut tx = database.begin().await?;
+    let row = query(update).bind(id.0).bind(amount).fetch_optional(&mut *tx).await?;
+    let restocked = row.as_ref().map(item).transpose()?;
+    tx.commit().await?;
+    Ok(restocked)
 }
 
 fn product(row: &AnyRow) -> sqlx::Result<Product> {

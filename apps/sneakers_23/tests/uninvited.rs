@@ -25,9 +25,13 @@ const NO_TOKEN: &str = "This form is too old or came from another site.";
 const NO_IDS: [&str; 8] =
     ["0", "-1", "27", "9223372036854775807", "-9223372036854775808", "99999999999999999999999", "1.5", "1e3"];
 
-/// Returns the lines of a log about attempts, without those of ordinary joins and connections.
+/// Returns the lines of a log about attempts, without those of ordinary joins and connections. A busy machine's database
+/// may be slow, which is not the attempt's doing.
 fn warnings(log: &Log) -> Vec<String> {
-    log.lines().into_iter().filter(|line| line.starts_with("WARN") || line.starts_with("ERROR")).collect()
+    let is_about_attempt = |line: &String| {
+        (line.starts_with("WARN") || line.starts_with("ERROR")) && !line.contains("the database does not answer")
+    };
+    log.lines().into_iter().filter(is_about_attempt).collect()
 }
 
 /// Asserts that an attempt left one warning in the log, with this text.

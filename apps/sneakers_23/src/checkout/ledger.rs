@@ -53,6 +53,7 @@ pub async fn commit(database: &Database, purchases: &[Purchase], mode: Mode) -> 
     purchases.iter().for_each(|purchase| batch.decide(purchase, mode));
     fail::fail_point!("purchase-decided", |_| std::process::abort());
     batch.write(&mut tx).await?;
+    fail::fail_point!("purchase-stored", |_| std::process::abort());
     tx.commit().await?;
     fail::fail_point!("purchase-committed", |_| std::process::abort());
     let outcomes = purchases.iter().map(|purchase| batch.outcomes[&purchase.id].clone()).collect();
@@ -168,13 +169,20 @@ pub async fn write_rows(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
 
     let mut pairs: BTreeMap<ItemId, i64> = BTreeMap::new();
     orders.iter().flat_map(|order| &order.lines).for_each(|line| *pairs.entry(line.item_id).or_default() += 1);
-    let mut are_enough = true;
-    for (item, count) in pairs {
-        let take =
-            "UPDATE items SET available = available - $2, version = version + $2 WHERE id = $1 AND available >= $2";
-        let taken = query(take).bind(item.0).bind(count).execute(&mut **tx).await?;
-        are_enough &= taken.rows_affected() == 1;
+    // With casts, since PostgreSQL would take the parameters of a SELECT for texts.
+    let taken =
+        (0..pairs.len()).map(|n| format!("SELECT CAST(${} AS BIGINT), CAST(${} AS BIGINT)", 2 * n + 1, 2 * n + 2));
+    let take = format!(
+        "WITH taken (id, pairs) AS ({})
+         UPDATE items SET available = available - taken.pairs, version = version + taken.pairs
+         FROM taken WHERE items.id = taken.id AND items.available >= taken.pairs",
+        taken.collect::<Vec<_>>().join(" UNION ALL ")
+    );
+    let mut take = query(AssertSqlSafe(take));
+    for (item, count) in &pairs {
+        take = take.bind(item.0).bind(*count);
     }
+    let are_enough = take.execute(&mut **tx).await?.rows_affected() == pairs.len() as u64;
     fail::fail_point!("purchase-taken", |_| std::process::abort());
 
     for orders in orders.chunks(MAX_ORDERS_OF_A_STATEMENT) {

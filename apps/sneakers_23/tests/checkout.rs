@@ -250,7 +250,7 @@ async fn tasks_that_are_killed_again_and_again_while_shoppers_buy_lose_no_answer
             all.push(answer);
             let kill = ["committer", "resolver", "committer", "database", "committer", "inventory"];
             if all.len() % 20 == 0 {
-                node.supervisor.kill(kill[all.len() / 20 % kill.len()]);
+                node.kill(kill[all.len() / 20 % kill.len()]).await;
             }
         }
         assert_eq!(all.len(), 320);

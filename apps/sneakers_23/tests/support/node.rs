@@ -6,7 +6,8 @@ use bennu::pubsub::{InProcess, NodeName, PubSub};
 use sneakers_23::checkout::Checkout;
 use sneakers_23::database::Database;
 use sneakers_23::inventory::{Inventory, Snapshot};
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 /// A node, whose tasks run once they are started by name.
 pub(crate) struct Node {
@@ -54,12 +55,12 @@ impl Node {
     pub(crate) async fn kill(&self, task: &str) {
         let restarts = self.supervisor.restarts(task);
         let killed = async {
-            // A task that waits for its next run cannot be killed.
+            // A task that waits for its next run cannot be killed. No event reports either.
             while !self.supervisor.kill(task) {
-                tokio::task::yield_now().await;
+                sleep(Duration::from_millis(1)).await;
             }
             while self.supervisor.restarts(task) == restarts {
-                tokio::task::yield_now().await;
+                sleep(Duration::from_millis(1)).await;
             }
         };
         timeout(DEADLINE, killed).await.unwrap_or_else(|_| panic!("{task:?} is not started again"));

@@ -3,8 +3,10 @@
 
 mod support;
 
+use std::time::Duration;
 use support::browser::{add, cart_has, is_live, is_well_made, open_live, shows_level, shows_sizes, with_browser};
-use support::program::Shop;
+use support::program::{FEW, Shop};
+use test_browser::{Key, Page};
 use test_program::Signal;
 
 /// Gives the sizes all levels.
@@ -89,6 +91,49 @@ async fn the_shoppers_pages_have_no_fault_on_a_phone_and_on_a_desk_in_light_and_
         server.ended().await;
         page.shows(":root[data-link='lost'] .link-bar:not(:empty)").await;
         is_well_made(&page, "store-lost").await;
+    })
+    .await;
+}
+
+/// Presses Tab until an element has the focus.
+async fn tab_to(page: &Page, selector: &str) {
+    for _ in 0..60 {
+        page.press(Key::Tab).await;
+        if page.shows_within(Duration::ZERO, &format!("{selector}:focus")).await {
+            return;
+        }
+    }
+    panic!("60 presses of Tab do not lead to {selector}");
+}
+
+#[tokio::test]
+async fn the_keyboard_alone_buys_a_pair() {
+    with_browser("the keyboard", async |browser| {
+        let shop = Shop::sqlite().await.stocked(FEW).await;
+        let server = shop.start().await;
+        shop.command(&server, "release 1").await;
+        let page = open_live(&browser, &server.url("/")).await;
+        // Nothing is chosen yet, so the focus enters the sizes at the first one.
+        tab_to(&page, "#add-1 [value='1']").await;
+        page.press(Key::Right).await;
+        page.shows("#add-1 [value='2']:checked").await;
+        tab_to(&page, "#add-1 button.add").await;
+        page.press(Key::Enter).await;
+        cart_has(&page, &[2]).await;
+        tab_to(&page, "#cart .line[data-item-id='2'] button.remove").await;
+        page.press(Key::Enter).await;
+        cart_has(&page, &[]).await;
+        page.shows("#cart-title:focus").await;
+
+        add(&page, 3).await;
+        cart_has(&page, &[3]).await;
+        tab_to(&page, "#checkout").await;
+        page.press(Key::Enter).await;
+        page.shows("#pay").await;
+        is_live(&page).await;
+        tab_to(&page, "#pay button").await;
+        page.press(Key::Enter).await;
+        page.shows("#order-number").await;
     })
     .await;
 }

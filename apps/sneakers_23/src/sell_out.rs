@@ -8,7 +8,7 @@ use crate::checkout::{Answer, CartId, Checkout, Purchase};
 use crate::inventory::{Inventory, Snapshot};
 use futures::future::join_all;
 use parking_lot::Mutex;
-use rand::seq::IndexedRandom;
+use rand::seq::SliceRandom;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,16 +116,7 @@ fn for_sale(shelf: &Snapshot) -> impl Iterator<Item = &Item> {
 
 /// Picks this many random pairs, and never more of an item than it has.
 fn pick(shelf: &Snapshot, pairs: usize) -> Vec<ItemId> {
-    let mut random = rand::rng();
-    let mut left: Vec<(ItemId, i64)> = for_sale(shelf).map(|item| (item.id, item.available)).collect();
-    let mut picked = Vec::with_capacity(pairs);
-    while picked.len() < pairs {
-        let Some(index) = (0..left.len()).collect::<Vec<_>>().choose(&mut random).copied() else { break };
-        picked.push(left[index].0);
-        left[index].1 -= 1;
-        if left[index].1 == 0 {
-            left.swap_remove(index);
-        }
-    }
-    picked
+    let each = |item: &Item| std::iter::repeat_n(item.id, usize::try_from(item.available).unwrap_or_default());
+    let mut left: Vec<ItemId> = for_sale(shelf).flat_map(each).collect();
+    left.partial_shuffle(&mut rand::rng(), pairs).0.to_vec()
 }

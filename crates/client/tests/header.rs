@@ -65,7 +65,7 @@ async fn a_header_that_cannot_be_sent_is_named_before_any_attempt() {
         ("cookie", "line\nbreak", "its value may contain visible ASCII only"),
     ] {
         let started = Client::builder("ws://127.0.0.1:1/socket").header(name, value).start();
-        let error = started.err().expect("it cannot be sent").to_string();
-        assert_eq!(error, format!("could not send the header {name:?}: {reason}"));
+        let Err(error) = started else { panic!("the header {name:?} cannot be sent") };
+        assert_eq!(error.to_string(), format!("could not send the header {name:?}: {reason}"));
     }
 }

@@ -136,7 +136,7 @@ impl Inventory {
         }
     }
 
-    /// Reloads all rows every two seconds, and at once after [`Inventory::request_reload`]. Never returns.
+    /// Reloads all rows every two seconds, and at once after an unknown outcome of a change. Never returns.
     pub async fn keep_current(self) {
         loop {
             self.reload().await;

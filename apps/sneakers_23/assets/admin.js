@@ -1,4 +1,4 @@
-// The owner's dashboard: shows what the channels `admin:store` and `admin:cart_tracker` send, and sends the owner's
+// The owner's dashboard: shows the events of the channels `admin:store` and `admin:cart_tracker`, and sends the owner's
 // actions.
 //
 // The server sends the overview and the counts of shoppers at most once a second. Each shopper's cart arrives as a

@@ -1,7 +1,7 @@
 //! The announcer: turns the events of the domain into broadcasts to this node's clients.
 //!
-//! Every node announces for itself, after its own inventory has the change. So a client that reads the inventory when it
-//! hears of a change never reads an older state. Broadcasts between nodes would arrive before or after the inventory of
+//! Every node announces for itself, after its own inventory has the change. So a channel that reads the inventory on an
+//! announcement never reads an older state. Broadcasts between nodes would arrive before or after the inventory of
 //! the other node.
 
 use crate::catalog::{ItemId, Level};
@@ -12,7 +12,6 @@ use bennu::error::BroadcastError;
 use bennu::prelude::*;
 use bennu::pubsub::Message;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, broadcast};
@@ -71,7 +70,7 @@ impl Announcer {
                 }
                 purchase = settled.recv() => match purchase {
                     Ok(settled) => self.announce_settled(&settled.purchase, &settled.outcome),
-                    // The pages ask again when they reconnect or are reloaded.
+                    // The pages send their purchases again when they reconnect or are reloaded.
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 },
@@ -81,10 +80,14 @@ impl Announcer {
 
     /// Sends the outcome of a purchase, which was unknown, to the pages of its cart.
     fn announce_settled(&self, purchase: &Purchase, outcome: &Outcome) {
-        if let Outcome::Bought(order) = outcome {
-            remove_bought(&self.endpoint, order);
-        }
-        let message = settled_message(&self.purchases, purchase, matches!(outcome, Outcome::Bought(_)));
+        let (state, location) = match outcome {
+            Outcome::Bought(order) => {
+                remove_bought(&self.endpoint, order);
+                ("bought", format!("/checkout/complete/{}", order.id))
+            }
+            Outcome::Refused(_) => ("refused", format!("/checkout/outcome?purchase={}", self.purchases.sign(purchase))),
+        };
+        let message = json!({ "id": purchase.id, "state": state, "location": location });
         if let Err(error) = self.endpoint.broadcast(&topic(&purchase.cart_id), "purchase", message) {
             tracing::warn!(%error, "could not send the outcome of a purchase to its pages");
         }
@@ -117,15 +120,6 @@ fn announce(endpoint: &Endpoint, shelf: &Snapshot, event: &Event) -> Result<usiz
             endpoint.local_broadcast(&format!("product:{}", item.product_id), "stock_change", changed)
         }
     }
-}
-
-/// Returns the payload of the event `purchase`.
-pub(crate) fn settled_message(purchases: &PurchaseTokens, purchase: &Purchase, is_bought: bool) -> Value {
-    let (state, location) = match is_bought {
-        true => ("bought", format!("/checkout/complete/{}", purchase.id)),
-        false => ("refused", format!("/checkout/outcome?purchase={}", purchases.sign(purchase))),
-    };
-    json!({ "id": purchase.id, "state": state, "location": location })
 }
 
 /// Removes the items of an order from its cart, in all tabs of its shopper, on all nodes.

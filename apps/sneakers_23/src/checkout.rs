@@ -14,10 +14,9 @@ pub mod ledger;
 mod purchase;
 mod view;
 
-pub use cart::{Cart, CartChange, CartError, CartId, Carts, InvalidCartId, MAX_ITEMS};
-pub(crate) use view::{CartView, LineView};
-
+pub use cart::{Cart, CartChange, CartError, CartId, Carts, MAX_ITEMS};
 pub use purchase::{Line, Order, Outcome, Purchase, PurchaseId, PurchaseTokens, Refusal};
+pub(crate) use view::{CartView, LineView, names};
 
 use crate::database::Database;
 use crate::inventory::Inventory;
@@ -47,7 +46,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The time limit of [`Checkout::outcome`] for the resolver's answer.
 const SETTLE_WITHIN: Duration = Duration::from_secs(2);
 
-/// The purchases whose outcome is unknown at the same time. A page of one more asks again.
+/// The purchases whose outcome is unknown at the same time. One more is settled when its page sends it again.
 const MAX_UNSETTLED: usize = 10_000;
 
 /// The answer to a purchase.
@@ -196,7 +195,7 @@ impl Checkout {
                 Ok(Committed { outcomes, .. }) => {
                     fail::fail_point!("purchase-published", |_| std::process::abort());
                     for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                        // A shopper who closed the page does not wait for the answer.
+                        // The page may be closed, and its request dropped.
                         let _ = answer.send(outcome);
                     }
                     fail::fail_point!("purchase-answered", |_| std::process::abort());
@@ -227,8 +226,9 @@ impl Checkout {
         committed
     }
 
-    /// Adds a purchase to those that the resolver settles. `None` when they are too many.
-    fn settle(&self, purchase: &Purchase) -> Option<watch::Receiver<Option<Outcome>>> {
+    /// Adds a purchase to those that the resolver settles; [`Checkout::settled`] reports its outcome. `None` when they are
+    /// too many.
+    pub(crate) fn settle(&self, purchase: &Purchase) -> Option<watch::Receiver<Option<Outcome>>> {
         let mut all = self.0.unsettled.lock();
         if all.len() >= MAX_UNSETTLED && !all.contains_key(&purchase.id) {
             return None;

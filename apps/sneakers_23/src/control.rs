@@ -3,8 +3,7 @@
 //! `command` parses a [`Request`] and sends it, and the server answers with [`answer`].
 
 use crate::catalog::{Cents, ItemId, Product, ProductId};
-use crate::checkout::ledger;
-use crate::dashboard::names;
+use crate::checkout::{ledger, names};
 use crate::inventory::{ChangeError, Snapshot};
 use crate::store::Store;
 use app_service::supervisor::Supervisor;

@@ -3,9 +3,9 @@
 //! [`Dashboard::run`] is a supervised task. It reads the orders from the database only while an owner's page is open.
 
 use crate::catalog::{Cents, Item, Level, Product};
-use crate::checkout::{Order, ledger};
+use crate::checkout::{Order, ledger, names};
 use crate::database::Database;
-use crate::inventory::{Inventory, Snapshot};
+use crate::inventory::Inventory;
 use crate::sell_out::{Progress, SellOut};
 use crate::shoppers::{self, Shoppers};
 use bennu::Endpoint;
@@ -162,13 +162,4 @@ impl Dashboard {
         };
         Ok(Orders { count, revenue_cents, latest: latest.iter().map(row).collect() })
     }
-}
-
-/// Returns the items of an order in words, as `Shift Runner 9.5`.
-pub fn names(order: &Order, shelf: &Snapshot) -> Vec<String> {
-    let name = |id| match shelf.item_with_product(id) {
-        Some((item, product)) => format!("{} {}", product.name, item.size),
-        None => format!("item {id}"),
-    };
-    order.lines.iter().map(|line| name(line.item_id)).collect()
 }

@@ -32,7 +32,7 @@ pub async fn lock_items(database: &Database, tx: &mut Tx) -> sqlx::Result<()> {
     database.lock(tx, "SELECT id FROM items ORDER BY id FOR UPDATE").await
 }
 
-/// Returns the value of a setting that all nodes share. The first node to ask stores `default`.
+/// Returns the value of a setting that all nodes share. The first node that reads it stores `default`.
 ///
 /// # Errors
 /// [`sqlx::Error`]

@@ -69,8 +69,7 @@ impl Inventory {
     /// # Errors
     /// [`sqlx::Error`]
     pub async fn load(database: Database, pubsub: PubSub) -> sqlx::Result<Self> {
-        let rows = shelf::read_all(&database).await?;
-        let snapshot = Snapshot::default().merge(&rows).unwrap_or_default();
+        let snapshot = Snapshot::of(&shelf::read_all(&database).await?);
         let (snapshot, _) = watch::channel(Arc::new(snapshot));
         Ok(Inventory(Arc::new(Shared { database, pubsub, snapshot, reload: Notify::new() })))
     }

@@ -64,7 +64,7 @@ impl SellOut {
         Ok(())
     }
 
-    /// Stops to buy, within a quarter of a second.
+    /// Stops buying, after the purchases that are under way.
     pub fn stop(&self) {
         *self.0.total.lock() = None;
     }

@@ -70,7 +70,7 @@ impl Shoppers {
         &self.0
     }
 
-    /// Counts the shoppers of all nodes. Takes a time proportional to their number, about a microsecond each.
+    /// Counts the shoppers of all nodes. Takes a time proportional to their number.
     pub fn counts(&self) -> Counts {
         let snapshot = self.0.snapshot(TOPIC);
         let mut counts = Counts { detailed: self.are_few(), ..Counts::default() };

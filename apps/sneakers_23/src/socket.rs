@@ -33,7 +33,7 @@ impl Socket for ProductSocket {
 
     async fn connect(request: Connect<Store>) -> Result<Self, Refusal> {
         let session = request.info.session.as_ref();
-        let cart_id = session.and_then(|session| session.get(CART_ID)?.as_str()?.to_owned().try_into().ok());
+        let cart_id = session.and_then(|session| CartId::parse(session.get(CART_ID)?.as_str()?));
         Ok(ProductSocket { cart_id })
     }
 

@@ -53,7 +53,7 @@ const REFUSAL: [&str; 9] = [
 const RELEASE: [(&str, bool); 4] =
     [("release-begun", false), ("release-updated", false), ("release-committed", true), ("release-published", true)];
 
-/// The shoppers who buy at once.
+/// The number of shoppers that buy at once.
 const SHOPPERS: usize = 12;
 
 /// Starts a server that is killed at a step. The server that replaces it has the same port.

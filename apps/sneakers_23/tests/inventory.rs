@@ -28,7 +28,7 @@ async fn nodes(database: &Database, second: &[&'static str]) -> [Node; 2] {
     nodes
 }
 
-/// Waits until a node is subscribed to the notices. The first reload of a node asks for no more than that.
+/// Waits until a node is subscribed to the notices. The first reload of a node needs no more than that.
 async fn is_subscribed(node: &Node, pubsub: &PubSub) {
     let subscribed = async {
         while pubsub.subscriber_count(NOTICES) == 0 {

@@ -1,4 +1,4 @@
-//! The pages without a script, over the router: the store, the cart, the checkout, and what they refuse.
+//! The pages without a script, over the router: the store, the cart, the checkout, and their refusals.
 
 mod support;
 

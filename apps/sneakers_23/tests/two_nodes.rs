@@ -27,7 +27,7 @@ async fn on_postgres<F: Future<Output = ()>>(test: &str, scenario: impl FnOnce(&
     }
 }
 
-/// Returns a shopper of a node who has filled a cart, and the purchase of it.
+/// Returns a shopper of a node with a filled cart, and the purchase of that cart.
 async fn at_the_till(pair: &Pair, node: usize, items: &[ItemId]) -> (Shopper, String) {
     let mut shopper = pair.shop.shopper(&pair.nodes[node]).await;
     for item in items {

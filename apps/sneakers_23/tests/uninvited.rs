@@ -8,7 +8,7 @@ use bennu_testkit::{Log, capture_log};
 use serde_json::{Value, json};
 use sneakers_23::catalog::ItemId;
 use sneakers_23::checkout::ledger;
-use sneakers_23::checkout::{Answer, Purchase};
+use sneakers_23::checkout::{Answer, CartId, Purchase};
 use sneakers_23::database::now_ms;
 use sneakers_23::socket::ADMIN_SALT;
 use std::net::Ipv4Addr;
@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use support::server::{Server, WebSocket};
 use support::shopper::{Reply, Shopper, encode};
 use support::{assert_ledger, in_stock, snapshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 const NO_PURCHASE: &str = "This checkout page cannot be used any more.";
 const NO_TOKEN: &str = "This form is too old or came from another site.";
@@ -47,13 +47,22 @@ fn assert_page(reply: &Reply, status: u16, text: &str) {
     assert!(reply.body.contains(text), "no {text:?} in {reply:?}");
 }
 
-/// Buys a pair as a shopper who has nothing to do with the test.
+/// Buys a pair as another shopper.
 async fn another_shopper_buys(server: &Server) {
     let shelf = snapshot(&server.store.database).await;
     let item = in_stock(&shelf).max_by_key(|item| item.available).unwrap().id;
     let order = Shopper::arrive(server.address).await.buy(&[item]).await;
     assert!(order.status == 200 && order.order_number().is_some(), "{order:?}");
     assert_ledger(&server.store.database).await;
+}
+
+/// Returns the id of a new shopper's cart, a connection, and the reference of its join of that cart.
+async fn open_cart(server: &Server) -> (String, WebSocket, u64) {
+    let mut client = Shopper::arrive(server.address).await;
+    let id = cart_id(&mut client).await;
+    let mut socket = connect(&client).await;
+    let (joined, ..) = socket.join(&topic(&id), params()).await;
+    (id, socket, joined)
 }
 
 fn topic(cart_id: &str) -> String {
@@ -188,11 +197,9 @@ async fn ids_that_do_not_exist_are_refused_in_payloads_paths_queries_and_forms()
 #[tokio::test]
 async fn ten_thousand_changes_of_a_cart_at_once_are_answered_and_logged_once() {
     let server = Server::start().await;
-    let mut client = Shopper::arrive(server.address).await;
-    let id = cart_id(&mut client).await;
-    let mut socket = connect(&client).await;
-    let (joined, ..) = socket.join(&topic(&id), params()).await;
+    let (id, mut socket, joined) = open_cart(&server).await;
     let log = capture_log();
+    let has_bought = std::cell::Cell::new(false);
     let (flood, bystander) = (
         async {
             let mut answers = [0, 0];
@@ -208,18 +215,17 @@ async fn ten_thousand_changes_of_a_cart_at_once_are_answered_and_logged_once() {
                     }
                 }
             }
+            assert!(has_bought.get(), "the other shopper waited until the flood was over");
             answers
         },
         async {
-            let started = Instant::now();
             another_shopper_buys(&server).await;
-            started.elapsed()
+            has_bought.set(true);
         },
     );
-    let (answers, took) = tokio::join!(flood, bystander);
+    let (answers, ()) = tokio::join!(flood, bystander);
     assert_eq!(answers.iter().sum::<i32>(), 10_000, "each message has its answer");
     assert!(answers[1] > 5_000, "most are too fast: {answers:?}");
-    assert!(took < Duration::from_secs(10), "the other shopper waited {took:?}");
     assert_eq!(warnings(&log).len(), 1, "{:#?}", warnings(&log));
     // The connection is as good as before, once the client is slower.
     let (status, _) = socket.request(joined, &topic(&id), "remove_item", json!({ "item_id": 99 })).await;
@@ -229,10 +235,7 @@ async fn ten_thousand_changes_of_a_cart_at_once_are_answered_and_logged_once() {
 #[tokio::test]
 async fn a_client_that_sends_ten_thousand_changes_and_reads_no_answer_harms_nobody() {
     let server = Server::start().await;
-    let mut client = Shopper::arrive(server.address).await;
-    let id = cart_id(&mut client).await;
-    let mut socket = connect(&client).await;
-    let (joined, ..) = socket.join(&topic(&id), params()).await;
+    let (id, mut socket, joined) = open_cart(&server).await;
     let log = capture_log();
     let flood = async {
         for n in 0..10_000 {
@@ -251,7 +254,7 @@ async fn a_client_that_sends_ten_thousand_changes_and_reads_no_answer_harms_nobo
 async fn an_order_over_26_items_and_a_purchase_that_nobody_signed_are_refused() {
     let server = Server::start().await;
     let mut client = Shopper::arrive(server.address).await;
-    let own = cart_id(&mut client).await.try_into().unwrap();
+    let own = CartId::parse(&cart_id(&mut client).await).unwrap();
     let shelf = server.store.inventory.snapshot();
     let all: Vec<ItemId> = shelf.items().map(|item| item.id).collect();
     let new = |items: &[ItemId]| Purchase::new(Clone::clone(&own), items, &shelf).unwrap();

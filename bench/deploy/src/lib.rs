@@ -13,7 +13,6 @@
 mod clients;
 mod cluster;
 mod monitor;
-mod process;
 mod report;
 
 pub use report::{Distribution, Report, Restart};
@@ -54,7 +53,7 @@ pub struct Plan {
 /// # Errors
 /// When a program does not start, or a client is not back within two minutes.
 pub async fn run(plan: &Plan) -> Result<Report, Error> {
-    process::raise_open_files();
+    test_program::server::raise_open_files();
     let mut cluster = Cluster::start(plan).await?;
     let monitor = Arc::new(Monitor::new(plan.websocket + plan.long_poll + plan.official));
     let url = cluster.url();

@@ -43,7 +43,8 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    pub(crate) fn of(mut durations: Vec<Duration>) -> Self {
+    /// Returns the distribution of these durations.
+    pub fn of(mut durations: Vec<Duration>) -> Self {
         durations.sort();
         let at = |share: f64| {
             let index = (durations.len() as f64 * share) as usize;
@@ -57,7 +58,7 @@ impl fmt::Display for Distribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Distribution { count, p50, p99, longest } = self;
         let [p50, p99, longest] = [p50, p99, longest].map(Duration::as_millis);
-        write!(f, "{p50} ms, 99 % at most {p99} ms, longest {longest} ms, of {count}")
+        write!(f, "p50 {p50} ms, p99 {p99} ms, longest {longest} ms, of {count}")
     }
 }
 
@@ -72,8 +73,8 @@ impl fmt::Display for Report {
                 back.as_secs_f64()
             )?;
         }
-        writeln!(f, "join, median: {}", self.joins)?;
-        writeln!(f, "away, as others see it, median: {}", self.absences)?;
+        writeln!(f, "join: {}", self.joins)?;
+        writeln!(f, "away, as others see it: {}", self.absences)?;
         write!(f, "joins in the busiest 100 ms: {}", self.busiest)
     }
 }

@@ -14,13 +14,13 @@
 
 mod browser;
 mod ledger;
-mod process;
 mod report;
 mod sale;
 mod servers;
 mod shopper;
 
-pub use report::{DayReport, Sale, Times};
+pub use bennu_bench_deploy::Distribution;
+pub use report::{DayReport, Sale};
 
 use servers::Servers;
 use shopper::Shoppers;
@@ -44,7 +44,7 @@ pub struct LaunchDay {
     pub directory: PathBuf,
     /// The shoppers, with a connection and three channels each.
     pub shoppers: usize,
-    /// The first shoppers, who buy one or two pairs each.
+    /// The number of shoppers that buy one or two pairs each.
     pub buyers: usize,
     /// The pairs of each of the 26 sizes.
     pub pairs: i64,
@@ -77,7 +77,7 @@ impl LaunchDay {
     /// When a program is not installed or does not start, or a step takes longer than two minutes. The error contains
     /// the end of the nodes' logs.
     pub async fn run(&self) -> Result<DayReport, Error> {
-        process::raise_open_files();
+        test_program::server::raise_open_files();
         let mut servers = Servers::start(self).await?;
         let played = self.play(&mut servers).await;
         played.map_err(|error| format!("{error}\n{}", servers.logs()).into())
@@ -94,7 +94,7 @@ impl LaunchDay {
             let confirmed = commanded.elapsed();
             let seen = shoppers.released(product).await?;
             let seen = seen.into_iter().map(|at| at.saturating_duration_since(commanded)).collect();
-            releases.push((confirmed, Times::of(seen)));
+            releases.push((confirmed, Distribution::of(seen)));
         }
         let purchases = sale::run(self, servers, shoppers.take_buyers(self.buyers)).await?;
         let ledger = ledger::read(servers.database_url()).await?;

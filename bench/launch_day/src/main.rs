@@ -39,7 +39,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<LaunchDay> {
         }
     }
     let [store, directory] = [store, directory].map(|path| std::path::absolute(path).ok());
-    // Two thirds of what the buyers want.
+    // For two thirds of the buyers.
     let pairs = pairs.unwrap_or((buyers / 26).max(1) as i64);
     Some(LaunchDay { store: store?, nodes, directory: directory?, shoppers, buyers, pairs, kill })
 }

@@ -1,6 +1,7 @@
 //! The report of a day.
 
 use crate::sale::{Answer, Purchase};
+use bennu_bench_deploy::Distribution;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub struct DayReport {
     pub arrived: Duration,
     /// For each product: the time until its release was confirmed to the owner's terminal, and the times until the
     /// shoppers saw it, both from the start of the command.
-    pub releases: Vec<(Duration, Times)>,
+    pub releases: Vec<(Duration, Distribution)>,
     /// The purchases.
     pub sale: Sale,
     /// The time after the sale until the pages of all shoppers showed the stock of the database.
@@ -27,7 +28,7 @@ pub struct DayReport {
 #[derive(Debug)]
 pub struct Sale {
     /// The times from the first request of a buyer to its final answer.
-    pub answers: Times,
+    pub answers: Distribution,
     /// The buyers that have an order.
     pub bought: usize,
     /// The buyers without one, by the reason of the refusal.
@@ -38,23 +39,10 @@ pub struct Sale {
     pub failed_requests: usize,
 }
 
-/// The distribution of durations.
-#[derive(Debug)]
-pub struct Times {
-    /// The number of durations.
-    pub count: usize,
-    /// The median.
-    pub p50: Duration,
-    /// The 99th percentile.
-    pub p99: Duration,
-    /// The longest duration.
-    pub longest: Duration,
-}
-
 impl Sale {
     pub(crate) fn of(purchases: &[Purchase]) -> Self {
         let mut sale = Sale {
-            answers: Times::of(purchases.iter().map(|purchase| purchase.time).collect()),
+            answers: Distribution::of(purchases.iter().map(|purchase| purchase.time).collect()),
             bought: 0,
             refused: BTreeMap::new(),
             unknown: purchases.iter().filter(|purchase| purchase.was_unknown).count(),
@@ -67,25 +55,6 @@ impl Sale {
             }
         }
         sale
-    }
-}
-
-impl Times {
-    pub(crate) fn of(mut durations: Vec<Duration>) -> Self {
-        durations.sort();
-        let at = |share: f64| {
-            let index = (durations.len() as f64 * share) as usize;
-            durations.get(index.min(durations.len().saturating_sub(1))).copied().unwrap_or_default()
-        };
-        Times { count: durations.len(), p50: at(0.5), p99: at(0.99), longest: at(1.0) }
-    }
-}
-
-impl fmt::Display for Times {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Times { count, p50, p99, longest } = self;
-        let [p50, p99, longest] = [p50, p99, longest].map(Duration::as_millis);
-        write!(f, "p50 {p50} ms, p99 {p99} ms, longest {longest} ms, of {count}")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The sale: all buyers pay at once, and each asks again until it has a final answer.
+//! The sale: all buyers pay at once, and each repeats its request until it has a final answer.
 
 use crate::browser::{Browser, Page};
 use crate::servers::Servers;

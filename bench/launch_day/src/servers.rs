@@ -1,14 +1,13 @@
 //! The servers of a day: the database, the broker, the nodes of the store, and nginx in front of the nodes.
 
 use crate::browser::Browser;
-use crate::process::Process;
 use crate::{Broker, Error, LaunchDay, Nodes, TIMEOUT, ledger};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use tempfile::TempDir;
 use test_postgres::Postgres;
 use test_program::free_port;
+use test_program::server::{Server, start_balancer, start_redis};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -18,9 +17,9 @@ const LOG_TAIL: usize = 20;
 pub(crate) struct Servers {
     store: PathBuf,
     port: u16,
-    _nginx: Process,
+    _nginx: Server,
     nodes: Vec<Node>,
-    _redis: Option<Process>,
+    _redis: Option<Server>,
     database: Database,
     /// The databases' files, and the logs.
     directory: TempDir,
@@ -32,7 +31,7 @@ struct Node {
     name: &'static str,
     port: u16,
     cluster: Option<String>,
-    process: Option<Process>,
+    process: Option<Server>,
 }
 
 struct Database {
@@ -51,7 +50,7 @@ impl Servers {
             Nodes::Two(broker) => two_nodes(broker, directory.path()).await?,
         };
         let ports: Vec<u16> = nodes.iter().map(|node| node.port).collect();
-        let (nginx, port) = start_nginx(directory.path(), &ports).await?;
+        let (nginx, port) = start_balancer(directory.path(), &ports).await?;
         let store = day.store.clone();
         let mut servers = Servers { store, port, _nginx: nginx, nodes, _redis: redis, database, directory, runtime };
         servers.command(&["seed", "--reset"]).await?;
@@ -83,7 +82,7 @@ impl Servers {
     /// Kills the last node with SIGKILL.
     pub(crate) async fn kill_node(&mut self) -> Result<(), Error> {
         let node = self.nodes.last_mut().and_then(|node| node.process.take());
-        node.ok_or("the node does not run")?.kill().await
+        Ok(node.ok_or("the node does not run")?.kill().await?)
     }
 
     /// Starts the last node again.
@@ -116,14 +115,14 @@ impl Servers {
             command.env("CLUSTER", cluster).env("NODE", format!("{}@launch-day", node.name));
         }
         let port = node.port;
-        let process = Process::start(command, port).await?;
+        let process = Server::start(command, port).await?;
         self.nodes[index].process = Some(process);
         timeout(TIMEOUT, Browser::new(port).get("/")).await??;
         Ok(())
     }
 
     fn program(&self, node: &Node) -> Command {
-        let mut command = quiet(&self.store);
+        let mut command = Server::command(&self.store);
         command.current_dir(self.directory.path()).env("XDG_RUNTIME_DIR", self.runtime.path());
         command.env("PORT", node.port.to_string()).env("DATABASE_URL", &self.database.url);
         command
@@ -151,69 +150,14 @@ impl Database {
     }
 }
 
-async fn two_nodes(broker: Broker, directory: &Path) -> Result<(Vec<Node>, Option<Process>), Error> {
+async fn two_nodes(broker: Broker, directory: &Path) -> Result<(Vec<Node>, Option<Server>), Error> {
     let [a, b] = [free_port(), free_port()];
     if broker == Broker::Zenoh {
         let [own, other] = [free_port(), free_port()];
         let address = |own, other| Some(format!("zenoh://127.0.0.1:{own}?connect=127.0.0.1:{other}"));
         return Ok((vec![Node::new("a", a, address(own, other)), Node::new("b", b, address(other, own))], None));
     }
-    let port = free_port();
-    let mut command = quiet("redis-server");
-    command.current_dir(directory).args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
-    command.args(["--appendonly", "no", "--save", ""]);
-    let redis = Process::start(command, port).await?;
+    let (redis, port) = start_redis(directory).await?;
     let address = || Some(format!("redis://127.0.0.1:{port}"));
     Ok((vec![Node::new("a", a, address()), Node::new("b", b, address())], Some(redis)))
-}
-
-/// Starts nginx. A request that a dead node did not get goes to the other; a POST that a node may have got is not
-/// repeated, so that the shopper gets an error and pays again. It is a single process, which a kill ends.
-async fn start_nginx(directory: &Path, nodes: &[u16]) -> Result<(Process, u16), Error> {
-    let port = free_port();
-    let servers: String = nodes.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=0; ")).collect();
-    let folder = directory.display();
-    let config = format!(
-        "pid {folder}/nginx.pid;
-         error_log stderr crit;
-         daemon off;
-         master_process off;
-         worker_rlimit_nofile 20000;
-         events {{ worker_connections 18000; }}
-         http {{
-             access_log off;
-             client_body_temp_path {folder}/body;
-             proxy_temp_path {folder}/proxy;
-             fastcgi_temp_path {folder}/fastcgi;
-             uwsgi_temp_path {folder}/uwsgi;
-             scgi_temp_path {folder}/scgi;
-             keepalive_requests 100000;
-             map $http_upgrade $upgrade {{ default upgrade; '' ''; }}
-             upstream nodes {{ least_conn; {servers} keepalive 64; }}
-             server {{
-                 listen 127.0.0.1:{port} backlog=4096;
-                 location / {{
-                     proxy_pass http://nodes;
-                     proxy_http_version 1.1;
-                     proxy_set_header Host $http_host;
-                     proxy_set_header Upgrade $http_upgrade;
-                     proxy_set_header Connection $upgrade;
-                     proxy_next_upstream error timeout http_503;
-                     proxy_read_timeout 120s;
-                 }}
-             }}
-         }}"
-    );
-    std::fs::write(directory.join("nginx.conf"), config)?;
-    let mut command = quiet("nginx");
-    command.arg("-p").arg(directory).arg("-c").arg(directory.join("nginx.conf")).args(["-e", "stderr"]);
-    Ok((Process::start(command, port).await?, port))
-}
-
-/// Returns a command without input and output. Debian installs some servers in directories that only root's PATH has.
-fn quiet(program: impl AsRef<Path>) -> Command {
-    let mut command = Command::new(program.as_ref());
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin")).stdin(Stdio::null()).stdout(Stdio::null());
-    command
 }

@@ -33,7 +33,7 @@ impl Engine {
         }
     }
 
-    /// Prepares what databases are made in.
+    /// Prepares the servers and directories of the databases.
     pub(crate) async fn start(self, directory: &Path) -> Result<Server, Error> {
         match self {
             Engine::Sqlite => Ok(Server::Directory(tempfile::tempdir_in(directory)?)),

@@ -19,8 +19,6 @@ use process::Process;
 use program::Programs;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
-use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +26,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
+use test_program::free_port;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
@@ -214,9 +213,7 @@ impl Cluster {
     /// Starts the server on a port below those that the system gives to outgoing connections. Otherwise a connection
     /// could take the port while the server is stopped.
     fn start_on_free_port(&self) -> (Process, u16) {
-        let random = (0..100).map(|n| 10_000 + (RandomState::new().hash_one(n) % 20_000) as u16);
-        let free = random.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-        for port in free {
+        for port in std::iter::repeat_with(free_port).take(100) {
             match self.start(port) {
                 Ok(process) => return (process, port),
                 // Another program took the port meanwhile.

@@ -1,12 +1,12 @@
-//! `cart:{id}`: the cart of one shopper, who may have several tabs.
+//! `cart:{id}`: the cart of one shopper, in one or more tabs.
 //!
 //! A client joins with the cart that its browser has kept, and gets it back after each change, signed. The channel
 //! subscribes to the items of the cart, so that an item is shown as sold out at once. Another tab of the shopper gets
 //! each change by `cart_updated`. The shopper is present at `admin:cart_tracker` for as long as the channel lives.
 
-use crate::announcer::{ItemChanged, settled_message};
+use crate::announcer::ItemChanged;
 use crate::catalog::ItemId;
-use crate::checkout::{Answer, Cart, CartChange, CartView, Purchase};
+use crate::checkout::{Cart, CartChange, CartView};
 use crate::database::now_ms;
 use crate::shoppers::Visit;
 use crate::socket::ProductSocket;
@@ -35,8 +35,7 @@ const PAGES: [&str; 3] = ["/", "/checkout", "/checkout/complete"];
 pub struct CartChannel {
     cart: Cart,
     visit: Visit,
-    presence: Option<PresenceGuard>,
-    purchase: Option<Purchase>,
+    presence: PresenceGuard,
     /// The time at which all changes are allowed again.
     changes_until: Instant,
     has_been_too_fast: bool,
@@ -68,42 +67,30 @@ impl Channel<ProductSocket> for CartChannel {
 
     async fn join(_topic: &str, params: Payload, ctx: &mut Context<ProductSocket, Self>) -> Joined<Self> {
         let id: String = ctx.topic_part("id")?;
-        if ctx.socket.cart_id.as_ref().is_none_or(|own| own.as_str() != id) {
-            tracing::warn!(peer = ?ctx.socket.cart_id.is_some(), "a client asked for the cart of another session");
+        let Some(id) = ctx.socket.cart_id.as_ref().filter(|own| own.as_str() == id) else {
+            let has_session = ctx.socket.cart_id.is_some();
+            tracing::warn!(has_session, "a client asked for the cart of another session");
             return refuse(json!({ "reason": "not_your_cart" }));
-        }
+        };
         let params: Params = params.parse().map_err(|error| invalid(&error.to_string())).or_reply()?;
-        let visit = visit(&params).map_err(|error| invalid(&error)).or_reply()?;
         let store = ctx.state();
+        let cart = store.carts.restore(params.serialized.as_deref());
+        let visit = visit(&params, &cart).map_err(|error| invalid(&error)).or_reply()?;
+        // Before the cart is read for the client, so that no change is missed.
+        for item in cart.items() {
+            ctx.subscribe::<ItemChanged>(&ItemChanged::topic(*item));
+        }
         let purchase = params.purchase.and_then(|token| store.purchases.verify(&token));
-        accept(CartChannel {
-            cart: store.carts.restore(params.serialized.as_deref()),
-            purchase: purchase.filter(|purchase| purchase.cart_id.as_str() == id),
-            visit,
-            presence: None,
-            changes_until: Instant::now(),
-            has_been_too_fast: false,
-        })
+        if let Some(purchase) = purchase.filter(|purchase| purchase.cart_id == *id) {
+            // The announcer sends the outcome to this channel, as soon as it is known.
+            store.checkout.settle(&purchase);
+        }
+        let presence = store.shoppers.track(id, &visit)?;
+        accept(CartChannel { cart, visit, presence, changes_until: Instant::now(), has_been_too_fast: false })
     }
 
     async fn joined(&mut self, ctx: &mut Context<ProductSocket, Self>) -> Flow {
-        for item in self.cart.items() {
-            ctx.subscribe::<ItemChanged>(&ItemChanged::topic(*item));
-        }
-        self.visit.items = self.cart.items().to_vec();
-        if let Some(id) = &ctx.socket.cart_id {
-            self.presence = Some(ctx.state().shoppers.track(id, &self.visit)?);
-        }
         self.push(ctx)?;
-        if let Some(purchase) = self.purchase.take() {
-            let (store, channel) = (ctx.state().clone(), ctx.channel());
-            ctx.spawn(async move {
-                if let Some(settled) = outcome(&store, purchase).await {
-                    channel.send(settled)?;
-                }
-                noreply()
-            });
-        }
         noreply()
     }
 
@@ -138,16 +125,6 @@ impl HandleInfo<ProductSocket, ItemChanged> for CartChannel {
     }
 }
 
-/// The outcome of a purchase that the page did not know.
-struct PurchaseSettled(Value);
-
-impl HandleInfo<ProductSocket, PurchaseSettled> for CartChannel {
-    async fn handle_info(&mut self, settled: PurchaseSettled, ctx: &mut Context<ProductSocket, Self>) -> Flow {
-        ctx.push("purchase", settled.0)?;
-        noreply()
-    }
-}
-
 impl CartChannel {
     /// Subscribes to the items of the cart and shows them to the owner, after a change.
     fn follow(&mut self, ctx: &Context<ProductSocket, Self>) -> Result<(), Crash> {
@@ -158,9 +135,7 @@ impl CartChannel {
         for item in self.visit.items.iter().filter(|item| !before.contains(item)) {
             ctx.subscribe::<ItemChanged>(&ItemChanged::topic(*item));
         }
-        if let Some(presence) = &self.presence {
-            presence.update(&self.visit)?;
-        }
+        self.presence.update(&self.visit)?;
         Ok(())
     }
 
@@ -189,7 +164,7 @@ impl CartChannel {
     }
 }
 
-fn visit(params: &Params) -> Result<Visit, String> {
+fn visit(params: &Params, cart: &Cart) -> Result<Visit, String> {
     let Some(page) = PAGES.iter().find(|page| **page == params.page) else {
         let shown: String = params.page.chars().take(MAX_SHOWN).collect();
         return Err(format!("{shown:?} is not a page: it must be one of {}", PAGES.join(", ")));
@@ -197,19 +172,10 @@ fn visit(params: &Params) -> Result<Visit, String> {
     if params.page_loaded_at.abs_diff(now_ms()) > MAX_CLOCK_ERROR_MS {
         return Err(format!("{} is not a time of this year, in milliseconds since 1970", params.page_loaded_at));
     }
-    Ok(Visit { page: (*page).to_owned(), page_loaded_at: params.page_loaded_at, items: Vec::new() })
+    let (page, items) = ((*page).to_owned(), cart.items().to_vec());
+    Ok(Visit { page, page_loaded_at: params.page_loaded_at, items })
 }
 
 fn invalid(message: &str) -> Value {
     json!({ "reason": "invalid", "message": message })
-}
-
-/// Returns the message for a page whose purchase has an outcome now; `None` while it is unknown, in which case
-/// `announcer` sends the message later.
-async fn outcome(store: &Store, purchase: Purchase) -> Option<PurchaseSettled> {
-    match store.checkout.outcome(&purchase).await {
-        Answer::Unknown | Answer::Busy => None,
-        Answer::Bought(_) => Some(PurchaseSettled(settled_message(&store.purchases, &purchase, true))),
-        Answer::Refused(_) => Some(PurchaseSettled(settled_message(&store.purchases, &purchase, false))),
-    }
 }

@@ -9,7 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bennu::token::{Secret, Token};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::time::Duration;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -24,13 +23,8 @@ const SALT: &str = "sneakers_23 cart";
 
 /// The id of a cart: 64 random characters of URL-safe base64, from the session of the shopper.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CartId(String);
-
-/// A text that is not the id of a cart.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a cart's id has {} characters from A-Z, a-z, 0-9, - and _", CartId::LENGTH)]
-pub struct InvalidCartId;
+#[serde(transparent)]
+pub struct CartId(pub(crate) String);
 
 impl CartId {
     /// The characters of an id.
@@ -46,29 +40,16 @@ impl CartId {
         Ok(CartId(URL_SAFE_NO_PAD.encode(bytes)))
     }
 
+    /// Returns the id of a text with the form of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_of_base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let is_id = text.len() == CartId::LENGTH && text.bytes().all(is_of_base64);
+        is_id.then(|| CartId(text.to_owned()))
+    }
+
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    pub(crate) fn from_database(id: String) -> Self {
-        CartId(id)
-    }
-}
-
-impl TryFrom<String> for CartId {
-    type Error = InvalidCartId;
-
-    fn try_from(text: String) -> Result<Self, InvalidCartId> {
-        let is_of_base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let is_valid = text.len() == CartId::LENGTH && text.bytes().all(is_of_base64);
-        if is_valid { Ok(CartId(text)) } else { Err(InvalidCartId) }
-    }
-}
-
-impl From<CartId> for String {
-    fn from(id: CartId) -> String {
-        id.0
     }
 }
 
@@ -94,18 +75,23 @@ pub enum CartChange {
 }
 
 /// A change of a cart that did not happen. `Display` is a sentence for the shopper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum CartError {
     /// The cart has that item.
+    #[error("This size is in your cart already: one pair of each size.")]
     DuplicateItem,
     /// There is no such item, or the cart does not have it.
+    #[error("This size is not in the store or not in your cart.")]
     NotFound,
     /// The item has no pair left.
+    #[error("This size has just sold out.")]
     OutOfStock,
     /// The item's product is not released.
+    #[error("This shoe is not released yet.")]
     NotReleased,
     /// The cart has [`MAX_ITEMS`] items.
+    #[error("Your cart is full: it holds {MAX_ITEMS} pairs.")]
     CartFull,
 }
 
@@ -115,20 +101,6 @@ impl CartError {
         self.into()
     }
 }
-
-impl fmt::Display for CartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CartError::DuplicateItem => f.write_str("This size is in your cart already: one pair of each size."),
-            CartError::NotFound => f.write_str("This size is not in the store or not in your cart."),
-            CartError::OutOfStock => f.write_str("This size has just sold out."),
-            CartError::NotReleased => f.write_str("This shoe is not released yet."),
-            CartError::CartFull => write!(f, "Your cart is full: it holds {MAX_ITEMS} pairs."),
-        }
-    }
-}
-
-impl std::error::Error for CartError {}
 
 impl Cart {
     /// Returns the items, in the order of their ids.

@@ -9,7 +9,7 @@ use crate::catalog::{Cents, Item, ItemId};
 use crate::database::{Database, Tx, lock_items, now_ms};
 use crate::inventory::{Rows, Snapshot, shelf};
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row, query, raw_sql};
+use sqlx::{AnyConnection, AssertSqlSafe, Row, query, raw_sql};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -60,7 +60,8 @@ pub async fn commit(database: &Database, purchases: &[Purchase], mode: Mode) -> 
     Ok(Committed { outcomes, rows: Rows { items: batch.sold.into_values().collect(), ..Rows::default() } })
 }
 
-/// The purchases of one transaction, which has locked the rows of all items: what it has read, and what it will write.
+/// The purchases of one transaction, which has locked the rows of all items: the rows that it has read, and those that it
+/// will write.
 struct Batch {
     shelf: Snapshot,
     /// The items that are sold, as this transaction leaves them.
@@ -72,7 +73,7 @@ struct Batch {
 
 impl Batch {
     async fn read(tx: &mut Tx, purchases: &[Purchase]) -> sqlx::Result<Self> {
-        let shelf = Snapshot::default().merge(&shelf::read_all_in(tx).await?).unwrap_or_default();
+        let shelf = Snapshot::of(&shelf::read_all_by(tx).await?);
         let outcomes = known_outcomes(tx, purchases).await?;
         Ok(Batch { shelf, sold: BTreeMap::new(), outcomes, orders: Vec::new(), refusals: Vec::new() })
     }
@@ -151,14 +152,13 @@ async fn write_orders(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
     Ok(written)
 }
 
-/// Writes the rows of orders, and takes their pairs, at most 10,000 orders. Returns `false` when an item has too few
+/// Writes the rows of orders, at most 8,000, and takes their pairs. Returns `false` when an item has too few
 /// pairs. The benchmark of purchases uses it too, to measure the same statements in other transactions.
 ///
 /// # Errors
 /// [`sqlx::Error`]
 pub async fn write_rows(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
-    let insert = "INSERT INTO orders (id, cart_id, total_cents, bought_at) VALUES ";
-    let insert = insert.to_owned() + &rows(orders.len(), 4);
+    let insert = insert_rows("orders (id, cart_id, total_cents, bought_at)", orders.len(), 4);
     let mut insert = query(AssertSqlSafe(insert)).persistent(false);
     for order in orders {
         insert = insert.bind(order.id.as_str()).bind(order.cart_id.as_str());
@@ -187,7 +187,7 @@ pub async fn write_rows(tx: &mut Tx, orders: &[Order]) -> sqlx::Result<bool> {
 
     for orders in orders.chunks(MAX_ORDERS_OF_A_STATEMENT) {
         let count = orders.iter().map(|order| order.lines.len()).sum();
-        let insert = "INSERT INTO order_items (order_id, item_id, price_cents) VALUES ".to_owned() + &rows(count, 3);
+        let insert = insert_rows("order_items (order_id, item_id, price_cents)", count, 3);
         let mut insert = query(AssertSqlSafe(insert)).persistent(false);
         for (order, line) in orders.iter().flat_map(|order| order.lines.iter().map(move |line| (order, line))) {
             insert = insert.bind(order.id.as_str()).bind(line.item_id.0).bind(line.price.0);
@@ -202,7 +202,7 @@ async fn write_refusals(tx: &mut Tx, refusals: &[(PurchaseId, Refusal)]) -> sqlx
     if refusals.is_empty() {
         return Ok(());
     }
-    let insert = "INSERT INTO refusals (id, reason, refused_at) VALUES ".to_owned() + &rows(refusals.len(), 3);
+    let insert = insert_rows("refusals (id, reason, refused_at)", refusals.len(), 3);
     let mut insert = query(AssertSqlSafe(insert)).persistent(false);
     for (id, refusal) in refusals {
         let reason = serde_json::to_string(refusal).map_err(|error| sqlx::Error::Encode(error.into()))?;
@@ -230,10 +230,10 @@ async fn known_outcomes(tx: &mut Tx, purchases: &[Purchase]) -> sqlx::Result<Has
     }
     let mut known = HashMap::new();
     for row in select.fetch_all(&mut **tx).await? {
-        let id = PurchaseId::from_database(row.try_get(0)?);
+        let id = PurchaseId(row.try_get(0)?);
         let outcome = match row.try_get::<Option<String>, _>(1)? {
             Some(reason) => Outcome::Refused(refusal(&reason)?),
-            None => Outcome::Bought(read_order(tx, &id).await?.ok_or(sqlx::Error::RowNotFound)?),
+            None => Outcome::Bought(order_by(tx, &id).await?.ok_or(sqlx::Error::RowNotFound)?),
         };
         known.insert(id, outcome);
     }
@@ -244,10 +244,10 @@ fn refusal(reason: &str) -> sqlx::Result<Refusal> {
     serde_json::from_str(reason).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-/// Returns `($1, …), …` for this many rows and columns.
-fn rows(rows: usize, columns: usize) -> String {
-    let all: Vec<_> = (0..rows).map(|row| format!("({})", placeholders(1 + row * columns, columns))).collect();
-    all.join(", ")
+/// Returns the statement that inserts this many rows into the columns of a table.
+fn insert_rows(table: &str, rows: usize, columns: usize) -> String {
+    let rows: Vec<_> = (0..rows).map(|row| format!("({})", placeholders(1 + row * columns, columns))).collect();
+    format!("INSERT INTO {table} VALUES {}", rows.join(", "))
 }
 
 /// Returns `$FIRST, …` for this many parameters.
@@ -259,8 +259,8 @@ fn placeholders(first: usize, count: usize) -> String {
 const ORDER: &str = "SELECT o.id, o.cart_id, o.bought_at, i.item_id, i.price_cents FROM orders o
     JOIN order_items i ON i.order_id = o.id WHERE o.id = $1 ORDER BY i.item_id";
 
-async fn read_order(tx: &mut Tx, id: &PurchaseId) -> sqlx::Result<Option<Order>> {
-    Ok(orders(&query(ORDER).bind(id.as_str()).fetch_all(&mut **tx).await?)?.pop())
+async fn order_by(connection: &mut AnyConnection, id: &PurchaseId) -> sqlx::Result<Option<Order>> {
+    Ok(orders(&query(ORDER).bind(id.as_str()).fetch_all(connection).await?)?.pop())
 }
 
 /// Returns an order.
@@ -268,7 +268,7 @@ async fn read_order(tx: &mut Tx, id: &PurchaseId) -> sqlx::Result<Option<Order>>
 /// # Errors
 /// [`sqlx::Error`]
 pub async fn order(database: &Database, id: &PurchaseId) -> sqlx::Result<Option<Order>> {
-    Ok(orders(&query(ORDER).bind(id.as_str()).fetch_all(&*database.pool()).await?)?.pop())
+    order_by(&mut *database.pool().acquire().await?, id).await
 }
 
 /// Returns the newest orders, the newest first.
@@ -305,9 +305,9 @@ pub async fn delete_old_refusals(database: &Database) -> sqlx::Result<()> {
 fn orders(rows: &[AnyRow]) -> sqlx::Result<Vec<Order>> {
     let mut orders: Vec<Order> = Vec::new();
     for row in rows {
-        let id = PurchaseId::from_database(row.try_get(0)?);
+        let id = PurchaseId(row.try_get(0)?);
         if orders.last().is_none_or(|order| order.id != id) {
-            let cart_id = CartId::from_database(row.try_get(1)?);
+            let cart_id = CartId(row.try_get(1)?);
             orders.push(Order { id, cart_id, lines: Vec::new(), bought_at: row.try_get(2)? });
         }
         let line = Line { item_id: ItemId(row.try_get(3)?), price: Cents(row.try_get(4)?) };

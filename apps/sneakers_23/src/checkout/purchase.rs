@@ -25,7 +25,7 @@ const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// The id of a purchase, and of its order: 26 random characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct PurchaseId(String);
+pub struct PurchaseId(pub(crate) String);
 
 impl PurchaseId {
     /// The characters of an id.
@@ -55,10 +55,6 @@ impl PurchaseId {
     /// Returns the number that the shopper reads: the first ten characters, as `7F3K9-QX2M1`.
     pub fn number(&self) -> String {
         format!("{}-{}", &self.0[..5], &self.0[5..10])
-    }
-
-    pub(crate) fn from_database(id: String) -> Self {
-        PurchaseId(id)
     }
 }
 

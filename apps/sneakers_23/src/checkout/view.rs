@@ -1,9 +1,9 @@
-//! A cart as shoppers see it: its lines with names and prices, and their sum.
+//! Carts and orders as people read them: names, prices, and their sum.
 //!
-//! Pages render it, and the cart channel sends it as JSON. This file has no I/O.
+//! Pages render carts, and the cart channel sends them as JSON; the owner reads the names. This file has no I/O.
 
 use super::cart::Cart;
-use super::purchase::Line;
+use super::purchase::{Line, Order};
 use crate::catalog::{Cents, ItemId, ProductId};
 use crate::inventory::Snapshot;
 use serde::Serialize;
@@ -84,4 +84,13 @@ impl LineView {
     pub(crate) fn state(&self) -> &'static str {
         if self.is_out { "out" } else { "held" }
     }
+}
+
+/// Returns the items of an order in words, as `Shift Runner 9.5`.
+pub(crate) fn names(order: &Order, shelf: &Snapshot) -> Vec<String> {
+    let name = |id| match shelf.item_with_product(id) {
+        Some((item, product)) => format!("{} {}", product.name, item.size),
+        None => format!("item {id}"),
+    };
+    order.lines.iter().map(|line| name(line.item_id)).collect()
 }

@@ -4,9 +4,9 @@
 
 use super::Rows;
 use crate::catalog::{Cents, Item, ItemId, Product, ProductId};
-use crate::database::{Database, Tx};
+use crate::database::Database;
 use sqlx::any::AnyRow;
-use sqlx::{Row, query};
+use sqlx::{AnyConnection, Row, query};
 
 const PRODUCT: &str = "SELECT id, name, price_cents, released, version FROM products ORDER BY id";
 const ITEM: &str = "SELECT id, product_id, size, stocked, available, version FROM items ORDER BY id";
@@ -16,19 +16,13 @@ const ITEM: &str = "SELECT id, product_id, size, stocked, available, version FRO
 /// # Errors
 /// [`sqlx::Error`]
 pub async fn read_all(database: &Database) -> sqlx::Result<Rows> {
-    let pool = database.pool();
-    let products = query(PRODUCT).fetch_all(&*pool).await?;
-    let items = query(ITEM).fetch_all(&*pool).await?;
-    Ok(Rows {
-        products: products.iter().map(product).collect::<Result<_, _>>()?,
-        items: items.iter().map(item).collect::<Result<_, _>>()?,
-    })
+    read_all_by(&mut *database.pool().acquire().await?).await
 }
 
-/// Reads all products and items within a transaction that writes.
-pub(crate) async fn read_all_in(tx: &mut Tx) -> sqlx::Result<Rows> {
-    let products = query(PRODUCT).fetch_all(&mut **tx).await?;
-    let items = query(ITEM).fetch_all(&mut **tx).await?;
+/// Reads all products and items by a connection, which may be within a transaction.
+pub(crate) async fn read_all_by(connection: &mut AnyConnection) -> sqlx::Result<Rows> {
+    let products = query(PRODUCT).fetch_all(&mut *connection).await?;
+    let items = query(ITEM).fetch_all(&mut *connection).await?;
     Ok(Rows {
         products: products.iter().map(product).collect::<Result<_, _>>()?,
         items: items.iter().map(item).collect::<Result<_, _>>()?,

@@ -42,6 +42,11 @@ pub enum Event {
 }
 
 impl Snapshot {
+    /// Returns a snapshot of these rows.
+    pub fn of(rows: &Rows) -> Self {
+        Snapshot::default().merge(rows).unwrap_or_default()
+    }
+
     /// Returns the products, in the order of their ids.
     pub fn products(&self) -> impl Iterator<Item = &Product> {
         self.products.values()

@@ -34,7 +34,7 @@ impl Problem {
         Problem { back, back_label, ..self }
     }
 
-    /// A value of the request that is not what it must be.
+    /// A value of the request that is not valid.
     pub(super) fn invalid(value: &str, expected: impl Display) -> Self {
         let text = format!("{} is not {expected}.", quoted(value));
         Problem::new(StatusCode::BAD_REQUEST, "This request has a value that cannot be right.", text)

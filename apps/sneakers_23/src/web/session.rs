@@ -22,7 +22,7 @@ use bennu::{CSRF_PARAM, SessionCookie, SessionMap};
 const CART_COOKIE: &str = "cart";
 const CART_MAX_AGE_S: u64 = 7 * 86_400;
 
-/// The session of the visitor who sent the request.
+/// The session of the visitor.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     map: SessionMap,
@@ -65,7 +65,7 @@ impl Session {
 
     /// Returns the session of a cookie; `None` when it is not one of this version of the store.
     fn read(map: SessionMap) -> Option<Self> {
-        let cart_id = map.get(CART_ID)?.as_str()?.to_owned().try_into().ok()?;
+        let cart_id = CartId::parse(map.get(CART_ID)?.as_str()?)?;
         let csrf_token = map.get(CSRF_PARAM)?.as_str()?.to_owned();
         Some(Session { map, cart_id, csrf_token })
     }

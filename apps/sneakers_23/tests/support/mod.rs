@@ -50,7 +50,7 @@ pub(crate) async fn release_all(database: &Database) -> Snapshot {
 }
 
 pub(crate) async fn snapshot(database: &Database) -> Snapshot {
-    Snapshot::default().merge(&shelf::read_all(database).await.unwrap()).unwrap()
+    Snapshot::of(&shelf::read_all(database).await.unwrap())
 }
 
 /// Returns the first items with pairs left.
@@ -81,7 +81,7 @@ pub(crate) async fn assert_ledger(database: &Database) {
     }
 }
 
-/// Loads an inventory that hears of no other node.
+/// Loads the inventory of a node without others.
 pub(crate) async fn inventory(database: &Database) -> Inventory {
     Inventory::load(database.clone(), bennu::pubsub::PubSub::local()).await.unwrap()
 }

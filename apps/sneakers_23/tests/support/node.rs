@@ -79,7 +79,7 @@ impl Node {
     }
 }
 
-/// Returns the PubSub of two nodes that hear each other.
+/// Returns the PubSub of two connected nodes.
 pub(crate) fn two_nodes() -> [PubSub; 2] {
     let cluster = InProcess::cluster();
     ["one", "two"].map(|name| PubSub::new(cluster.join(NodeName::new(name))))

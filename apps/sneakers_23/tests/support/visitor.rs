@@ -62,7 +62,7 @@ impl Site {
         Site { store, router, supervisor: Supervisor::new(), password }
     }
 
-    /// Returns a visitor who was never here.
+    /// Returns a visitor without cookies.
     pub(crate) fn visitor(&self) -> Visitor {
         Visitor { router: self.router.clone(), cookies: BTreeMap::new() }
     }

@@ -7,7 +7,7 @@
 use arc_swap::ArcSwap;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction, query};
+use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction, query, query_scalar};
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
@@ -73,7 +73,7 @@ impl DerefMut for Tx {
     }
 }
 
-/// The database of the store. Clones share it.
+/// The database of an application. Clones share it.
 #[derive(Clone)]
 pub struct Database(Arc<Shared>);
 
@@ -206,6 +206,18 @@ impl Database {
             query(statement).fetch_all(&mut **tx).await?;
         }
         Ok(())
+    }
+
+    /// Returns the value of a setting that all nodes share, in the table `settings (name, value)` of the application. The
+    /// first node that reads it stores `default`.
+    ///
+    /// # Errors
+    /// [`sqlx::Error`]
+    pub async fn setting(&self, name: &str, default: &str) -> sqlx::Result<String> {
+        let pool = self.pool();
+        let insert = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        query(insert).bind(name).bind(default).execute(&*pool).await?;
+        query_scalar("SELECT value FROM settings WHERE name = $1").bind(name).fetch_one(&*pool).await
     }
 
     /// Keeps the pool open. Never returns: as a supervised task, its end is the end of the pool, and its next run opens

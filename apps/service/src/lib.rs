@@ -1,11 +1,13 @@
-//! What every application around Bennu needs to run: its start and stop, its cluster and secret from the environment,
-//! commands from a terminal to the running server, its database, tasks that are started again, and the owner's password.
+//! The part of every application around Bennu that runs it: its start and stop, its cluster and secret from the
+//! environment, commands from a terminal to the running server, its database, tasks that are started again, and the
+//! signing in, forms and problems of its pages.
 //!
-//! `hello_sockets` and `sneakers_23` use this crate. It contains nothing of either, except the name of the application
-//! that `bin/run` starts by default. An application calls [`serve::Service::listen`] first, so that a port in use is the
-//! first error. Then it starts its own parts, with [`secret`], [`cluster`] and [`supervisor`]. It calls
-//! [`serve::Service::run`] last, which returns after the stop signal and the drain. Each command of its command line is
-//! a [`control::send`]. The text of each error is one line, with the variable or the command to change.
+//! `hello_sockets`, `sneakers_23` and `training_center` use this crate. It contains nothing of them, except the name of
+//! the application that `bin/run` starts by default. An application calls [`serve::Service::listen`] first, so that a
+//! port in use is the first error. Then it starts its own parts, with [`secret`], [`cluster`] and [`supervisor`]. It
+//! calls [`serve::Service::run`] last, which returns after the stop signal and the drain. Each command of its command
+//! line is a [`control::send`]. The text of each error is one line, with the variable or the command to change.
+//! [`web`] is the shared half of the pages.
 
 pub mod cluster;
 pub mod control;
@@ -15,6 +17,7 @@ pub mod password;
 pub mod secret;
 pub mod serve;
 pub mod supervisor;
+pub mod web;
 
 /// The port of a server unless another is chosen, as in the book.
 pub const DEFAULT_PORT: u16 = 4000;

@@ -13,6 +13,7 @@ use attempts::Attempts;
 use parking_lot::Mutex;
 use std::env::{self, VarError};
 use std::fmt;
+use std::io::{self, BufRead, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +54,7 @@ pub enum PasswordError {
     InvalidHash {
         /// The name of the variable.
         variable: String,
-        /// What is wrong with the hash.
+        /// The reason why the hash cannot be used.
         reason: String,
     },
     /// The password to hash is too short.
@@ -71,6 +72,9 @@ pub enum PasswordError {
     /// The operating system has no random bytes.
     #[error("could not obtain random bytes: {0}")]
     Random(#[from] getrandom::Error),
+    /// The password to hash could not be read.
+    #[error("could not read a password from standard input: {0}")]
+    Input(#[from] io::Error),
     /// The hash could not be computed.
     #[error("could not hash the password: {0}")]
     Hash(argon2::password_hash::Error),
@@ -110,6 +114,21 @@ impl Password {
             Err(VarError::NotPresent) => Ok(None),
             Err(VarError::NotUnicode(_)) => Err(invalid("it is not UTF-8".to_owned())),
         }
+    }
+
+    /// Reads the hash of an environment variable; without it generates a password and prints that with the words `whose`
+    /// before it, as `The owner's password for /admin is 7kdm-x2qa-mp4c-zt9e`.
+    ///
+    /// # Errors
+    /// [`PasswordError::InvalidHash`] and [`PasswordError::Random`]
+    pub fn from_env_or_printed(variable: &str, whose: &str) -> Result<Self, PasswordError> {
+        if let Some(password) = Password::from_env(variable)? {
+            return Ok(password);
+        }
+        let (password, text) = Password::random()?;
+        // Standard output may be a closed pipe, which does not stop the server.
+        let _ = writeln!(io::stdout(), "{whose} is {text}");
+        Ok(password)
     }
 
     /// Generates a password of 80 random bits, and returns it with its text, as `7kdm-x2qa-mp4c-zt9e`, for the owner.
@@ -198,6 +217,16 @@ pub fn hash_password(text: &str) -> Result<String, PasswordError> {
     let salt = SaltString::encode_b64(&random).map_err(PasswordError::Hash)?;
     let hash = Argon2::default().hash_password(text.as_bytes(), &salt).map_err(PasswordError::Hash)?;
     Ok(hash.to_string())
+}
+
+/// Reads a password from a line of standard input, and returns its hash, for a command `hash-password`.
+///
+/// # Errors
+/// As [`hash_password`], and [`PasswordError::Input`]
+pub fn read_and_hash_password() -> Result<String, PasswordError> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    hash_password(line.trim_end_matches(['\r', '\n']))
 }
 
 /// Returns the seconds of a time, rounded up.

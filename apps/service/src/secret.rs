@@ -4,7 +4,6 @@
 //! secret that is set and not usable is an error, and never replaced by a random one.
 
 use bennu::token::{Secret, SecretError};
-use std::future::Future;
 
 /// The environment variable of the secret.
 const VARIABLE: &str = "SECRET_KEY_BASE";
@@ -19,6 +18,10 @@ pub enum SecretSourceError {
     /// The operating system has no random bytes.
     #[error("could not create a random secret: {0}")]
     Random(#[from] getrandom::Error),
+    /// The database does not have it, and does not keep a new one.
+    #[cfg(feature = "database")]
+    #[error("could not read the secret from the database: {0}")]
+    Database(#[from] sqlx::Error),
 }
 
 /// Returns the secret of `SECRET_KEY_BASE`, or without that variable a random one, with a line in the log: its tokens
@@ -38,46 +41,26 @@ pub fn from_env() -> Result<Secret, SecretSourceError> {
     }
 }
 
-/// Returns the secret of `SECRET_KEY_BASE`, or without that variable the one that `stored` returns.
-///
-/// `stored` receives a random secret, as 64 hexadecimal digits. It stores that where no secret is stored yet, and
-/// returns the stored one, so that all nodes of one database have the same.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), app_service::secret::SecretSourceError> {
-/// use app_service::secret::{self, SecretSourceError};
-///
-/// let secret = secret::from_env_or(|random| async move {
-///     // INSERT INTO settings (name, value) VALUES ('secret', $1) ON CONFLICT DO NOTHING; SELECT value ...
-///     Ok::<_, SecretSourceError>(random)
-/// })
-/// .await?;
-/// # let _ = secret;
-/// # Ok(())
-/// # }
-/// ```
+/// Returns the secret of `SECRET_KEY_BASE`, or without that variable one that the database keeps as the
+/// [setting](crate::database::Database::setting) `secret_key_base`, so that all nodes of one database have the same.
 ///
 /// # Errors
-/// The error of `stored`, and [`SecretSourceError`] converted into its type.
-pub async fn from_env_or<E, Stored>(stored: impl FnOnce(String) -> Stored) -> Result<Secret, E>
-where
-    E: From<SecretSourceError>,
-    Stored: Future<Output = Result<String, E>>,
-{
+/// [`SecretSourceError`]
+#[cfg(feature = "database")]
+pub async fn from_env_or_database(database: &crate::database::Database) -> Result<Secret, SecretSourceError> {
+    let stored = async |random: String| Ok(database.setting("secret_key_base", &random).await?);
     from_variable_or(VARIABLE, stored).await
 }
 
-async fn from_variable_or<E, Stored>(variable: &str, stored: impl FnOnce(String) -> Stored) -> Result<Secret, E>
-where
-    E: From<SecretSourceError>,
-    Stored: Future<Output = Result<String, E>>,
-{
+#[cfg(any(feature = "database", test))]
+async fn from_variable_or(
+    variable: &str,
+    stored: impl AsyncFnOnce(String) -> Result<String, SecretSourceError>,
+) -> Result<Secret, SecretSourceError> {
     if let Some(secret) = given(variable)? {
         return Ok(secret);
     }
-    let secret = stored(random()?).await?;
-    Ok(Secret::new(secret).map_err(SecretSourceError::from)?)
+    Ok(Secret::new(stored(random()?).await?)?)
 }
 
 /// Returns the secret of the environment variable, if it is set.
@@ -127,7 +110,7 @@ mod tests {
         let of_environment = Secret::new(std::env::var("PATH").unwrap()).unwrap();
         let token = Endpoint::new(of_environment).sign("salt", &1_u8).unwrap();
         let unused = async |_| panic!("the stored secret is not used");
-        assert!(accepts(from_variable_or::<SecretSourceError, _>("PATH", unused).await.unwrap(), &token));
+        assert!(accepts(from_variable_or("PATH", unused).await.unwrap(), &token));
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture, pending, ready};
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -108,6 +109,11 @@ pub fn host() -> Result<IpAddr, ServeError> {
         Err(VarError::NotPresent) => Ok(Ipv4Addr::LOCALHOST.into()),
         Err(VarError::NotUnicode(host)) => Err(ServeError::Host(host.to_string_lossy().into_owned())),
     }
+}
+
+/// Returns the directory of the pages' files: the variable `ASSETS`, or without it the one of the source repository.
+pub fn assets(of_repository: &str) -> PathBuf {
+    env::var_os("ASSETS").map_or_else(|| of_repository.into(), PathBuf::from)
 }
 
 impl Service {

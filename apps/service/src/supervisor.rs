@@ -1,4 +1,5 @@
-//! The supervised tasks of an application: each has a name, and runs again after it ended, panicked or was killed.
+//! The supervised tasks of an application: each has a name, and runs again after it panicked or was killed, and unless
+//! it is transient also after it returned.
 //!
 //! The application starts its tasks through a [`Supervisor`], and stops them with [`Supervisor::stop`] after its server
 //! has drained. Its command `kill` and its tests end a run with [`Supervisor::kill`]. A name has at most one run at a
@@ -9,8 +10,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError};
@@ -58,7 +59,7 @@ pub struct Supervisor {
 
 #[derive(Debug, Default)]
 struct Shared {
-    tasks: Mutex<BTreeMap<&'static str, Arc<Task>>>,
+    tasks: Mutex<BTreeMap<Arc<str>, Arc<Task>>>,
     /// Whether the tasks must end. Each supervising task holds a receiver until its last run was dropped.
     stopped: watch::Sender<bool>,
 }
@@ -69,6 +70,15 @@ struct Task {
     /// The present run, or the one that ended last.
     run: Mutex<Option<AbortHandle>>,
     restarts: AtomicU64,
+}
+
+/// Whether a run that returns is followed by another one.
+#[derive(Debug)]
+enum Restart {
+    /// It is.
+    Permanent,
+    /// It is not, and its name leaves the tasks.
+    Transient(Weak<Shared>),
 }
 
 impl Supervisor {
@@ -85,13 +95,34 @@ impl Supervisor {
     ///
     /// # Panics
     /// When a task of this name exists, and outside of a tokio runtime.
-    pub fn start<F, R>(&self, name: &'static str, make: F)
+    pub fn start<F, R>(&self, name: impl Into<Arc<str>>, make: F)
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn(name.into(), Restart::Permanent, make);
+    }
+
+    /// Runs the futures that `make` returns as [`start`](Self::start) does, until one of them returns: that run was the
+    /// last one, and its name is free again. Only a panic or a kill is followed by another run.
+    ///
+    /// # Panics
+    /// When a task of this name exists, and outside of a tokio runtime.
+    pub fn start_transient<F, R>(&self, name: impl Into<Arc<str>>, make: F)
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn(name.into(), Restart::Transient(Arc::downgrade(&self.shared)), make);
+    }
+
+    fn spawn<F, R>(&self, name: Arc<str>, restart: Restart, make: F)
     where
         F: FnMut() -> R + Send + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
         let task = Arc::new(Task::default());
-        let is_new = match self.shared.tasks.lock().entry(name) {
+        let is_new = match self.shared.tasks.lock().entry(Arc::clone(&name)) {
             Entry::Occupied(_) => false,
             Entry::Vacant(vacant) => {
                 vacant.insert(Arc::clone(&task));
@@ -99,7 +130,7 @@ impl Supervisor {
             }
         };
         assert!(is_new, "a task named {name:?} exists; the names of one supervisor must differ");
-        tokio::spawn(supervise(name, task, make, self.shared.stopped.subscribe()));
+        tokio::spawn(supervise(name, task, restart, make, self.shared.stopped.subscribe()));
     }
 
     /// Aborts the present run of a task at its next `await`; the next run follows as after a panic.
@@ -110,9 +141,21 @@ impl Supervisor {
         run.filter(|run| !run.is_finished()).inspect(AbortHandle::abort).is_some()
     }
 
+    /// Kills a task for a command `kill`. Returns the text to print, or the text of the error with the names of all tasks.
+    ///
+    /// # Errors
+    /// As [`kill`](Self::kill) returns `false`.
+    pub fn kill_by_command(&self, name: &str) -> Result<String, String> {
+        match self.task(name) {
+            Some(_) if self.kill(name) => Ok(format!("killed {name}")),
+            Some(_) => Err(format!("the task {name:?} has no run at the moment: it is started again within a second")),
+            None => Err(format!("there is no task {name:?}: there are {}", self.names().join(", "))),
+        }
+    }
+
     /// Returns the names of all tasks, sorted.
-    pub fn names(&self) -> Vec<&'static str> {
-        self.shared.tasks.lock().keys().copied().collect()
+    pub fn names(&self) -> Vec<String> {
+        self.shared.tasks.lock().keys().map(|name| (**name).to_owned()).collect()
     }
 
     /// Returns the number of runs of a task after its first one; `None` for an unknown name.
@@ -135,7 +178,7 @@ impl Supervisor {
 }
 
 /// Runs a task again and again until `stopped` has the value `true` or lost its sender.
-async fn supervise<F, R>(name: &'static str, task: Arc<Task>, make: F, mut stopped: watch::Receiver<bool>)
+async fn supervise<F, R>(name: Arc<str>, task: Arc<Task>, restart: Restart, make: F, mut stopped: watch::Receiver<bool>)
 where
     F: FnMut() -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -167,10 +210,16 @@ where
                 return;
             }
         };
+        if let (Ok(()), Restart::Transient(tasks)) = (&ended, &restart) {
+            if let Some(shared) = tasks.upgrade() {
+                shared.tasks.lock().remove(&name);
+            }
+            return;
+        }
         if started_at.elapsed() >= RECOVERED_AFTER {
             pause = Duration::ZERO;
         }
-        tracing::warn!(task = name, cause = cause(ended), again_in = ?pause, "a task ended and is started again");
+        tracing::warn!(task = %name, cause = cause(ended), again_in = ?pause, "a task ended and is started again");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = is_stopped(&mut stopped) => return,
@@ -305,6 +354,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_transient_task_runs_again_after_a_kill_and_its_name_is_free_after_a_return() {
+        let supervisor = Supervisor::new();
+        let returned = Arc::new(tokio::sync::Notify::new());
+        let (sender, mut runs) = unbounded_channel();
+        for _ in 0..2 {
+            let (returns, sender) = (Arc::clone(&returned), sender.clone());
+            supervisor.start_transient("session 1", move || {
+                let (returns, sender) = (Arc::clone(&returns), sender.clone());
+                async move {
+                    sender.send(()).unwrap();
+                    returns.notified().await;
+                }
+            });
+            runs.recv().await.unwrap();
+            assert!(supervisor.kill("session 1"));
+            runs.recv().await.unwrap();
+            assert_eq!(supervisor.restarts("session 1"), Some(1));
+            returned.notify_one();
+            tokio::time::sleep(MAX_PAUSE).await;
+            assert_eq!((supervisor.names(), runs.try_recv().is_err()), (vec![], true));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_task_between_two_runs_and_an_unknown_name_cannot_be_killed() {
         let supervisor = Supervisor::new();
         let mut runs = started(&supervisor, || async {});
@@ -314,6 +387,21 @@ mod tests {
         assert!(!supervisor.kill("task"));
         assert!(!supervisor.kill("another"));
         assert_eq!((supervisor.restarts("task"), supervisor.restarts("another")), (Some(1), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_kills_a_task_or_is_answered_with_the_reason() {
+        let supervisor = Supervisor::new();
+        supervisor.start("pending", pending);
+        let mut runs = started(&supervisor, || async {});
+        runs.recv().await.unwrap();
+        runs.recv().await.unwrap();
+        tokio::time::sleep(FIRST_PAUSE / 2).await;
+        assert_eq!(supervisor.kill_by_command("pending"), Ok("killed pending".to_owned()));
+        let waits = "the task \"task\" has no run at the moment: it is started again within a second";
+        assert_eq!(supervisor.kill_by_command("task"), Err(waits.to_owned()));
+        let unknown = "there is no task \"tusk\": there are pending, task";
+        assert_eq!(supervisor.kill_by_command("tusk"), Err(unknown.to_owned()));
     }
 
     #[tokio::test(start_paused = true)]

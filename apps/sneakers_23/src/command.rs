@@ -6,10 +6,9 @@ use crate::control::{APP, Request};
 use crate::database::{self, OpenError, seed};
 use crate::serve::{self, ServeError};
 use app_service::control::{self, RequestError};
-use app_service::password::{PasswordError, hash_password};
+use app_service::password::{PasswordError, read_and_hash_password};
 use app_service::{DEFAULT_PORT, serve as service};
 use clap::{Parser, Subcommand};
-use std::io::{self, BufRead};
 
 /// The database of a store without `DATABASE_URL`.
 const DEFAULT_DATABASE: &str = "sqlite://sneakers_23.db";
@@ -70,8 +69,6 @@ enum Failure {
     Password(#[from] PasswordError),
     #[error("could not store the new stock: {0}")]
     Seed(#[from] sqlx::Error),
-    #[error("could not read a password from standard input: {0}")]
-    Input(#[from] io::Error),
 }
 
 impl<E: Into<Failure>> From<E> for CommandError {
@@ -92,11 +89,7 @@ pub async fn run(CommandLine { port, database_url, command }: CommandLine) -> Re
             seed::reset(&database::open(&database_url).await?).await?;
             println!("ok");
         }
-        Command::HashPassword => {
-            let mut password = String::new();
-            io::stdin().lock().read_line(&mut password)?;
-            println!("{}", hash_password(password.trim_end_matches(['\r', '\n']))?);
-        }
+        Command::HashPassword => println!("{}", read_and_hash_password()?),
     }
     Ok(())
 }

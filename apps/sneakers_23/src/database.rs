@@ -7,8 +7,8 @@ pub mod seed;
 
 pub use app_service::database::{Database, OpenError, Tx, now_ms};
 
+use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{SqlSafeStr, query, query_scalar};
 
 /// Opens the store's database at a URL: `sqlite://FILE` or `postgres://…`. Creates the tables, and stores the stock of
 /// the seed in an empty database.
@@ -30,15 +30,4 @@ pub async fn open(url: &str) -> Result<Database, OpenError> {
 /// [`sqlx::Error`]
 pub async fn lock_items(database: &Database, tx: &mut Tx) -> sqlx::Result<()> {
     database.lock(tx, "SELECT id FROM items ORDER BY id FOR UPDATE").await
-}
-
-/// Returns the value of a setting that all nodes share. The first node that reads it stores `default`.
-///
-/// # Errors
-/// [`sqlx::Error`]
-pub async fn setting(database: &Database, name: &str, default: &str) -> sqlx::Result<String> {
-    let pool = database.pool();
-    let insert = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-    query(insert).bind(name).bind(default).execute(&*pool).await?;
-    query_scalar("SELECT value FROM settings WHERE name = $1").bind(name).fetch_one(&*pool).await
 }

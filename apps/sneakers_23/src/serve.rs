@@ -14,8 +14,6 @@ use app_service::secret::{self, SecretSourceError};
 use app_service::serve::{self, Service};
 use app_service::supervisor::Supervisor;
 use bennu::Endpoint;
-use std::env;
-use std::path::PathBuf;
 
 /// The directory of the pages' files in the source repository; `ASSETS` replaces it.
 const REPOSITORY_ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
@@ -47,17 +45,14 @@ pub(crate) async fn serve(port: u16, database_url: &str) -> Result<(), ServeErro
     let service = Service::listen(APP, "Sneakers23", (serve::host()?, port))?;
     let database = database::open(database_url).await?;
     ledger::delete_old_refusals(&database).await?;
-    let secret = secret::from_env_or(async |random| {
-        Ok::<_, ServeError>(database::setting(&database, "secret_key_base", &random).await?)
-    });
-    let endpoint = Endpoint::builder(secret.await?).pubsub(cluster::pubsub()?).build();
-    let owner = owner()?;
+    let secret = secret::from_env_or_database(&database).await?;
+    let endpoint = Endpoint::builder(secret).pubsub(cluster::pubsub()?).build();
+    let owner = Password::from_env_or_printed("ADMIN_PASSWORD_HASH", "The owner's password for /admin")?;
     let store = Store::open(database, endpoint, owner).await?;
     let supervisor = Supervisor::new();
     store.start(&supervisor);
 
-    let assets = env::var_os("ASSETS").map_or_else(|| PathBuf::from(REPOSITORY_ASSETS), PathBuf::from);
-    let router = crate::app(&store, &assets)?;
+    let router = crate::app(&store, &serve::assets(REPOSITORY_ASSETS))?;
     let (commanded, tasks) = (store.clone(), supervisor.clone());
     let service = service.commands(move |request| {
         let (store, supervisor) = (commanded.clone(), tasks.clone());
@@ -66,14 +61,4 @@ pub(crate) async fn serve(port: u16, database_url: &str) -> Result<(), ServeErro
     service.run(router, &store.endpoint).await?;
     supervisor.stop().await;
     Ok(())
-}
-
-/// Returns the owner's password of the environment, or a random one, which is printed.
-fn owner() -> Result<Password, ServeError> {
-    if let Some(password) = Password::from_env("ADMIN_PASSWORD_HASH")? {
-        return Ok(password);
-    }
-    let (password, text) = Password::random()?;
-    println!("The owner's password for /admin is {text}");
-    Ok(password)
 }

@@ -2,25 +2,14 @@
 
 use crate::channel::{AdminStoreChannel, CartChannel, CartTrackerChannel, ProductChannel};
 use crate::checkout::CartId;
-use crate::database::now_ms;
 use crate::store::{PRODUCT_SOCKETS, Store};
+use app_service::web::SignedIn;
 use bennu::SessionMap;
 use bennu::prelude::*;
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
 
 /// The session's key of the shopper's cart id.
 pub const CART_ID: &str = "cart_id";
-
-/// The session's keys of the owner's login: its id, and the time at which it ends in milliseconds since 1970.
-pub const LOGIN: &str = "admin_login";
-/// See [`LOGIN`].
-pub const ADMIN_UNTIL: &str = "admin_until";
-
-/// The purpose of the token for `/admin_socket`, whose value is the id of the owner's login.
-pub const ADMIN_SALT: &str = "sneakers_23 admin socket";
-
-/// The age at which the owner's login ends.
-pub const ADMIN_MAX_AGE: Duration = Duration::from_secs(12 * 3600);
 
 /// `/product_socket`, for everybody. The session of the page decides which cart its client may join.
 pub struct ProductSocket {
@@ -32,9 +21,7 @@ impl Socket for ProductSocket {
     type State = Store;
 
     async fn connect(request: Connect<Store>) -> Result<Self, Refusal> {
-        let session = request.info.session.as_ref();
-        let cart_id = session.and_then(|session| CartId::parse(session.get(CART_ID)?.as_str()?));
-        Ok(ProductSocket { cart_id })
+        Ok(ProductSocket { cart_id: request.info.session.as_ref().and_then(cart_id_of) })
     }
 
     fn id(&self) -> Option<String> {
@@ -46,38 +33,27 @@ impl Socket for ProductSocket {
     }
 }
 
-/// Returns the id of the owner's login in a session, if there is one that has not ended.
-pub fn login_of(session: &SessionMap) -> Option<&str> {
-    let until = session.get(ADMIN_UNTIL)?.as_i64()?;
-    session.get(LOGIN)?.as_str().filter(|_| now_ms() < until)
+/// Returns the cart id of a session, if it has one.
+pub(crate) fn cart_id_of(session: &SessionMap) -> Option<CartId> {
+    CartId::parse(session.get(CART_ID)?.as_str()?)
 }
+
+/// The owner, who signs in with the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner;
 
 /// `/admin_socket`, for the owner.
-pub struct AdminSocket {
-    login: String,
-}
-
-impl AdminSocket {
-    /// Returns the socket id of a login, with which a logout closes its connections.
-    pub fn id_of(login: &str) -> String {
-        format!("admin_socket:{login}")
-    }
-}
+pub struct AdminSocket(SignedIn<Owner>);
 
 impl Socket for AdminSocket {
     type State = Store;
 
     async fn connect(request: Connect<Store>) -> Result<Self, Refusal> {
-        let login: String = request.verify(ADMIN_SALT, request.param("token")?, ADMIN_MAX_AGE)?;
-        // A page that stays open after a logout keeps its token, and connects again. Its session has no login any more.
-        match request.info.session.as_ref().and_then(login_of) {
-            Some(current) if current == login => Ok(AdminSocket { login }),
-            _ => Err(Refusal::because("the session has another login or none")),
-        }
+        SignedIn::connect(&request).map(AdminSocket)
     }
 
     fn id(&self) -> Option<String> {
-        Some(AdminSocket::id_of(&self.login))
+        Some(self.0.socket_id())
     }
 
     fn channels(router: &mut ChannelRouter<Self>) {

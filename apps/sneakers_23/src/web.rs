@@ -1,21 +1,19 @@
 //! The pages: the store, the checkout and the owner's dashboard, as HTML that works without a script.
 //!
-//! `app` mounts [`routes`]. Handlers read the inventory's snapshot, so the store's pages load
-//! while the database does not answer. Every page has the visitor's `session`, every form carries its CSRF token, and
-//! every error is a page of its own, a `problem`.
+//! `app` mounts [`routes`]. Handlers read the inventory's snapshot, so the store's pages load while the database does not
+//! answer. Sessions, forms and the errors of pages are those of every application, see [`app_service::web`]; `shopper`
+//! adds the cart.
 
 mod admin;
 mod checkout;
-mod form;
-mod page;
-mod problem;
-mod session;
 mod shop;
+mod shopper;
 
 use crate::store::Store;
+use app_service::web::{self, Problem, Visitors};
+use askama::Template;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use bennu_page::Files;
 use std::io;
@@ -38,12 +36,16 @@ pub fn routes(store: &Store, assets: &Path) -> io::Result<Router> {
         .route("/admin", get(admin::show))
         .route("/admin/login", post(admin::log_in))
         .route("/admin/logout", post(admin::log_out))
-        .layer(from_fn_with_state(store.clone(), session::begin))
-        .layer(DefaultBodyLimit::max(form::MAX_BYTES))
-        .merge(files.routes("/assets"))
-        .method_not_allowed_fallback(problem::wrong_method)
-        .fallback(problem::unknown_path)
-        .with_state(store.clone());
-    let pages = bennu_page::shell(pages);
-    Ok(if cfg!(debug_assertions) { pages.merge(bennu_page::parts()) } else { pages })
+        .layer(from_fn(shopper::begin));
+    let pages = web::pages(pages, Visitors::new(store.session.clone(), store.endpoint.secret().clone()));
+    let routes = web::with_problems(pages.merge(files.routes("/assets")), |problem| ProblemPage { problem });
+    let routes = bennu_page::shell(routes.with_state(store.clone()));
+    Ok(if cfg!(debug_assertions) { routes.merge(bennu_page::parts()) } else { routes })
+}
+
+/// The page of an error.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    problem: Problem,
 }

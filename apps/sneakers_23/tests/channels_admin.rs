@@ -15,11 +15,11 @@ use sneakers_23::checkout::{CartId, Purchase};
 use sneakers_23::database::{now_ms, seed};
 use sneakers_23::inventory::shelf;
 use sneakers_23::shoppers::MAX_DETAILED;
-use sneakers_23::socket::{ADMIN_SALT, AdminSocket, ProductSocket};
+use sneakers_23::socket::{AdminSocket, ProductSocket};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use support::node::two_nodes;
-use support::shop::{Shop, refusal, session, topic};
+use support::shop::{SIGNED_IN, Shop, refusal, session, signed_in, topic};
 use support::{assert_ledger, in_stock, skip};
 use test_postgres::Postgres;
 
@@ -116,24 +116,25 @@ fn cart() -> CartId {
 #[tokio::test]
 async fn a_socket_without_a_valid_token_of_a_login_is_refused() {
     let shop = Shop::open().await;
-    let own = Token::new(shop.endpoint.secret(), ADMIN_SALT);
+    let own = Token::new(shop.endpoint.secret(), SIGNED_IN);
+    let login = signed_in("a login", now_ms() + 60_000);
     let foreign = Secret::new("a secret that another store on another machine has").unwrap();
     let cookie = Token::new(shop.endpoint.secret(), "sneakers_23 session");
     for params in [
         json!({}),
         json!({ "token": "" }),
         json!({ "token": "admin" }),
-        json!({ "token": Token::new(&foreign, ADMIN_SALT).sign("a login").unwrap() }),
-        json!({ "token": cookie.sign("a login").unwrap() }),
+        json!({ "token": Token::new(&foreign, SIGNED_IN).sign(&login).unwrap() }),
+        json!({ "token": cookie.sign(&login).unwrap() }),
         json!({ "token": shop.carts.serialize(&Default::default()) }),
-        json!({ "token": own.sign_at("a login", SystemTime::now() - Duration::from_secs(13 * 3600)).unwrap() }),
+        json!({ "token": own.sign_at(&login, SystemTime::now() - Duration::from_secs(13 * 3600)).unwrap() }),
         json!({ "token": own.sign(&json!({ "login": 1 })).unwrap() }),
     ] {
         let info = session("a login", now_ms() + 60_000);
         let refused = shop.test.connect_with::<AdminSocket>(params.clone(), info).await;
         assert!(matches!(refused, Err(NotConnected::Refused(_))), "{params}");
     }
-    let recent = own.sign_at("a login", SystemTime::now() - Duration::from_secs(11 * 3600)).unwrap();
+    let recent = own.sign_at(&login, SystemTime::now() - Duration::from_secs(11 * 3600)).unwrap();
     let params = json!({ "token": recent });
     for (info, session) in [
         (ConnectInfo::new(), "no session of a page"),

@@ -241,8 +241,8 @@ async fn a_dropped_begin_leaves_no_connection_within_a_transaction() {
 #[tokio::test]
 async fn two_nodes_share_the_settings_of_their_database() {
     on_both("settings", async |database| {
-        assert_eq!(sneakers_23::database::setting(&database, "secret", "first").await.unwrap(), "first");
-        assert_eq!(sneakers_23::database::setting(&database, "secret", "second").await.unwrap(), "first");
+        assert_eq!(database.setting("secret", "first").await.unwrap(), "first");
+        assert_eq!(database.setting("secret", "second").await.unwrap(), "first");
     })
     .await;
 }

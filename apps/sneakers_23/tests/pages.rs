@@ -2,8 +2,7 @@
 
 mod support;
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{StatusCode, header};
 use bennu_testkit::prelude::*;
 use sneakers_23::catalog::{Cents, ItemId, ProductId};
 use sneakers_23::checkout::ledger;
@@ -171,28 +170,6 @@ async fn a_form_without_the_token_of_its_session_is_refused_and_logged_once() {
         }
     }
     visitor.get("/").await.assert_has(r#"data-cart-count="0">0<"#);
-}
-
-#[tokio::test]
-async fn a_form_has_at_most_16_kb_and_is_a_form() {
-    let site = Site::open_released().await;
-    let mut visitor = site.visitor();
-    let token = visitor.csrf_token().await;
-    let item = site.in_stock(1)[0].to_string();
-    let form = |padding: usize| {
-        let body = format!("_csrf_token={token}&item_id={item}&padding={}", "x".repeat(padding));
-        let request = Request::post("/cart/add").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        request.body(Body::from(body)).unwrap()
-    };
-    assert_eq!(visitor.send(form(15 * 1024)).await.status, StatusCode::SEE_OTHER);
-    let large = visitor.send(form(16 * 1024)).await;
-    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
-    large.assert_has("A form of this store has at most 16 KB.");
-
-    let json = Request::post("/cart/add").header(header::CONTENT_TYPE, "application/json");
-    let json = visitor.send(json.body(Body::from(format!("{{\"_csrf_token\":\"{token}\"}}"))).unwrap()).await;
-    assert_eq!(json.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    json.assert_has("application/x-www-form-urlencoded");
 }
 
 #[tokio::test]

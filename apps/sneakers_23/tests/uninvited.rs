@@ -10,10 +10,10 @@ use sneakers_23::catalog::ItemId;
 use sneakers_23::checkout::ledger;
 use sneakers_23::checkout::{Answer, CartId, Purchase};
 use sneakers_23::database::now_ms;
-use sneakers_23::socket::ADMIN_SALT;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 use support::server::{Server, WebSocket};
+use support::shop::{SIGNED_IN, signed_in};
 use support::shopper::{Reply, Shopper, encode};
 use support::{assert_ledger, in_stock, snapshot};
 use tokio::time::timeout;
@@ -360,7 +360,7 @@ async fn a_form_that_is_too_large_or_none_is_refused_in_words() {
     let mut client = Shopper::arrive(server.address).await;
     let token = client.csrf_token.clone();
     let large = format!("_csrf_token={token}&item_id={}", "1".repeat(20_000));
-    assert_page(&client.post_text("/cart/add", &large).await, 413, "A form of this store has at most 16 KB.");
+    assert_page(&client.post_text("/cart/add", &large).await, 413, "A form of this site has at most 16 KB.");
     for (form, status) in [
         (format!("_csrf_token={token}"), 400),
         (format!("_csrf_token={token}&item_id"), 400),
@@ -385,9 +385,10 @@ async fn a_form_that_is_too_large_or_none_is_refused_in_words() {
 #[tokio::test]
 async fn the_owners_socket_without_a_login_is_refused() {
     let server = Server::start().await;
-    let own = Token::new(server.store.endpoint.secret(), ADMIN_SALT);
-    let expired = own.sign_at("a login", SystemTime::now() - Duration::from_secs(13 * 3600)).unwrap();
-    let good = own.sign("a login").unwrap();
+    let own = Token::new(server.store.endpoint.secret(), SIGNED_IN);
+    let login = signed_in("a login", now_ms() + 60_000);
+    let expired = own.sign_at(&login, SystemTime::now() - Duration::from_secs(13 * 3600)).unwrap();
+    let good = own.sign(&login).unwrap();
     let forged = format!("{}x", &good[..good.len() - 1]);
     let shopper = Shopper::arrive(server.address).await;
     let cookie = format!("_sneakers_23={}", shopper.cookies["_sneakers_23"]);
@@ -404,7 +405,7 @@ async fn the_owners_socket_without_a_login_is_refused() {
     // A token without the session of its login, as one that was copied from the page.
     let before = log.lines().len();
     assert_eq!(WebSocket::connect(server.address, &format!("/admin_socket?token={good}"), &[]).await.err(), Some(403));
-    assert!(log.lines()[before..].iter().any(|line| line.contains("the session has another login or none")), "{log}");
+    assert!(log.lines()[before..].iter().any(|line| line.contains("the session has another sign-in or none")), "{log}");
     assert!(!log.lines().iter().any(|line| line.contains(&good)), "the log has no token of the owner: {log}");
     // The socket of shoppers has no channel of the owner.
     let mut socket = connect(&shopper).await;
@@ -427,7 +428,7 @@ async fn guesses_of_the_owners_password_are_limited_and_the_owner_logs_in_beside
     for n in 0..5 {
         let before = warnings(&log).len();
         assert_page(&log_in(&mut guesser, &format!("guess {n}")).await, 401, "This is not the password.");
-        assert_logged_once(&log, before, "rejected a login of the owner");
+        assert_logged_once(&log, before, "rejected a password");
     }
     // A new session is no new guesser, and the right password is not looked at.
     for password in ["guess 6", &server.password] {
@@ -438,7 +439,7 @@ async fn guesses_of_the_owners_password_are_limited_and_the_owner_logs_in_beside
         assert_page(&page, 429, "There were too many attempts");
         let seconds: u64 = page.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=60).contains(&seconds), "{seconds}");
-        assert_logged_once(&log, before, "rejected a login of the owner");
+        assert_logged_once(&log, before, "rejected a password");
     }
     let mut owner = Shopper::arrive(server.address).await;
     assert_eq!(log_in(&mut owner, &server.password).await.status, 303);

@@ -3,19 +3,18 @@
 //! The page makes the purchase and signs it into the form, so a form that is sent again is the same purchase with the
 //! same answer. Only the session that made a purchase may send it, or see its order.
 
-use super::form::{Fields, Form};
-use super::page::{Shell, personal};
-use super::problem::Problem;
-use super::session::{Session, cart_of, set_cart_cookie};
+use super::shopper::{Shell, Shopper, set_cart_cookie};
 use crate::announcer;
 use crate::catalog::Cents;
 use crate::checkout::ledger;
 use crate::checkout::{Answer, CartChange, CartView, LineView, Order, Purchase, PurchaseId, Refusal};
 use crate::store::Store;
+use app_service::web::{Fields, Form, PathPart, Problem, page};
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use std::fmt::Display;
 
 /// The seconds after which a browser may send a purchase again that found a full queue.
 const RETRY_AFTER_S: &str = "2";
@@ -59,67 +58,59 @@ struct OrderView {
 }
 
 /// `GET /checkout`: the cart's lines, and the form that buys them.
-pub(super) async fn show(
-    State(store): State<Store>,
-    session: Session,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn show(State(store): State<Store>, shopper: Shopper) -> Result<Response, Problem> {
     let shelf = store.inventory.snapshot();
-    let cart = cart_of(&store.carts, &headers);
-    let purchase = Purchase::new(session.cart_id().clone(), cart.items(), &shelf);
+    let purchase = Purchase::new(shopper.cart_id.clone(), shopper.cart.items(), &shelf);
     let purchase = purchase.map_err(|error| Problem::internal(&error))?;
-    let page = CheckoutPage {
-        shell: Shell::new(&session, &cart, "/checkout"),
-        cart: CartView::new(&cart, &shelf),
+    let checkout = CheckoutPage {
+        shell: shopper.shell("/checkout"),
+        cart: CartView::new(&shopper.cart, &shelf),
         purchase: store.purchases.sign(&purchase),
     };
-    Ok(personal(StatusCode::OK, &page))
+    page(StatusCode::OK, &checkout)
 }
 
 /// `POST /checkout`: buys the purchase of the form.
-pub(super) async fn buy(
-    State(store): State<Store>,
-    session: Session,
-    headers: HeaderMap,
-    Form(fields): Form,
-) -> Result<Response, Problem> {
-    let purchase = purchase_of(&fields, &session, &store)?;
+pub(super) async fn buy(State(store): State<Store>, shopper: Shopper, Form(fields): Form) -> Result<Response, Problem> {
+    let purchase = purchase_of(&fields, &shopper, &store)?;
     let answer = store.checkout.buy(purchase.clone()).await;
-    answered(answer, &purchase, &store, &session, &headers)
+    answered(answer, &purchase, &store, shopper)
 }
 
 /// `GET /checkout/outcome`: the outcome of a purchase that was sent before.
-pub(super) async fn outcome(
-    State(store): State<Store>,
-    session: Session,
-    headers: HeaderMap,
-    fields: Fields,
-) -> Result<Response, Problem> {
-    let purchase = purchase_of(&fields, &session, &store)?;
+pub(super) async fn outcome(State(store): State<Store>, shopper: Shopper, fields: Fields) -> Result<Response, Problem> {
+    let purchase = purchase_of(&fields, &shopper, &store)?;
     let answer = store.checkout.outcome(&purchase).await;
-    answered(answer, &purchase, &store, &session, &headers)
+    answered(answer, &purchase, &store, shopper)
 }
 
 /// `GET /checkout/complete/{id}`: the order, for the session that bought it.
 pub(super) async fn complete(
     State(store): State<Store>,
-    session: Session,
-    headers: HeaderMap,
-    Path(id): Path<String>,
+    shopper: Shopper,
+    PathPart(id): PathPart<String>,
 ) -> Result<Response, Problem> {
     let id = PurchaseId::parse(&id).ok_or_else(Problem::not_found)?;
-    let order =
-        store.database.run(ledger::order(&store.database, &id)).await.map_err(|error| Problem::database(&error))?;
-    let order = order.filter(|order| order.cart_id == *session.cart_id()).ok_or_else(Problem::not_found)?;
-    let cart = cart_of(&store.carts, &headers);
-    let shell = Shell::new(&session, &cart, "/checkout/complete");
-    Ok(personal(StatusCode::OK, &CompletePage { shell, order: OrderView::new(&order, &store) }))
+    let order = store.database.run(ledger::order(&store.database, &id)).await.map_err(|error| no_database(&error))?;
+    let order = order.filter(|order| order.cart_id == shopper.cart_id).ok_or_else(Problem::not_found)?;
+    let shell = shopper.shell("/checkout/complete");
+    page(StatusCode::OK, &CompletePage { shell, order: OrderView::new(&order, &store) })
+}
+
+/// The database does not answer, and the page needs it.
+fn no_database(error: &impl Display) -> Problem {
+    tracing::warn!(%error, "could not read the database for a page");
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The store cannot look this up right now.",
+        "Nothing is lost: an order that was confirmed is kept. Reload this page in a moment.",
+    )
 }
 
 /// Returns the purchase in the field `purchase`, which must be one of this session.
-fn purchase_of(fields: &Fields, session: &Session, store: &Store) -> Result<Purchase, Problem> {
+fn purchase_of(fields: &Fields, shopper: &Shopper, store: &Store) -> Result<Purchase, Problem> {
     let purchase = store.purchases.verify(fields.required("purchase")?);
-    purchase.filter(|purchase| purchase.cart_id == *session.cart_id()).ok_or_else(|| {
+    purchase.filter(|purchase| purchase.cart_id == shopper.cart_id).ok_or_else(|| {
         tracing::warn!("rejected a purchase that this session has not made, or that is older than a day");
         let text = "A checkout page is good for one day, and only in the browser that opened it. Nothing was bought.";
         Problem::new(StatusCode::BAD_REQUEST, "This checkout page cannot be used any more.", text)
@@ -127,35 +118,25 @@ fn purchase_of(fields: &Fields, session: &Session, store: &Store) -> Result<Purc
     })
 }
 
-fn answered(
-    answer: Answer,
-    purchase: &Purchase,
-    store: &Store,
-    session: &Session,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
-    let shell = || Shell::new(session, &cart_of(&store.carts, headers), "/checkout");
-    Ok(match answer {
+fn answered(answer: Answer, purchase: &Purchase, store: &Store, mut shopper: Shopper) -> Result<Response, Problem> {
+    let shell = shopper.shell("/checkout");
+    match answer {
         Answer::Bought(order) => {
             announcer::remove_bought(&store.endpoint, &order);
             fail::fail_point!("purchase-emptied", |_| std::process::abort());
-            let mut cart = cart_of(&store.carts, headers);
-            cart.apply(&CartChange::Bought(order.items()));
-            (set_cart_cookie(&store.carts, &cart), Redirect::to(&format!("/checkout/complete/{}", order.id)))
-                .into_response()
+            shopper.cart.apply(&CartChange::Bought(order.items()));
+            let emptied = set_cart_cookie(&store.carts, &shopper.cart);
+            Ok((emptied, Redirect::to(&format!("/checkout/complete/{}", order.id))).into_response())
         }
-        Answer::Refused(refusal) => {
-            personal(StatusCode::CONFLICT, &RefusalPage::new(&refusal, purchase, store, shell()))
-        }
-        Answer::Unknown => {
-            personal(StatusCode::ACCEPTED, &UnknownPage { shell: shell(), purchase: store.purchases.sign(purchase) })
-        }
+        Answer::Refused(refusal) => page(StatusCode::CONFLICT, &RefusalPage::new(&refusal, purchase, store, shell)),
+        Answer::Unknown => page(StatusCode::ACCEPTED, &UnknownPage { shell, purchase: store.purchases.sign(purchase) }),
         Answer::Busy => {
             let text = "Very many orders arrive right now. Nothing was bought: go back and pay again.";
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The till is full for a moment.", text);
-            ([(header::RETRY_AFTER, RETRY_AFTER_S)], problem.back("/checkout", "Back to the checkout")).into_response()
+            let problem = problem.back("/checkout", "Back to the checkout");
+            Ok(([(header::RETRY_AFTER, RETRY_AFTER_S)], problem).into_response())
         }
-    })
+    }
 }
 
 impl RefusalPage {

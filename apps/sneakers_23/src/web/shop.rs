@@ -1,18 +1,16 @@
 //! The store: the products with their sizes, and the cart beside them.
 
-use super::form::{Fields, Form};
-use super::page::{Shell, personal};
-use super::problem::Problem;
-use super::session::{Session, cart_of, set_cart_cookie};
+use super::shopper::{Shell, Shopper, set_cart_cookie};
 use crate::announcer;
-use crate::catalog::{Level, Product};
+use crate::catalog::{Item, ItemId, Level, Product};
 use crate::checkout::{CartChange, CartError, CartView, LineView};
 use crate::inventory::Snapshot;
 use crate::sizes::sizes_html;
 use crate::store::Store;
+use app_service::web::{Fields, Form, Problem, page};
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use strum::VariantNames;
 
@@ -38,7 +36,7 @@ struct Shelf {
 
 impl Shelf {
     fn new(product: &Product, shelf: &Snapshot) -> Self {
-        let size = |item: Option<&crate::catalog::Item>| item.map(|item| item.size.clone()).unwrap_or_default();
+        let size = |item: Option<&Item>| item.map(|item| item.size.clone()).unwrap_or_default();
         Shelf {
             product: product.clone(),
             sizes: sizes_html(product, shelf),
@@ -58,60 +56,50 @@ impl Shelf {
 }
 
 /// `GET /`: the store. The query names the problem of the form that led here, if there was one.
-pub(super) async fn show(
-    State(store): State<Store>,
-    session: Session,
-    headers: HeaderMap,
-    fields: Fields,
-) -> Result<Response, Problem> {
+pub(super) async fn show(State(store): State<Store>, shopper: Shopper, fields: Fields) -> Result<Response, Problem> {
     let shelf = store.inventory.snapshot();
-    let cart = cart_of(&store.carts, &headers);
-    let page = StorePage {
-        shell: Shell::new(&session, &cart, "/"),
+    let store_page = StorePage {
+        shell: shopper.shell("/"),
         shelves: shelf.products().map(|product| Shelf::new(product, &shelf)).collect(),
-        cart: CartView::new(&cart, &shelf),
+        cart: CartView::new(&shopper.cart, &shelf),
         blank: LineView::blank(),
         problem: problem(&fields, &shelf)?,
     };
-    Ok(personal(StatusCode::OK, &page))
+    page(StatusCode::OK, &store_page)
 }
 
 /// `POST /cart/add`: adds an item, and returns to the store.
 pub(super) async fn add(
     State(store): State<Store>,
-    session: Session,
-    headers: HeaderMap,
+    mut shopper: Shopper,
     Form(fields): Form,
 ) -> Result<Response, Problem> {
     let shelf = store.inventory.snapshot();
-    let item = fields.item(&shelf)?;
-    let mut cart = cart_of(&store.carts, &headers);
-    if let Err(error) = cart.add(item.id, &shelf) {
+    let item = item_of(&fields, &shelf)?;
+    if let Err(error) = shopper.cart.add(item.id, &shelf) {
         return Ok(Redirect::to(&format!("/?problem={}&item_id={}#cart", error.reason(), item.id)).into_response());
     }
-    announcer::change_cart(&store.endpoint, session.cart_id(), CartChange::Add(item.id));
-    Ok((set_cart_cookie(&store.carts, &cart), Redirect::to("/#cart")).into_response())
+    announcer::change_cart(&store.endpoint, &shopper.cart_id, CartChange::Add(item.id));
+    Ok((set_cart_cookie(&store.carts, &shopper.cart), Redirect::to("/#cart")).into_response())
 }
 
 /// `POST /cart/remove`: removes an item, and returns to the page in the field `back`. An item that is not in the cart is
 /// removed already.
 pub(super) async fn remove(
     State(store): State<Store>,
-    session: Session,
-    headers: HeaderMap,
+    mut shopper: Shopper,
     Form(fields): Form,
 ) -> Result<Response, Problem> {
-    let item = fields.item(&store.inventory.snapshot())?.id;
+    let item = item_of(&fields, &store.inventory.snapshot())?.id;
     let back = match fields.optional("back") {
         None | Some("/") => "/#cart",
         Some("/checkout") => "/checkout",
         Some(other) => return Err(Problem::invalid(other, "a page to return to: it must be / or /checkout")),
     };
-    let mut cart = cart_of(&store.carts, &headers);
-    if cart.remove(item).is_ok() {
-        announcer::change_cart(&store.endpoint, session.cart_id(), CartChange::Remove(item));
+    if shopper.cart.remove(item).is_ok() {
+        announcer::change_cart(&store.endpoint, &shopper.cart_id, CartChange::Remove(item));
     }
-    Ok((set_cart_cookie(&store.carts, &cart), Redirect::to(back)).into_response())
+    Ok((set_cart_cookie(&store.carts, &shopper.cart), Redirect::to(back)).into_response())
 }
 
 /// Returns the sentence for the problem in a query.
@@ -121,7 +109,17 @@ fn problem(fields: &Fields, shelf: &Snapshot) -> Result<Option<String>, Problem>
         let all = CartError::VARIANTS.join(", ");
         Problem::invalid(reason, format_args!("a problem of a cart: it must be one of {all}"))
     })?;
-    let line = LineView::of_item(fields.item(shelf)?.id, shelf);
+    let line = LineView::of_item(item_of(fields, shelf)?.id, shelf);
     let name = line.map_or_else(String::new, |line| format!("{}, size {}: ", line.name, line.size));
     Ok(Some(format!("{name}{error}")))
+}
+
+/// Returns the item in the field `item_id`.
+fn item_of<'a>(fields: &Fields, shelf: &'a Snapshot) -> Result<&'a Item, Problem> {
+    let text = fields.required("item_id")?;
+    let item = text.parse().ok().and_then(|id: ItemId| shelf.item(id));
+    item.ok_or_else(|| {
+        let last = shelf.items().last().map_or(0, |item| item.id.0);
+        Problem::invalid(text, format_args!("an item of the store: the items have the numbers 1 to {last}"))
+    })
 }

@@ -56,9 +56,10 @@ pub(crate) async fn cart_has(page: &Page, items: &[i64]) {
     }
 }
 
-/// Waits until a product shows its sizes.
+/// Waits until a product shows its sizes, and can be clicked: while the sizes fade in, the document takes all clicks.
 pub(crate) async fn shows_sizes(page: &Page, product: i64) {
-    page.shows(&format!("#product-{product}:is([data-state='live'], [data-state='sold-out']) .size")).await;
+    let sizes = format!("#product-{product}:is([data-state='live'], [data-state='sold-out']) .size");
+    page.shows(&format!(":root:not(:active-view-transition) {sizes}")).await;
 }
 
 /// Waits until a product is not released.

@@ -14,7 +14,7 @@ use sneakers_23::checkout::{Answer, CartId, Purchase};
 use sneakers_23::database::{Database, now_ms};
 use sneakers_23::inventory::Snapshot;
 use sneakers_23::inventory::shelf;
-use sneakers_23::socket::{ADMIN_SALT, ADMIN_UNTIL, AdminSocket, LOGIN, ProductSocket};
+use sneakers_23::socket::{AdminSocket, ProductSocket};
 use sneakers_23::store::Store;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Shop {
 
     /// Connects a page of the owner.
     pub(crate) async fn owner(&self) -> TestSocket<AdminSocket> {
-        let token = self.endpoint.sign(ADMIN_SALT, "a login").unwrap();
+        let token = self.endpoint.sign(SIGNED_IN, &signed_in("a login", now_ms() + 60_000)).unwrap();
         let params = json!({ "token": token });
         self.test.connect_with(params, session("a login", now_ms() + 60_000)).await.unwrap()
     }
@@ -166,9 +166,17 @@ impl Shop {
     }
 }
 
+/// The key of the owner's login in a session, and the purpose of the token for `/admin_socket`.
+pub(crate) const SIGNED_IN: &str = "signed_in";
+
+/// Returns a login of the owner until a time, as a session and a token contain it.
+pub(crate) fn signed_in(login: &str, until_ms: i64) -> Value {
+    json!({ "user": null, "id": login, "until_ms": until_ms })
+}
+
 /// Returns the connection of a page whose session has a login of the owner until a time.
-pub(crate) fn session(login: &str, until: i64) -> ConnectInfo {
-    let session = json!({ LOGIN: login, ADMIN_UNTIL: until });
+pub(crate) fn session(login: &str, until_ms: i64) -> ConnectInfo {
+    let session = json!({ SIGNED_IN: signed_in(login, until_ms) });
     ConnectInfo::new().with_session(session.as_object().unwrap().clone())
 }
 

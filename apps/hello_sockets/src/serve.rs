@@ -11,11 +11,11 @@ use crate::tracker::UserTracker;
 use crate::{APP, AppError, app};
 use app_service::cluster::{self, ClusterConfigError};
 use app_service::secret::{self, SecretSourceError};
-use app_service::serve::{ServeError, Service};
+use app_service::serve::{self, ServeError, Service};
 use bennu::Endpoint;
 use std::env;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// The directory of the pages' files in the source repository; `ASSETS` replaces it.
@@ -47,7 +47,7 @@ pub(crate) async fn serve(port: u16) -> Result<(), StartError> {
     let measurement = Measurement::start()?;
     let endpoint = Endpoint::builder(secret::from_env()?).pubsub(cluster::pubsub()?).build();
     let users = UserTracker::start(&endpoint, cluster::down_after()?);
-    let assets = env::var_os("ASSETS").map_or_else(|| PathBuf::from(REPOSITORY_ASSETS), PathBuf::from);
+    let assets = serve::assets(REPOSITORY_ASSETS);
     let app = app(&endpoint, users, &assets)?.merge(measurement.routes(&endpoint)?);
     let (pipeline, producer) = pipeline::start(&endpoint)?;
     warn_of_missing_client(&assets);

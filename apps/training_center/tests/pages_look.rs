@@ -7,8 +7,10 @@ use bennu_testkit::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use support::hall::Hall;
+use support::network::Network;
 use support::pages::{
-    TITLE, WORKOUT, end, is_live, is_well_made, participant, start, tap, tile_is, with_browser, with_browsers,
+    TITLE, WORKOUT, end, is_live, is_well_made, looks_well, participant, start, tap, tile_is, with_browser,
+    with_browsers,
 };
 use test_browser::{Device, Page};
 use training_center::session::{Phase, TrainingSession};
@@ -106,7 +108,7 @@ fn session(workout: &[&str], phase: Phase) -> TrainingSession {
 /// Adds people, each of whom has done another part of the workout.
 fn with_people(mut session: TrainingSession, names: &[&str]) -> TrainingSession {
     for (n, name) in names.iter().enumerate() {
-        let count = (n * 7 + 5) % (session.workout.len() + 1);
+        let count = (n * 5 + 3) % (session.workout.len() + 1);
         let done: BTreeSet<_> = session.workout.iter().take(count).cloned().collect();
         session.people.insert((*name).to_owned(), done);
     }
@@ -124,7 +126,8 @@ async fn the_pages_of_a_participant_are_well_made_in_every_phase() {
         is_well_made(&page, "sign-in", &devices).await;
         page.emulate(PHONE.1).await;
         page.close().await;
-        let page = participant(&phone, &hall.url("/sessions/1"), "Blue").await;
+        let network = Network::to(hall.address()).await;
+        let page = participant(&phone, &network.url("/sessions/1"), "Blue").await;
         is_well_made(&page, "waiting", &devices).await;
 
         let desk = hall.trainer(&at_desk).await;
@@ -136,14 +139,17 @@ async fn the_pages_of_a_participant_are_well_made_in_every_phase() {
             tile_is(&page, exercise, "done").await;
         }
         is_well_made(&page, "running", &devices).await;
-        page.script("WebSocket.prototype.send = () => {}; done()").await;
+        network.cut();
+        page.shows(":root[data-link='lost']").await;
         page.emulate(PHONE.1).await;
         tap(&page, WORKOUT[4]).await;
         tap(&page, WORKOUT[0]).await;
         page.shows("#unsent[data-count='2']").await;
-        is_well_made(&page, "unsent", &devices).await;
-        page.goto(&hall.url("/sessions/1")).await;
+        looks_well(&page, "unsent", &devices).await;
+        network.repair();
         tile_is(&page, WORKOUT[0], "open").await;
+        // The attempts to connect failed.
+        page.console_errors().await;
         end(&desk).await;
         page.shows(".status[data-phase='ended']").await;
         is_well_made(&page, "ended", &devices).await;

@@ -8,6 +8,7 @@ use bennu::pubsub::PubSub;
 use bennu::token::Secret;
 use bennu_testkit::prelude::*;
 use std::future::IntoFuture;
+use std::net::SocketAddr;
 use std::path::Path;
 use test_browser::{Browser, Page};
 use tokio::task::JoinHandle;
@@ -42,6 +43,11 @@ impl Hall {
         let server = bennu::serve(listener, router, &endpoint).into_future();
         let serving = tokio::spawn(async move { drop(server.await) });
         Hall { gym, test, port, password, serving }
+    }
+
+    /// Returns the address on which the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// Returns the address of a path for a browser.

@@ -124,18 +124,24 @@ pub(crate) async fn tab_to(page: &Page, selector: &str) {
 
 /// Asserts that a page has no fault of accessibility on these devices, in light, dark and forced colours, and none of
 /// layout in any width, and writes pictures.
-pub(crate) async fn is_well_made(page: &Page, name: &str, devices: &[(&str, Device)]) {
+pub(crate) async fn looks_well(page: &Page, name: &str, devices: &[(&str, Device)]) {
     for (size, device) in devices {
         for (colours, device) in [("light", *device), ("dark", device.dark()), ("forced", device.forced_colors())] {
             page.emulate(device).await;
             assert_eq!(page.accessibility_faults().await, [""; 0], "{name} on a {size} in {colours} colours");
             page.screenshot(pictures().join(format!("{name}-{size}-{colours}.png"))).await;
         }
+        assert_eq!(overfull_cells(page).await, [""; 0], "{name} on a {size}");
         if device.has_touch {
             assert_eq!(small_targets(page).await, [""; 0], "{name} on a {size}");
         }
     }
     assert_eq!(page.layout_faults([320, 360, 390, 768, 1280, 1920]).await, [""; 0], "{name}");
+}
+
+/// Like [`looks_well`], and asserts that the console of the browser has no error.
+pub(crate) async fn is_well_made(page: &Page, name: &str, devices: &[(&str, Device)]) {
+    looks_well(page, name, devices).await;
     assert_eq!(page.console_errors().await, [""; 0], "{name}");
 }
 
@@ -148,8 +154,14 @@ async fn small_targets(page: &Page) -> Vec<String> {
             if (width > 0 && (width < 48 || height < least)) small.push(`${control.outerHTML}: ${width} × ${height}`);
         }
         done(small)";
-    let small = page.script(script).await;
-    small.as_array().unwrap().iter().map(|control| control.as_str().unwrap().to_owned()).collect()
+    serde_json::from_value(page.script(script).await).unwrap()
+}
+
+/// Returns the cells of tables that are too small for their content. Those for screen readers only have one pixel.
+async fn overfull_cells(page: &Page) -> Vec<String> {
+    let script = "done([...document.querySelectorAll('td, th')]
+        .filter((cell) => cell.clientWidth > 1 && cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent))";
+    serde_json::from_value(page.script(script).await).unwrap()
 }
 
 /// Returns the directory of the pictures, `target/screenshots/training_center`.

@@ -19,6 +19,14 @@ pub mod serve;
 pub mod supervisor;
 pub mod web;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Returns the milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// The port of a server unless another is chosen, as in the book.
 pub const DEFAULT_PORT: u16 = 4000;
 

@@ -1,5 +1,6 @@
 //! The shared half of the pages, over a small router and without a network: sessions, forms, problems, and signing in.
 
+use app_service::now_ms;
 use app_service::password::Password;
 use app_service::web::{
     self, Fields, Form, Frame, MAX_FORM_BYTES, PathPart, Peer, Problem, SIGNED_IN_FOR, SignedIn, Visitor, Visitors,
@@ -20,7 +21,7 @@ use bennu_testkit::{NotConnected, TestSocket};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use tower::ServiceExt;
 
 /// The key of a sign-in in the session, and the purpose of its token. Cookies of a running site have it.
@@ -136,7 +137,7 @@ impl Site {
         browser.cookie = Some(cookie_value(cookie.to_str().unwrap()));
     }
 
-    /// Returns the browser of a user who has signed in.
+    /// Returns the browser of a signed-in user.
     async fn signed_in(&self, name: &str) -> Browser {
         let mut browser = self.browser();
         assert_eq!(browser.submit("/sign_in", &[("name", name)]).await.status, StatusCode::SEE_OTHER);
@@ -266,10 +267,6 @@ impl Answer {
 
 fn cookie_value(set_cookie: &str) -> String {
     set_cookie.split(';').next().unwrap().split_once('=').unwrap().1.to_owned()
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
 }
 
 #[tokio::test]
@@ -464,10 +461,10 @@ async fn the_page_of_a_user_has_the_tokens_and_no_cache_stores_it() {
     let page = browser.get("/frame").await;
     assert_eq!(page.body.trim_end(), browser.csrf_token().await, "without a user there is no other token");
     assert_eq!(page.all(header::CACHE_CONTROL), ["no-store, must-revalidate"]);
-    let mut browser = site.signed_in("Ada").await;
+    let mut browser = site.signed_in("Blue").await;
     let page = browser.get("/frame").await;
     let [csrf_token, user_token, name] = page.body.split(' ').collect::<Vec<_>>()[..] else { panic!("{page:?}") };
-    assert_eq!((csrf_token, name), (&*browser.csrf_token().await, "Ada"));
+    assert_eq!((csrf_token, name), (&*browser.csrf_token().await, "Blue"));
     site.connect(Some(user_token), Some(site.session(&browser))).await.unwrap();
     let public = web::public_page(
         StatusCode::OK,
@@ -482,8 +479,8 @@ async fn a_sign_in_and_a_sign_out_renew_the_csrf_token() {
     let mut browser = site.browser();
     assert_eq!(browser.get("/user").await.body, "nobody");
     let before = browser.csrf_token().await;
-    browser.submit("/sign_in", &[("name", "Ada")]).await;
-    assert_eq!(browser.get("/user").await.body, "Ada");
+    browser.submit("/sign_in", &[("name", "Blue")]).await;
+    assert_eq!(browser.get("/user").await.body, "Blue");
     let signed_in = browser.csrf_token().await;
     browser.submit("/sign_out", &[]).await;
     assert_eq!(browser.get("/user").await.body, "nobody");
@@ -500,7 +497,7 @@ async fn a_sign_in_keeps_the_other_values_of_the_session() {
     let (site, _) = Site::new();
     let mut browser = site.browser();
     browser.get("/change?colour=blue").await;
-    browser.submit("/sign_in", &[("name", "Ada")]).await;
+    browser.submit("/sign_in", &[("name", "Blue")]).await;
     assert_eq!(site.session(&browser)["colour"], "blue");
     browser.submit("/sign_out", &[]).await;
     assert_eq!(site.session(&browser)["colour"], "blue");
@@ -511,9 +508,9 @@ async fn a_sign_in_ends_after_twelve_hours() {
     let (site, _) = Site::new();
     assert_eq!(SIGNED_IN_FOR, Duration::from_secs(12 * 3600));
     let earliest = now_ms() + 12 * 3_600_000;
-    let mut browser = site.signed_in("Ada").await;
+    let mut browser = site.signed_in("Blue").await;
     let mut session = site.session(&browser);
-    let until_ms = session[SIGNED_IN]["until_ms"].as_u64().unwrap();
+    let until_ms = session[SIGNED_IN]["until_ms"].as_i64().unwrap();
     assert!((earliest..=now_ms() + 12 * 3_600_000).contains(&until_ms), "{until_ms}");
 
     let token = site.token(&browser);
@@ -526,7 +523,7 @@ async fn a_sign_in_ends_after_twelve_hours() {
 #[tokio::test]
 async fn a_user_of_another_kind_in_the_session_is_nobody() {
     let (site, _) = Site::new();
-    let mut browser = site.signed_in("Ada").await;
+    let mut browser = site.signed_in("Blue").await;
     let mut session = site.session(&browser);
     session[SIGNED_IN]["user"] = json!({ "number": 7 });
     site.set_session(&mut browser, &session);
@@ -536,10 +533,10 @@ async fn a_user_of_another_kind_in_the_session_is_nobody() {
 #[tokio::test]
 async fn a_socket_needs_the_token_and_the_session_of_one_sign_in() {
     let (site, _) = Site::new();
-    let mut browser = site.signed_in("Ada").await;
+    let mut browser = site.signed_in("Blue").await;
     let (token, session) = (site.token(&browser), site.session(&browser));
     // The same user in another browser.
-    let other = site.signed_in("Ada").await;
+    let other = site.signed_in("Blue").await;
     let (other_token, other_session) = (site.token(&other), site.session(&other));
     let first = SignedIn::<User>::of(&session).unwrap();
     let socket_ids = [first.socket_id(), SignedIn::<User>::of(&other_session).unwrap().socket_id()];
@@ -570,7 +567,7 @@ async fn a_socket_needs_the_token_and_the_session_of_one_sign_in() {
     let refused = site.connect(Some(&token), Some(site.session(&browser))).await;
     assert!(matches!(refused, Err(NotConnected::Refused(_))), "a page that stayed open after the sign-out");
     // A second sign-in with this browser is another one.
-    browser.submit("/sign_in", &[("name", "Ada")]).await;
+    browser.submit("/sign_in", &[("name", "Blue")]).await;
     assert!(site.connect(Some(&token), Some(site.session(&browser))).await.is_err());
     site.connect(Some(&site.token(&browser)), Some(site.session(&browser))).await.unwrap();
 }

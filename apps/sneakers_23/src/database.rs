@@ -5,7 +5,8 @@
 
 pub mod seed;
 
-pub use app_service::database::{Database, OpenError, Tx, now_ms};
+pub use app_service::database::{Database, OpenError, Tx};
+pub use app_service::now_ms;
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};

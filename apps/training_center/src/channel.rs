@@ -1,7 +1,7 @@
-//! `training_session:{id}`: one page at one session. A participant sees what is theirs, the trainer sees everybody.
+//! `training_session:{id}`: one page at one session. A participant sees the own status, the trainer the grid of all.
 //!
-//! Every broadcast of the topic reaches every channel, and [`GymChannel::handle_out`] decides by the role what the client
-//! gets. Pages broadcast the start and the end; this channel broadcasts who came and what was done.
+//! Every broadcast of the topic reaches every channel, and [`GymChannel::handle_out`] decides by the role of
+//! its user. Pages broadcast the start and the end; this channel broadcasts arrivals and done exercises.
 
 use crate::gym::topic;
 use crate::session::Command;
@@ -9,7 +9,7 @@ use crate::socket::UserSocket;
 use crate::store::SessionId;
 use crate::user::User;
 use crate::view::{Grid, Status};
-use app_service::database::now_ms;
+use app_service::now_ms;
 use askama::Template;
 use bennu::prelude::*;
 use serde::Deserialize;
@@ -112,7 +112,7 @@ impl HandleInfo<UserSocket, Redraw> for GymChannel {
 }
 
 impl GymChannel {
-    /// Pushes the grid to a trainer, and to a participant what is theirs. A session that does not answer is tried again.
+    /// Pushes the grid to a trainer, and the own status to a participant. A session that does not answer is tried again.
     async fn push_status(&mut self, ctx: &Context<UserSocket, Self>) -> Flow {
         let Ok(stored) = ctx.state().call(self.id, Command::Look).await else {
             self.redraw(RETRY_AFTER, ctx);

@@ -11,8 +11,8 @@ use bennu_page::PERSONAL;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The values that every page of a visitor needs: the CSRF token of its forms, the user who has signed in, and that
-/// user's token for the sockets.
+/// The values that every page of a visitor needs: the CSRF token of its forms, the signed-in user, and that user's
+/// token for the sockets.
 #[derive(Debug, Clone)]
 pub struct Frame<U> {
     /// See [`Visitor::csrf_token`].

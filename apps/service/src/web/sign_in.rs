@@ -7,6 +7,7 @@
 use super::problem::Problem;
 use super::sentence;
 use super::visitor::Visitor;
+use crate::now_ms;
 use crate::password::{Denied, Password};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -16,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The time after which a user must sign in again: 12 hours.
 pub const SIGNED_IN_FOR: Duration = Duration::from_secs(12 * 3600);
@@ -24,7 +25,7 @@ pub const SIGNED_IN_FOR: Duration = Duration::from_secs(12 * 3600);
 /// The key of the session, and the salt of the token.
 const KEY: &str = "signed_in";
 
-/// A user of the application who has signed in with this browser. `U` is any value that serde can store in the session.
+/// A signed-in user of the application, in one browser. `U` is any value that serde can store in the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedIn<U> {
     /// The user.
@@ -32,7 +33,7 @@ pub struct SignedIn<U> {
     /// A random name of this sign-in.
     id: String,
     /// The time of its end, in milliseconds since 1970.
-    until_ms: u64,
+    until_ms: i64,
 }
 
 impl<U: Serialize + DeserializeOwned> SignedIn<U> {
@@ -68,7 +69,7 @@ impl<U: Serialize + DeserializeOwned> SignedIn<U> {
 }
 
 impl Visitor {
-    /// Returns the user who is signed in.
+    /// Returns the signed-in user.
     pub fn signed_in<U: Serialize + DeserializeOwned>(&self) -> Option<SignedIn<U>> {
         SignedIn::of(self.session())
     }
@@ -81,7 +82,7 @@ impl Visitor {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| Problem::internal(&error))?;
         let id = random.map(|byte| format!("{byte:02x}")).concat();
-        let signed_in = SignedIn { user, id, until_ms: now_ms() + SIGNED_IN_FOR.as_millis() as u64 };
+        let signed_in = SignedIn { user, id, until_ms: now_ms() + SIGNED_IN_FOR.as_millis() as i64 };
         let signed_in = serde_json::to_value(signed_in).map_err(|error| Problem::internal(&error))?;
         self.with(KEY, signed_in).renewed()
     }
@@ -139,8 +140,4 @@ pub async fn check_password(password: &Password, candidate: &str, Peer(peer): Pe
         _ => (StatusCode::UNAUTHORIZED, None),
     };
     Err(Rejected { status, text: sentence(&denied.to_string()), retry_after })
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }

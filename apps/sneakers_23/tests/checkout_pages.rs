@@ -7,8 +7,9 @@ use sneakers_23::catalog::ItemId;
 use sneakers_23::checkout::ledger;
 use sneakers_23::database::now_ms;
 use support::server::{Server, WebSocket};
-use support::shopper::{Shopper, encode};
+use support::shopper::Shopper;
 use support::{assert_ledger, in_stock};
+use test_program::visitor::encode;
 
 fn two_in_stock(server: &Server) -> [ItemId; 2] {
     let shelf = server.store.inventory.snapshot();

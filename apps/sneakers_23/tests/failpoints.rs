@@ -13,9 +13,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use support::program::{FEW, Shop};
-use support::shopper::{Reply, Shopper};
+use support::shopper::Shopper;
 use support::{assert_ledger, release_all, snapshot};
 use test_postgres::Postgres;
+use test_program::visitor::Reply;
 use test_program::{Program, free_port};
 
 /// The steps of a purchase, each with the orders that are in the ledger after it.
@@ -128,7 +129,7 @@ async fn a_purchase_is_killed(shop: Shop) {
         let shelf = snapshot(&shop.database).await;
         assert!(items.iter().all(|item| shelf.item(*item).unwrap().available == FEW), "{step}: {shelf:?}");
         let order = shopper.get(&locations.into_iter().next().unwrap()).await;
-        assert_eq!((order.status, order.order_number().is_some()), (200, true), "{step}");
+        assert_eq!((order.status, order.attribute("data-number").is_some()), (200, true), "{step}");
         assert_ledger(&shop.database).await;
         drop(server);
     }

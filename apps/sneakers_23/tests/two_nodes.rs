@@ -8,9 +8,10 @@ use sneakers_23::catalog::ItemId;
 use sneakers_23::checkout::ledger;
 use std::collections::BTreeSet;
 use support::program::{FEW, Pair, Shop, login, until};
-use support::shopper::{Reply, Shopper};
+use support::shopper::Shopper;
 use support::{assert_ledger, release_all, skip, snapshot};
 use test_postgres::Postgres;
+use test_program::visitor::Reply;
 use test_program::{Program, Signal};
 
 /// The shoppers of each node in a test with many of them.
@@ -46,6 +47,15 @@ fn outcome(reply: &Reply) -> Option<String> {
     }
 }
 
+/// Releases both products, and waits until both nodes have both releases: a node may read the rows between the two.
+async fn release_everywhere(pair: &Pair) {
+    release_all(&pair.shop.database).await;
+    for node in 0..2 {
+        let is_released = async || !pair.command(node, "stock").await.contains("coming soon");
+        until("both releases are on both nodes", is_released).await;
+    }
+}
+
 async fn shows_sizes(shopper: &mut Shopper) -> bool {
     shopper.get("/").await.body.contains(r#"data-item-id="1""#)
 }
@@ -69,10 +79,10 @@ async fn a_shopper_has_one_session_one_cart_and_one_order_on_both_nodes() {
         shopper.add(ItemId(2)).await;
         let purchase = shopper.check_out().await;
         let paid = outcome(&shopper.pay(&purchase).await.unwrap()).unwrap();
-        let on_b = shopper.get(&paid).await.order_number();
+        let on_b = shopper.get(&paid).await.attribute("data-number");
         shopper.node = a;
         assert!(on_b.is_some());
-        assert_eq!(shopper.get(&paid).await.order_number(), on_b);
+        assert_eq!(shopper.get(&paid).await.attribute("data-number"), on_b);
         assert_eq!(outcome(&shopper.pay(&purchase).await.unwrap()), Some(paid));
         assert_eq!(pair.command(0, "orders").await, pair.command(1, "orders").await);
         assert_ledger(&pair.shop.database).await;
@@ -100,11 +110,7 @@ async fn two_nodes_that_start_at_once_on_an_empty_database_are_one_store() {
 async fn a_purchase_that_is_sent_to_both_nodes_at_once_has_one_answer() {
     on_postgres("a purchase on both nodes", async |postgres| {
         let pair = Pair::start(Shop::postgres(postgres).await.stocked(SHOPPERS as i64).await).await;
-        release_all(&pair.shop.database).await;
-        for node in 0..2 {
-            until("the release is on both nodes", async || pair.command(node, "stock").await.contains("released"))
-                .await;
-        }
+        release_everywhere(&pair).await;
         let address = [&pair.nodes[0], &pair.nodes[1]].map(Program::address);
         let orders = join_all((0..SHOPPERS).map(async |_| {
             let (mut shopper, purchase) = at_the_till(&pair, 0, &[ItemId(1), ItemId(14)]).await;
@@ -127,11 +133,7 @@ async fn a_purchase_that_is_sent_to_both_nodes_at_once_has_one_answer() {
 async fn the_last_pairs_are_sold_once_when_both_nodes_sell_them_at_once() {
     on_postgres("the last pairs", async |postgres| {
         let pair = Pair::start(Shop::postgres(postgres).await.stocked(FEW).await).await;
-        release_all(&pair.shop.database).await;
-        for node in 0..2 {
-            until("the release is on both nodes", async || pair.command(node, "stock").await.contains("released"))
-                .await;
-        }
+        release_everywhere(&pair).await;
         let ready = join_all((0..2 * SHOPPERS).map(|n| at_the_till(&pair, n % 2, &[ItemId(1), ItemId(2)]))).await;
         let paid = join_all(ready.into_iter().map(async |(mut shopper, purchase)| {
             let first = outcome(&shopper.pay(&purchase).await.unwrap());
@@ -182,11 +184,7 @@ async fn a_node_that_is_killed_during_purchases_loses_none_and_sells_none_twice(
     on_postgres("a killed node", async |postgres| {
         let count = (2 * SHOPPERS * PURCHASES) as i64;
         let mut pair = Pair::start(Shop::postgres(postgres).await.stocked(count).await).await;
-        release_all(&pair.shop.database).await;
-        for node in 0..2 {
-            until("the release is on both nodes", async || pair.command(node, "stock").await.contains("released"))
-                .await;
-        }
+        release_everywhere(&pair).await;
         let address = [&pair.nodes[0], &pair.nodes[1]].map(Program::address);
         let orders = async || ledger::totals(&pair.shop.database).await.unwrap().0;
         // Each shopper opens the checkout several times, and so has several purchases.
@@ -237,7 +235,9 @@ async fn a_node_that_is_killed_during_purchases_loses_none_and_sells_none_twice(
         let mut numbers = BTreeSet::new();
         for (mut shopper, orders) in retried {
             shopper.node = address[1];
-            numbers.insert(shopper.get(&orders[0]).await.order_number().expect("the new process shows every order"));
+            numbers.insert(
+                shopper.get(&orders[0]).await.attribute("data-number").expect("the new process shows every order"),
+            );
         }
         assert_eq!(numbers.len(), 2 * SHOPPERS);
         let stock = pair.command(0, "stock").await;

@@ -14,8 +14,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 use support::server::{Server, WebSocket};
 use support::shop::{SIGNED_IN, signed_in};
-use support::shopper::{Reply, Shopper, encode};
+use support::shopper::Shopper;
 use support::{assert_ledger, in_stock, snapshot};
+use test_program::visitor::{Reply, encode};
 use tokio::time::timeout;
 
 const NO_PURCHASE: &str = "This checkout page cannot be used any more.";
@@ -52,7 +53,7 @@ async fn another_shopper_buys(server: &Server) {
     let shelf = snapshot(&server.store.database).await;
     let item = in_stock(&shelf).max_by_key(|item| item.available).unwrap().id;
     let order = Shopper::arrive(server.address).await.buy(&[item]).await;
-    assert!(order.status == 200 && order.order_number().is_some(), "{order:?}");
+    assert!(order.status == 200 && order.attribute("data-number").is_some(), "{order:?}");
     assert_ledger(&server.store.database).await;
 }
 
@@ -80,8 +81,7 @@ async fn cart_id(shopper: &mut Shopper) -> String {
 /// Connects a shopper's page to the store.
 async fn connect(shopper: &Shopper) -> WebSocket {
     let socket = format!("/product_socket?_csrf_token={}", encode(&shopper.csrf_token));
-    let cookies: Vec<_> = shopper.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    WebSocket::connect(shopper.node, &socket, &[("cookie", &cookies.join("; "))]).await.unwrap()
+    WebSocket::connect(shopper.node, &socket, &[("cookie", &shopper.cookie())]).await.unwrap()
 }
 
 #[tokio::test]
@@ -518,9 +518,7 @@ async fn a_purchase_that_is_sent_a_hundred_times_at_once_is_one_order() {
     shopper.add(item).await;
     let purchase = shopper.check_out().await;
     let sent = (0..100).map(|_| {
-        let (node, cookies, csrf_token) = (shopper.node, shopper.cookies.clone(), shopper.csrf_token.clone());
-        let mut tab = Shopper { node, from: shopper.from, cookies, csrf_token };
-        let purchase = purchase.clone();
+        let (mut tab, purchase) = (shopper.clone(), purchase.clone());
         async move { tab.pay(&purchase).await.unwrap() }
     });
     let replies = futures::future::join_all(sent).await;

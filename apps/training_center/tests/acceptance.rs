@@ -6,15 +6,36 @@ use std::time::Duration;
 use support::network::Network;
 use support::pages::{
     WORKOUT, create_session, end, has_done, is_live, is_online, mark, participant, start, tab_to, tap, tile_is,
-    trainer, was_not_reloaded, with_browsers,
+    was_not_reloaded, with_browsers,
 };
 use support::program::Gym;
 use test_browser::{Browser, Key, Page};
 
+/// A gym with a session that runs, the trainer's page, and Blue's behind a network of its own, with one exercise done.
+async fn behind_a_network(at_desk: &Browser, phone: &Browser, done: usize) -> (Gym, Network, Page, Page) {
+    let gym = Gym::start().await;
+    let desk = gym.trainer(at_desk).await;
+    create_session(&desk).await;
+    let network = Network::to(gym.server.address()).await;
+    let blue = participant(phone, &network.url("/sessions/1"), "Blue").await;
+    start(&desk).await;
+    tap(&blue, WORKOUT[done]).await;
+    tile_is(&blue, WORKOUT[done], "done").await;
+    has_done(&desk, "Blue", done, true).await;
+    (gym, network, desk, blue)
+}
+
+/// Takes a phone out of its network.
+async fn take_offline(phone: &Page, network: &Network) {
+    phone.offline(true).await;
+    network.cut();
+    phone.shows(":root[data-link='lost']").await;
+}
+
 /// A gym with a session that runs, the trainer's page, and Blue's.
 async fn running(at_desk: &Browser, phone: &Browser) -> (Gym, Page, Page) {
     let gym = Gym::start().await;
-    let desk = trainer(at_desk, &gym).await;
+    let desk = gym.trainer(at_desk).await;
     create_session(&desk).await;
     let blue = participant(phone, &gym.server.url("/sessions/1"), "Blue").await;
     start(&desk).await;
@@ -35,7 +56,7 @@ async fn a_trainer_and_two_people_go_through_a_session_together() {
         desk.console_errors().await;
         desk.close().await;
 
-        let desk = trainer(&at_desk, &gym).await;
+        let desk = gym.trainer(&at_desk).await;
         create_session(&desk).await;
         assert_eq!(desk.text(".empty").await, "Nobody is here yet: show the QR code.");
         desk.shows("#local").await;
@@ -92,20 +113,9 @@ async fn a_trainer_and_two_people_go_through_a_session_together() {
 #[tokio::test]
 async fn a_phone_that_was_offline_sends_its_taps_when_it_comes_back() {
     with_browsers("a phone offline", async |[at_desk, phone]| {
-        let gym = Gym::start().await;
-        let desk = trainer(&at_desk, &gym).await;
-        create_session(&desk).await;
-        let network = Network::to(gym.server.address()).await;
-        let blue = participant(&phone, &network.url("/sessions/1"), "Blue").await;
-        start(&desk).await;
-        tap(&blue, WORKOUT[0]).await;
-        tile_is(&blue, WORKOUT[0], "done").await;
-        has_done(&desk, "Blue", 0, true).await;
+        let (_gym, network, desk, blue) = behind_a_network(&at_desk, &phone, 0).await;
         mark(&blue).await;
-
-        blue.offline(true).await;
-        network.cut();
-        blue.shows(":root[data-link='lost']").await;
+        take_offline(&blue, &network).await;
         is_online(&desk, "Blue", false).await;
         assert_eq!(desk.text("#online").await, "0 of 1 online");
         // The last tap on a tile wins.
@@ -136,17 +146,8 @@ async fn a_phone_that_was_offline_sends_its_taps_when_it_comes_back() {
 #[tokio::test]
 async fn a_tap_that_comes_after_the_end_is_refused_in_words() {
     with_browsers("a late tap", async |[at_desk, phone]| {
-        let gym = Gym::start().await;
-        let desk = trainer(&at_desk, &gym).await;
-        create_session(&desk).await;
-        let network = Network::to(gym.server.address()).await;
-        let blue = participant(&phone, &network.url("/sessions/1"), "Blue").await;
-        start(&desk).await;
-        tap(&blue, WORKOUT[3]).await;
-        tile_is(&blue, WORKOUT[3], "done").await;
-        blue.offline(true).await;
-        network.cut();
-        blue.shows(":root[data-link='lost']").await;
+        let (_gym, network, desk, blue) = behind_a_network(&at_desk, &phone, 3).await;
+        take_offline(&blue, &network).await;
         tap(&blue, WORKOUT[4]).await;
         blue.shows("#unsent[data-count='1']").await;
         end(&desk).await;
@@ -217,7 +218,7 @@ async fn a_killed_task_of_the_session_loses_nothing_that_was_confirmed() {
         for (place, exercise) in WORKOUT.into_iter().enumerate() {
             tap(&blue, exercise).await;
             tile_is(&blue, exercise, "done").await;
-            gym.kill_task("session 1").await;
+            gym.command(&["kill", "session 1"]).await;
             has_done(&desk, "Blue", place, true).await;
         }
         tap(&blue, WORKOUT[0]).await;
@@ -269,7 +270,7 @@ async fn after_a_killed_server_was_started_again_the_pages_recover_and_the_taps_
 async fn a_second_page_of_the_trainer_and_the_projector_follow_the_session() {
     with_browsers("two pages of the trainer", async |[at_desk, phone]| {
         let gym = Gym::start().await;
-        let desk = trainer(&at_desk, &gym).await;
+        let desk = gym.trainer(&at_desk).await;
         create_session(&desk).await;
         let second = at_desk.open(&gym.server.url("/trainer/sessions/1")).await;
         let projector = at_desk.open(&gym.server.url("/trainer/sessions/1?view=projector")).await;

@@ -1,11 +1,11 @@
 //! `training_session:{id}`: what each role gets, sends and never sees.
 
-mod node;
+mod support;
 
 use bennu_testkit::prelude::*;
-use node::Node;
 use serde_json::Value;
 use std::time::Instant;
+use support::node::Node;
 use training_center::gym::topic;
 use training_center::session::Command;
 use training_center::user::User;
@@ -166,7 +166,8 @@ async fn a_session_that_does_not_exist_cannot_be_joined() {
     let node = Node::open().await;
     let id = node.waiting().await;
     for user in [User::Trainer, User::participant("Blue").unwrap()] {
-        let socket = node.test.socket(training_center::socket::UserSocket { signed_in: node::signed_in(user) });
+        let socket =
+            node.test.socket(training_center::socket::UserSocket { signed_in: support::node::signed_in(user) });
         for (part, reason) in [
             ("2", "there is no session 2"),
             ("-1", "there is no session -1"),

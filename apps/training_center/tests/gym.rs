@@ -1,8 +1,8 @@
 //! The tasks of sessions: what was confirmed is stored, whoever is killed and however many nodes write.
 
-mod node;
+mod support;
 
-use node::Node;
+use support::node::Node;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
@@ -20,14 +20,14 @@ fn complete(name: &str, exercise: &str) -> Command {
 }
 
 #[tokio::test]
-async fn what_was_confirmed_is_there_after_the_end_of_the_process() {
+async fn what_was_confirmed_is_there_for_the_next_node_of_the_database() {
     let directory = tempfile::tempdir().unwrap();
     let id = {
         let node = Node::of(Store::open(&url(&directory)).await.unwrap());
         let id = node.running().await;
         node.call(id, Command::Enter("Blue".to_owned())).await.unwrap();
         node.call(id, complete("Blue", "Squats")).await.unwrap();
-        // The process ends without a word: nothing is written at its end.
+        // The node is dropped, and writes nothing at its end.
         id
     };
     let node = Node::of(Store::open(&url(&directory)).await.unwrap());

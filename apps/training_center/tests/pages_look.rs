@@ -126,11 +126,11 @@ async fn the_pages_of_a_participant_are_well_made_in_every_phase() {
         is_well_made(&page, "sign-in", &devices).await;
         page.emulate(PHONE.1).await;
         page.close().await;
-        let network = Network::to(hall.address()).await;
+        let network = Network::to(hall.address).await;
         let page = participant(&phone, &network.url("/sessions/1"), "Blue").await;
         is_well_made(&page, "waiting", &devices).await;
 
-        let desk = hall.trainer(&at_desk).await;
+        let desk = hall.trainers_page(&at_desk).await;
         desk.goto(&hall.url("/trainer/sessions/1")).await;
         start(&desk).await;
         for exercise in &WORKOUT[..3] {
@@ -185,7 +185,7 @@ async fn the_pages_of_the_trainer_are_well_made_in_every_phase() {
         is_well_made(&page, "trainer-sign-in", &devices).await;
         page.close().await;
 
-        let page = hall.trainer(&browser).await;
+        let page = hall.trainers_page(&browser).await;
         is_well_made(&page, "trainer-home-empty", &devices).await;
         hall.create(&with_people(session(&WORKOUT, Phase::Ended), &NAMES[..14])).await;
         let id = hall.create(&session(&WORKOUT, Phase::Waiting)).await;
@@ -197,7 +197,7 @@ async fn the_pages_of_the_trainer_are_well_made_in_every_phase() {
 
         let mut people = Vec::new();
         for name in &NAMES[..8] {
-            people.push(hall.join(id, name).await);
+            people.push(hall.participant(id, name).await);
         }
         page.shows("#online[data-online='8']").await;
         is_well_made(&page, "trainer-waiting", &devices).await;
@@ -234,12 +234,12 @@ async fn the_pages_of_the_trainer_are_well_made_in_every_phase() {
 async fn the_projector_shows_60_people_and_12_exercises_without_scrolling() {
     with_browser("the projector", async |browser| {
         let hall = Hall::open().await;
-        let page = hall.trainer(&browser).await;
+        let page = hall.trainers_page(&browser).await;
         let devices = [PROJECTOR, DESK];
         let id = hall.create(&session(&WORKOUT, Phase::Waiting)).await;
         let mut people = Vec::new();
         for name in &NAMES[..5] {
-            people.push(hall.join(id, name).await);
+            people.push(hall.participant(id, name).await);
         }
         show(&page, &hall.url(&format!("/trainer/sessions/{id}?view=projector"))).await;
         page.shows("#online[data-online='5']").await;
@@ -247,7 +247,7 @@ async fn the_projector_shows_60_people_and_12_exercises_without_scrolling() {
         for (count, workout) in [(12, &WORKOUT[..]), (24, &WORKOUT[..]), (60, &LONG_WORKOUT[..])] {
             let id = hall.create(&with_people(session(workout, Phase::Running), &NAMES[..count])).await;
             for name in NAMES[..count].iter().filter(|name| !name.starts_with('F')) {
-                people.push(hall.join(id, name).await);
+                people.push(hall.participant(id, name).await);
             }
             show(&page, &hall.url(&format!("/trainer/sessions/{id}?view=projector"))).await;
             page.shows(&format!(".board[data-people='{count}']")).await;

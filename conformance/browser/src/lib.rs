@@ -97,6 +97,23 @@ async fn start_browser(chromium: &Path, driver_port: u16, profile: &Path) -> Web
     WebDriver::new(format!("http://127.0.0.1:{driver_port}"), capabilities).await.unwrap()
 }
 
+/// Like [`with_browsers`], for the pages of an application: a test is also skipped while npm has not installed the
+/// application's Phoenix client.
+///
+/// # Panics
+/// As [`with_browser`].
+pub async fn with_browsers_of<const N: usize, F: Future<Output = ()>>(
+    app: &str,
+    test: &str,
+    scenario: impl FnOnce([Browser; N]) -> F,
+) {
+    let assets = format!("apps/{app}/assets");
+    if !Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&assets).join("node_modules/phoenix").exists() {
+        return skip(test, &format!("the Phoenix client is not installed: run npm ci --prefix {assets}"));
+    }
+    with_browsers(test, scenario).await;
+}
+
 /// Reports on standard error that a test of a page is skipped, and the missing requirement.
 pub fn skip(test: &str, missing: &str) {
     // Not `eprintln`, whose output libtest hides when a test passes.

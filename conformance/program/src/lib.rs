@@ -1,10 +1,12 @@
 //! An application as a user runs it: a server process on a port of its own, and commands to it.
 //!
-//! The tests of `hello_sockets` and `sneakers_23` and the benchmarks use this crate. A [`Login`] owns the directory in which server and
+//! The tests of the applications and the benchmarks use this crate. A [`Login`] owns the directory in which server and
 //! commands find each other, and the variables of all its processes. A [`Program`] is one running server. No process
-//! outlives its test: dropping a `Program` kills it. [`server`] has the servers beside an application.
+//! outlives its test: dropping a `Program` kills it. [`server`] has the servers beside an application, and [`visitor`] a
+//! browser without scripts.
 
 pub mod server;
+pub mod visitor;
 
 pub use rustix::process::Signal;
 

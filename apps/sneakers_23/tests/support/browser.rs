@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use test_browser::{Browser, Device, Page, skip};
+use test_browser::{Browser, Device, Page};
 
 /// A phone of the width that most phones have.
 pub(crate) const PHONE: Device = Device { has_touch: true, ..Device::new(390, 844) };
@@ -18,10 +18,7 @@ pub(crate) async fn with_browsers<const N: usize, F: Future<Output = ()>>(
     test: &str,
     scenario: impl FnOnce([Browser; N]) -> F,
 ) {
-    if !Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/node_modules/phoenix").exists() {
-        return skip(test, "the Phoenix client is not installed: run npm ci --prefix apps/sneakers_23/assets");
-    }
-    test_browser::with_browsers(test, scenario).await;
+    test_browser::with_browsers_of("sneakers_23", test, scenario).await;
 }
 
 /// Waits until the page is connected.

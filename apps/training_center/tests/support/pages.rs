@@ -1,11 +1,10 @@
 //! The pages in headless Chromium. They need the Phoenix client and axe-core, which `bin/test` installs; without the
 //! client a test is reported as skipped.
 
-use super::program::Gym;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use test_browser::{Browser, Device, Key, Page, skip};
+use test_browser::{Browser, Device, Key, Page};
 
 /// The title of the session that tests create.
 pub(crate) const TITLE: &str = "Tuesday, 18:00";
@@ -24,10 +23,7 @@ pub(crate) async fn with_browsers<const N: usize, F: Future<Output = ()>>(
     test: &str,
     scenario: impl FnOnce([Browser; N]) -> F,
 ) {
-    if !Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/node_modules/phoenix").exists() {
-        return skip(test, "the Phoenix client is not installed: run npm ci --prefix apps/training_center/assets");
-    }
-    test_browser::with_browsers(test, scenario).await;
+    test_browser::with_browsers_of("training_center", test, scenario).await;
 }
 
 /// Waits until the page is connected.
@@ -36,9 +32,9 @@ pub(crate) async fn is_live(page: &Page) {
 }
 
 /// Signs the trainer in, and returns the trainer's first page.
-pub(crate) async fn trainer(browser: &Browser, gym: &Gym) -> Page {
-    let page = browser.open(&gym.server.url("/trainer")).await;
-    page.fill("#password", gym.password()).await;
+pub(crate) async fn trainer(browser: &Browser, url: &str, password: &str) -> Page {
+    let page = browser.open(url).await;
+    page.fill("#password", password).await;
     page.click("form[action='/trainer/sign_in'] button").await;
     page.shows("#new").await;
     page

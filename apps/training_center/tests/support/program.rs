@@ -1,15 +1,18 @@
 //! The Training Center as a program, with its database in a file.
 
-use test_program::{App, Login, Program, free_port};
+use super::guest::Guest;
+use super::pages;
+use test_browser::{Browser, Page};
+use test_program::{App, Login, Program};
 
-const GYM: App = App {
+pub(crate) const TRAINING_CENTER: App = App {
     program: env!("CARGO_BIN_EXE_training_center"),
     package: "training_center",
     name: "Training Center",
     variables: &[],
 };
 
-/// A running server, its database, and the login that runs commands on it.
+/// A running server, and the login that runs commands on it. Its database is a file in the directory of the login.
 pub(crate) struct Gym {
     // Dropped before the directory with its log.
     pub(crate) server: Program,
@@ -19,21 +22,30 @@ pub(crate) struct Gym {
 impl Gym {
     /// Starts a server with an empty database.
     pub(crate) async fn start() -> Self {
-        let login = Login::new(GYM);
-        let url = format!("sqlite://{}", login.directory().join("gym.db").display());
-        let login = login.with("DATABASE_URL", &url);
-        let server = Program::start(&login, free_port()).await;
-        Gym { server, login }
+        Gym::start_by(Login::new(TRAINING_CENTER)).await
     }
 
-    /// Returns the URL of the database.
-    pub(crate) fn database_url(&self) -> String {
-        format!("sqlite://{}", self.login.directory().join("gym.db").display())
+    /// Starts a server with the variables of a login.
+    pub(crate) async fn start_by(login: Login) -> Self {
+        Gym { server: Program::start(&login, 0).await, login }
     }
 
     /// Returns the password that the server has printed.
     pub(crate) fn password(&self) -> &str {
-        self.server.printed[0].strip_prefix("The trainer's password for /trainer is ").expect("the password is printed")
+        printed_password(&self.server)
+    }
+
+    /// Signs the trainer in, and returns the trainer's first page.
+    pub(crate) async fn trainer(&self, browser: &Browser) -> Page {
+        pages::trainer(browser, &self.server.url("/trainer"), self.password()).await
+    }
+
+    /// Signs the trainer in without a browser, and creates a session with squats and a plank.
+    pub(crate) async fn trainer_of_a_session(&self) -> Guest {
+        let mut trainer = Guest::trainer(self.server.address(), self.password()).await;
+        let session = [("title", "Tuesday"), ("workout", "Squats\nPlank")];
+        assert_eq!(trainer.post("/trainer/sessions", &session).await.status, 303);
+        trainer
     }
 
     /// Kills the server.
@@ -46,8 +58,14 @@ impl Gym {
         self.server = Program::start(&self.login, self.server.port).await;
     }
 
-    /// Kills a task of the server, which is started again.
-    pub(crate) async fn kill_task(&self, task: &str) {
-        self.login.run(self.server.port, &["kill", task]).await;
+    /// Runs a command to the server, and returns its output.
+    pub(crate) async fn command(&self, args: &[&str]) -> String {
+        self.login.run(self.server.port, args).await
     }
+}
+
+/// Returns the trainer's password that a server has printed.
+pub(crate) fn printed_password(server: &Program) -> &str {
+    let [line] = &server.printed[..] else { panic!("{:?} is not one line", server.printed) };
+    line.strip_prefix("The trainer's password for /trainer is ").expect("the password is printed")
 }

@@ -1,10 +1,5 @@
 //! A node of the Training Center on the test kit, and its users.
 
-// Each test file is a program of its own and uses a part of this module.
-#![allow(dead_code)]
-
-pub(crate) mod visitor;
-
 use app_service::password::Password;
 use app_service::supervisor::Supervisor;
 use app_service::web::SignedIn;
@@ -27,6 +22,8 @@ pub(crate) const WORKOUT: &str = "Squats\nPush-ups\nPlank";
 pub(crate) struct Node {
     pub(crate) test: ChannelTest<Gym>,
     pub(crate) supervisor: Supervisor,
+    /// The trainer's password.
+    pub(crate) password: String,
 }
 
 impl Deref for Node {
@@ -47,17 +44,22 @@ impl Node {
     pub(crate) fn of(store: Store) -> Self {
         let secret = Secret::new("a secret that only these tests have").unwrap();
         let endpoint = Endpoint::builder(secret).pubsub(PubSub::local()).build();
-        let (trainer, _) = Password::random().unwrap();
+        let (trainer, password) = Password::random().unwrap();
         let supervisor = Supervisor::new();
         let gym = Gym::new(endpoint.clone(), store, trainer, supervisor.clone());
         let test = ChannelTest::with_endpoint(endpoint).with_state(gym);
         tokio::time::resume();
-        Node { test, supervisor }
+        Node { test, supervisor, password }
+    }
+
+    /// Stores a session.
+    pub(crate) async fn create(&self, session: &TrainingSession) -> SessionId {
+        self.store.create(session).await.unwrap()
     }
 
     /// Creates a session that waits.
     pub(crate) async fn waiting(&self) -> SessionId {
-        self.store.create(&TrainingSession::new("Tuesday, 18:00", WORKOUT).unwrap()).await.unwrap()
+        self.create(&TrainingSession::new("Tuesday, 18:00", WORKOUT).unwrap()).await
     }
 
     /// Creates a session that runs.
@@ -95,5 +97,5 @@ impl Node {
 
 /// Returns a user with a sign-in that lasts.
 pub(crate) fn signed_in(user: User) -> SignedIn<User> {
-    serde_json::from_value(json!({ "user": user, "id": "a sign-in", "until_ms": u64::MAX })).unwrap()
+    serde_json::from_value(json!({ "user": user, "id": "a sign-in", "until_ms": i64::MAX })).unwrap()
 }

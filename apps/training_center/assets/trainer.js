@@ -1,4 +1,4 @@
-// The trainer's page and the projector: the grid as the server draws it, and who is online, which Presence keeps.
+// The trainer's page and the projector: the grid as the server draws it, with each person online or offline by Presence.
 
 import { Presence } from "/assets/phoenix.mjs";
 import { $, join, openSession } from "./gym.js";

@@ -21,6 +21,9 @@ pub struct CommandLine {
     /// The database: sqlite://FILE or postgres://USER@HOST/NAME
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://training_center.db", hide_env_values = true)]
     database_url: String,
+    /// The address that phones open, if it is another than the trainer's, as https://gym.example
+    #[arg(long, env, value_parser = parse_public_url)]
+    public_url: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -28,7 +31,6 @@ pub struct CommandLine {
 const ENVIRONMENT: &str = "\
 Environment of the server; all variables are optional:
   HOST                   the address to listen on [default: 127.0.0.1, this machine only; 0.0.0.0 lets phones in]
-  PUBLIC_URL             the address that phones open, if it is another than the trainer's, as https://gym.example
   NODE, CLUSTER          this node's name, and the broker of the nodes, as of the other applications
   TRAINER_PASSWORD_HASH  the hash of the trainer's password, from the command hash-password [default: a random
                          password, which is printed]
@@ -50,25 +52,26 @@ enum Command {
 ///
 /// # Errors
 /// When the server cannot start, is not running, or rejects the command.
-pub async fn run(CommandLine { port, database_url, command }: CommandLine) -> anyhow::Result<()> {
-    match command.unwrap_or(Command::Serve) {
-        Command::Serve => serve(port, &database_url).await?,
-        Command::Kill { task } => println!("{}", control::send(APP, port, &task).await?),
-        Command::HashPassword => println!("{}", read_and_hash_password()?),
+pub async fn run(line: CommandLine) -> anyhow::Result<()> {
+    match line.command {
+        None | Some(Command::Serve) => serve(line).await?,
+        Some(Command::Kill { task }) => println!("{}", control::send(APP, line.port, &task).await?),
+        Some(Command::HashPassword) => println!("{}", read_and_hash_password()?),
     }
     Ok(())
 }
 
-async fn serve(port: u16, database_url: &str) -> anyhow::Result<()> {
+async fn serve(CommandLine { port, database_url, public_url, .. }: CommandLine) -> anyhow::Result<()> {
     let service = Service::listen(APP, "Training Center", (serve::host()?, port))?;
-    let store = Store::open(database_url).await?;
+    let store = Store::open(&database_url).await?;
     let secret = secret::from_env_or_database(&store.database).await?;
     let endpoint = Endpoint::builder(secret).pubsub(cluster::pubsub()?).build();
     let trainer = Password::from_env_or_printed("TRAINER_PASSWORD_HASH", "The trainer's password for /trainer")?;
     let supervisor = Supervisor::new();
     let database = store.database.clone();
     supervisor.start("database", move || database.clone().keep_open());
-    let gym = Gym::new(endpoint, store, trainer, supervisor.clone());
+    let mut gym = Gym::new(endpoint, store, trainer, supervisor.clone());
+    gym.public_url = public_url;
 
     let router = crate::app(&gym, &serve::assets(concat!(env!("CARGO_MANIFEST_DIR"), "/assets")))?;
     let tasks = supervisor.clone();
@@ -79,4 +82,11 @@ async fn serve(port: u16, database_url: &str) -> anyhow::Result<()> {
     service.run(router, &gym.endpoint).await?;
     supervisor.stop().await;
     Ok(())
+}
+
+fn parse_public_url(url: &str) -> Result<String, String> {
+    match url.starts_with("http://") || url.starts_with("https://") {
+        true => Ok(url.trim_end_matches('/').to_owned()),
+        false => Err(format!("{url:?} is not an address: it must begin with http:// or https://")),
+    }
 }

@@ -1,7 +1,7 @@
 //! The gym: a supervised task for each session that is in use. It is the only writer of its session on this node.
 //!
 //! Channels and pages call [`Gym::call`]. A task reads the newest version of its session, applies the command, stores the
-//! change, and only then confirms it. So a crash of the task, or of the process, loses nothing that was confirmed. The
+//! change, and only then confirms it. So a crash of the task, or of the process, loses no confirmed change. The
 //! waiting calls outlive a run of the task.
 
 use crate::session::{Command, Phase, Refused};
@@ -34,6 +34,8 @@ pub struct Gym {
     pub store: Store,
     /// The trainer's password.
     pub trainer: Password,
+    /// The address that phones open, without a path; `None` for the one that the trainer has opened.
+    pub public_url: Option<String>,
     supervisor: Supervisor,
     tasks: Arc<Mutex<HashMap<SessionId, mpsc::Sender<Call>>>>,
 }
@@ -53,7 +55,7 @@ pub enum GymError {
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The database does not answer.
-    #[error("this could not be stored: try again in a moment")]
+    #[error("the database does not answer: try again in a moment")]
     Database(#[from] sqlx::Error),
     /// There was no answer within eight seconds.
     #[error("the session does not answer: try again in a moment")]
@@ -63,7 +65,7 @@ pub enum GymError {
 impl Gym {
     /// Creates a node. Its tasks run in `supervisor`, under names as `session 7`.
     pub fn new(endpoint: Endpoint, store: Store, trainer: Password, supervisor: Supervisor) -> Self {
-        Gym { endpoint, store, trainer, supervisor, tasks: Arc::default() }
+        Gym { endpoint, store, trainer, public_url: None, supervisor, tasks: Arc::default() }
     }
 
     /// Executes a command, and returns the session after it. A change is stored when the call returns.
@@ -129,7 +131,7 @@ async fn execute(
         match store.newer(id, known.as_ref().map_or(-1, |known| known.version)).await {
             Ok(Some(newer)) => *known = Some(Arc::new(newer)),
             Ok(None) => {}
-            // Without the database, what was confirmed can still be shown.
+            // Without the database, the last version can still be shown.
             Err(error) if known.is_none() => return Err(error.into()),
             Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! One training session as a value: its workout, its phase, its people, and who has done what. It has no I/O.
+//! One training session as a value: its workout, its phase, and its people with their done exercises. It has no I/O.
 //!
 //! [`TrainingSession::apply`] is the only way to change it. Each [`Command`] may be applied twice with the result of
 //! once, so a caller that got no answer sends it again.
@@ -26,7 +26,7 @@ pub struct TrainingSession {
     pub workout: Vec<String>,
     /// Whether it waits, runs, or has ended.
     pub phase: Phase,
-    /// The names of all who have entered, with the exercises that each has done.
+    /// The people by name, with the done exercises of each.
     pub people: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -111,7 +111,7 @@ impl TrainingSession {
         Ok(())
     }
 
-    /// Returns what a participant has done, to change it.
+    /// Returns the done exercises of a participant, to change them.
     fn done_by(&mut self, name: String, exercise: &str) -> Result<&mut BTreeSet<String>, Refused> {
         if !self.workout.iter().any(|known| known == exercise) {
             let workout = self.workout.join(", ");

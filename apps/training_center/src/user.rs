@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 /// The most characters of a name.
 pub const MAX_NAME: usize = 40;
 
-/// A user who has signed in.
+/// A signed-in user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum User {
     /// Creates, starts and ends sessions, and sees everybody.
     Trainer,
-    /// Trains under a name, and sees only what is theirs. Two phones with one name show the same tiles.
+    /// Trains under a name, and sees only the own status. Two phones with one name show the same tiles.
     Participant(String),
 }
 

@@ -7,7 +7,7 @@ use askama::Template;
 use bennu::Endpoint;
 use std::collections::BTreeSet;
 
-/// What a participant sees: a view that waits, the tiles of the exercises, or the result.
+/// The view of a participant: a page that waits, the tiles of the exercises, or the result.
 #[derive(Template)]
 #[template(path = "status.html")]
 pub struct Status<'a> {
@@ -22,12 +22,12 @@ impl<'a> Status<'a> {
     }
 }
 
-/// What the trainer sees: the people by the exercises, and who is online.
+/// The view of the trainer: the people by the exercises, each online or offline.
 #[derive(Template)]
 #[template(path = "grid.html")]
 pub struct Grid<'a> {
     session: &'a TrainingSession,
-    /// Each person's name, what they have done, and whether they are online.
+    /// Each person's name, done exercises, and whether one of their pages is online.
     people: Vec<(&'a str, &'a BTreeSet<String>, bool)>,
 }
 

@@ -48,7 +48,7 @@ struct ProblemPage {
     problem: Problem,
 }
 
-/// The trainer, who alone may use the handlers that take it.
+/// The trainer: a handler that takes it rejects everybody else.
 struct Trainer;
 
 impl<S: Sync> FromRequestParts<S> for Trainer {

@@ -25,7 +25,7 @@ struct SessionPage<'a> {
     status: Status<'a>,
 }
 
-/// `GET /` and `GET /trainer`: the sessions, or the form of a user who has not signed in yet.
+/// `GET /` and `GET /trainer`: the sessions, or the form for a visitor without a user.
 pub(super) async fn home(State(gym): State<Gym>, visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
     let (frame, is_for_trainer) = (Frame::<User>::new(&visitor, &gym.endpoint)?, uri.path() == "/trainer");
     if !frame.user.as_ref().is_some_and(|user| user.is_trainer() || !is_for_trainer) {

@@ -3,7 +3,6 @@
 use app_service::web::Problem;
 use axum::http::{HeaderMap, header};
 use qrcode::render::svg;
-use std::env;
 
 /// The address of a page for phones, and its QR code.
 pub(super) struct QrCode {
@@ -15,11 +14,10 @@ pub(super) struct QrCode {
 }
 
 impl QrCode {
-    /// Draws the address of a path. Its host is that of `PUBLIC_URL`, or else the one of the trainer's own request.
-    pub(super) fn new(headers: &HeaderMap, path: &str) -> Result<Self, Problem> {
+    /// Draws the address of a path at `public_url`, or without that at the host of the trainer's own request.
+    pub(super) fn new(public_url: Option<&str>, headers: &HeaderMap, path: &str) -> Result<Self, Problem> {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        let base = env::var("PUBLIC_URL").unwrap_or_else(|_| format!("http://{host}"));
-        let url = format!("{}{path}", base.trim_end_matches('/'));
+        let url = public_url.map_or_else(|| format!("http://{host}{path}"), |public_url| format!("{public_url}{path}"));
         let code = qrcode::QrCode::new(&url).map_err(|error| Problem::internal(&error))?;
         let svg =
             code.render::<svg::Color<'_>>().dark_color(svg::Color("#000")).light_color(svg::Color("#fff")).build();

@@ -41,7 +41,7 @@ pub(super) async fn session(
             id,
             session: &stored.session,
             grid: Grid::new(&stored, &gym.endpoint),
-            qr_code: QrCode::new(&headers, &format!("/sessions/{id}"))?,
+            qr_code: QrCode::new(gym.public_url.as_deref(), &headers, &format!("/sessions/{id}"))?,
             is_projector: fields.optional("view") == Some("projector"),
         },
     )

@@ -21,7 +21,7 @@ pub struct CommandLine {
     /// The database: sqlite://FILE or postgres://USER@HOST/NAME
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://training_center.db", hide_env_values = true)]
     database_url: String,
-    /// The address that phones open, if it is another than the trainer's, as https://gym.example
+    /// The address that phones open, if it is another than the trainer's; it begins with http or https
     #[arg(long, env, value_parser = parse_public_url)]
     public_url: Option<String>,
     #[command(subcommand)]
